@@ -1,1 +1,5 @@
+//! Keystile: the gateway that keeps API keys where they belong.
+//!
+//! ARCHITECTURE.md is the map. A module imports only from floors below its own; `tests/layers.rs` holds that.
 
+pub mod model;

@@ -1,0 +1,127 @@
+//! A credential and the place it belongs to. The same noun serves both directions.
+
+use super::environment::EnvironmentId;
+use super::quota::Quota;
+use super::secret::{Secret, SecretHeader};
+use http::{HeaderName, HeaderValue};
+use ipnet::IpNet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Index of a connection in its snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionId(pub u32);
+
+/// A connection, checked.
+#[derive(Debug)]
+pub struct Connection {
+    pub index: ConnectionId,
+    pub name: Arc<str>,
+    pub environment: EnvironmentId,
+    pub destination: Destination,
+    pub injection: Injection,
+    pub quota: Option<Quota>,
+    pub concurrency: Option<u32>,
+    pub timeouts: UpstreamTimeouts,
+}
+
+/// Where a connection's requests, and its secret, may go, and nowhere else (C10).
+#[derive(Debug, Clone)]
+pub struct Destination {
+    /// Equal destinations have equal ids over reloads: pools of kept-alive connections are kept by it.
+    pub id: DestinationId,
+    pub tls: Option<UpstreamTls>,
+    /// As dialled and verified: lower case, no brackets.
+    pub host: String,
+    pub port: u16,
+    /// The `Host` that is sent.
+    pub authority: HeaderValue,
+    /// Before every path; without a slash at its end, so often empty.
+    pub base_path: String,
+    /// C13: private networks that may be dialled for it; the configuration's own are among them.
+    pub allow_networks: Arc<[IpNet]>,
+}
+
+/// A digest of everything a destination is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct DestinationId(pub u64);
+
+/// How an upstream's certificate is verified, and what is shown to it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct UpstreamTls {
+    /// Trusted instead of the public authorities.
+    pub ca: Option<PathBuf>,
+    /// Certificate chain and key, for upstreams that want one.
+    pub identity: Option<(PathBuf, PathBuf)>,
+    /// Verified instead of the host's name.
+    pub server_name: Option<String>,
+}
+
+/// How long an upstream may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UpstreamTimeouts {
+    /// Name, TCP and TLS together.
+    pub connect: Duration,
+    /// From the request's end to the reply's head.
+    pub head: Duration,
+    /// Without a byte of the reply's body.
+    pub idle: Duration,
+}
+
+/// Where the secret goes, with the values ready: made once, when the configuration is read.
+#[derive(Debug, Default)]
+pub struct Injection {
+    pub headers: Vec<(HeaderName, SecretHeader)>,
+    /// The parameter's name and the whole encoded pair.
+    pub query: Vec<(String, Secret)>,
+    /// `/bot{secret}`, before the call's path.
+    pub path: Option<Secret>,
+}
+
+/// One line of `inject`, as written. Templates hold `{secret}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InjectRule {
+    Header { name: HeaderName, value: String },
+    Query { name: String, value: String },
+    Basic { username: String, password: String },
+    Path { prefix: String },
+}
+
+impl InjectRule {
+    /// The slot in words, with nothing of the value: for `explain` and mistakes.
+    pub fn slot(&self) -> String {
+        match self {
+            InjectRule::Header { name, .. } => format!("header {name}"),
+            InjectRule::Query { name, .. } => format!("query parameter {name}"),
+            InjectRule::Basic { .. } => "header authorization (Basic)".to_owned(),
+            InjectRule::Path { .. } => "path prefix".to_owned(),
+        }
+    }
+}
+
+/// A secret that does not fit the slot it should go to.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the secret holds characters that a header cannot carry")]
+pub struct Unfit;
+
+impl Injection {
+    /// Fills `rules` with `secret`.
+    pub fn prepare(rules: &[InjectRule], secret: &Secret) -> Result<Injection, Unfit> {
+        let mut ready = Injection::default();
+        for rule in rules {
+            match rule {
+                InjectRule::Header { name, value } => {
+                    ready.headers.push((name.clone(), secret.fill(value).into_header().ok_or(Unfit)?));
+                }
+                InjectRule::Basic { username, password } => {
+                    let pair = Secret::basic(&secret.fill(username), &secret.fill(password));
+                    ready.headers.push((http::header::AUTHORIZATION, pair.into_header().ok_or(Unfit)?));
+                }
+                InjectRule::Query { name, value } => ready.query.push((name.clone(), secret.fill(value).query_pair(name))),
+                InjectRule::Path { prefix } => ready.path = Some(secret.path_segment().fill(prefix)),
+            }
+        }
+        Ok(ready)
+    }
+}

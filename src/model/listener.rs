@@ -1,0 +1,107 @@
+//! An inbound door: where credentials may stand, what is believed, what is too much.
+
+use super::quota::Quota;
+use http::HeaderName;
+use ipnet::IpNet;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One address that callers reach, and its rules.
+#[derive(Debug)]
+pub struct Inbound {
+    /// As configured, `0.0.0.0:8443`; names the listener in limits and logs.
+    pub address: Arc<str>,
+    pub tls: bool,
+    pub places: Places,
+    pub environment_parameter: EnvironmentParameter,
+    /// W6.
+    pub conceal: bool,
+    pub trusted_proxies: Vec<IpNet>,
+    pub quota: Option<Quota>,
+    pub address_quota: Option<Quota>,
+    pub failed_auth_quota: Quota,
+    /// L2: `RateLimit` fields on passed replies too.
+    pub limit_headers: bool,
+    /// Bytes.
+    pub max_body: u64,
+    pub max_head: u64,
+    pub max_uri: u64,
+    pub timeouts: FrontTimeouts,
+}
+
+/// How long a caller may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrontTimeouts {
+    /// From the first byte of a request's head (or the connection's start) to its last.
+    pub head: Duration,
+    /// Without a byte of a body, in either direction.
+    pub body_idle: Duration,
+    /// From the whole head to the head of the reply.
+    pub request: Duration,
+    /// Between requests.
+    pub idle: Duration,
+}
+
+/// E4.
+#[derive(Debug, Clone)]
+pub struct EnvironmentParameter {
+    pub name: String,
+    pub strip: bool,
+}
+
+/// K3: where credentials are looked for.
+#[derive(Debug, Clone)]
+pub struct Places {
+    pub open: PlaceMask,
+    /// The header that holds a bare token; named even when switched off, since a token of ours is removed there too.
+    pub header: HeaderName,
+    /// The query parameter; as above.
+    pub query: String,
+}
+
+impl Places {
+    /// These places, as far as a workflow leaves them open.
+    pub fn narrowed(&self, mask: PlaceMask) -> PlaceMask {
+        PlaceMask(self.open.0 & mask.0)
+    }
+}
+
+/// A place a credential may stand in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Place {
+    Authorization = 1,
+    Header = 2,
+    Query = 4,
+}
+
+impl Place {
+    pub fn name(self) -> &'static str {
+        match self {
+            Place::Authorization => "authorization",
+            Place::Header => "header",
+            Place::Query => "query",
+        }
+    }
+}
+
+/// A set of places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlaceMask(u8);
+
+impl PlaceMask {
+    pub const ALL: PlaceMask = PlaceMask(7);
+
+    #[must_use]
+    pub fn without(self, place: Place) -> PlaceMask {
+        PlaceMask(self.0 & !(place as u8))
+    }
+
+    pub fn has(self, place: Place) -> bool {
+        self.0 & place as u8 != 0
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}

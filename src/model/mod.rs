@@ -1,0 +1,27 @@
+//! Floor 1: the nouns. No I/O, no clock, no randomness of its own; everything above speaks in these.
+
+pub mod connection;
+pub mod denial;
+pub mod environment;
+pub mod key;
+pub mod listener;
+pub mod name;
+pub mod quota;
+pub mod routes;
+pub mod secret;
+pub mod snapshot;
+pub mod template;
+mod texts;
+pub mod token;
+pub mod workflow;
+
+pub use connection::Connection;
+pub use denial::Denial;
+pub use environment::{Environment, EnvironmentId};
+pub use key::{Key, Slot};
+pub use listener::Inbound;
+pub use quota::Quota;
+pub use secret::Secret;
+pub use snapshot::Snapshot;
+pub use token::Digest;
+pub use workflow::Workflow;

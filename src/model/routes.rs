@@ -1,0 +1,238 @@
+//! Templates as a tree: which workflow a method and a path mean.
+//!
+//! The most specific template wins: a literal before `{one}` before `{rest...}`, from left to right (W4). A segment that
+//! a placeholder would take, but that some upstreams read as one of the literals beside it (`Admin`, `admin.`,
+//! `admin;x` beside `admin`), is ambiguous and refused: it might be permitted as one workflow and acted upon as another
+//! (hazard 6).
+
+use super::template::{Segment, Template};
+use super::workflow::WorkflowId;
+use http::Method;
+
+/// The tree.
+#[derive(Debug, Default)]
+pub struct Routes {
+    root: Node,
+}
+
+#[derive(Debug, Default)]
+struct Node {
+    /// Sorted by their bytes.
+    literals: Vec<(Box<[u8]>, Node)>,
+    one: Option<Box<Node>>,
+    rest: Vec<(Method, WorkflowId)>,
+    here: Vec<(Method, WorkflowId)>,
+}
+
+/// What the tree says of a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    Workflow(WorkflowId),
+    /// Other methods have a workflow here; these, sorted, HEAD included where GET is.
+    OtherMethods(Vec<Method>),
+    Nothing,
+    /// A segment looks like a literal that it is not.
+    LookAlike,
+}
+
+/// Two templates of the same method and shape: the workflow that was there first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Overlap(pub WorkflowId);
+
+impl Routes {
+    /// Adds a template. `Err` names the workflow that already has the same method and shape.
+    pub fn add(&mut self, template: &Template, workflow: WorkflowId) -> Result<(), Overlap> {
+        let mut node = &mut self.root;
+        let mut leaf = Leaf::Here;
+        for segment in &template.segments {
+            node = match segment {
+                Segment::Literal(text) => node.literal_mut(text.as_bytes()),
+                Segment::One(_) => node.one.get_or_insert_default(),
+                Segment::Rest(_) => {
+                    leaf = Leaf::Rest;
+                    node
+                }
+            };
+        }
+        let list = match leaf {
+            Leaf::Here => &mut node.here,
+            Leaf::Rest => &mut node.rest,
+        };
+        if let Some((_, first)) = list.iter().find(|(m, _)| *m == template.method) {
+            return Err(Overlap(*first));
+        }
+        list.push((template.method.clone(), workflow));
+        Ok(())
+    }
+
+    /// Looks `path` up: decoded segments, as [`crate::policy::path`] yields them. HEAD is served by GET's workflow where
+    /// the same template declares none of its own (W1).
+    pub fn find<S: AsRef<[u8]>>(&self, method: &Method, path: &[S]) -> Found {
+        let mut search = Search { method, others: Vec::new(), look_alike: false };
+        let found = search.visit(&self.root, path);
+        match found {
+            _ if search.look_alike => Found::LookAlike,
+            Some(workflow) => Found::Workflow(workflow),
+            None if search.others.is_empty() => Found::Nothing,
+            None => Found::OtherMethods(search.allowed()),
+        }
+    }
+}
+
+enum Leaf {
+    Here,
+    Rest,
+}
+
+impl Node {
+    fn literal_mut(&mut self, text: &[u8]) -> &mut Node {
+        let at = match self.literals.binary_search_by(|(l, _)| (**l).cmp(text)) {
+            Ok(at) => at,
+            Err(at) => {
+                self.literals.insert(at, (text.into(), Node::default()));
+                at
+            }
+        };
+        &mut self.literals[at].1
+    }
+
+    fn literal(&self, text: &[u8]) -> Option<&Node> {
+        let at = self.literals.binary_search_by(|(l, _)| (**l).cmp(text)).ok()?;
+        Some(&self.literals[at].1)
+    }
+
+    fn has_look_alike_of(&self, segment: &[u8]) -> bool {
+        let folded = fold(segment);
+        self.literals.iter().any(|(l, _)| **l != *segment && fold(l).eq_ignore_ascii_case(folded))
+    }
+}
+
+/// What careless upstreams take a segment for: parameters after `;` cut, trailing dots and blanks gone. Case is for the
+/// caller to ignore.
+fn fold(segment: &[u8]) -> &[u8] {
+    let end = segment.iter().position(|b| *b == b';').unwrap_or(segment.len());
+    let mut segment = &segment[..end];
+    while let [head @ .., b'.' | b' '] = segment {
+        segment = head;
+    }
+    segment
+}
+
+struct Search<'a> {
+    method: &'a Method,
+    others: Vec<Method>,
+    look_alike: bool,
+}
+
+impl Search<'_> {
+    /// Depth-first, most specific first. Every node of the tree is visited once at most.
+    fn visit<S: AsRef<[u8]>>(&mut self, node: &Node, path: &[S]) -> Option<WorkflowId> {
+        let Some((segment, deeper)) = path.split_first() else { return self.leaf(&node.here) };
+        let segment = segment.as_ref();
+        if let Some(next) = node.literal(segment)
+            && let Some(found) = self.visit(next, deeper)
+        {
+            return Some(found);
+        }
+        if (node.one.is_none() && node.rest.is_empty()) || self.look_alike {
+            return None;
+        }
+        if node.has_look_alike_of(segment) {
+            self.look_alike = true;
+            return None;
+        }
+        if let Some(next) = &node.one
+            && !segment.is_empty()
+            && let Some(found) = self.visit(next, deeper)
+        {
+            return Some(found);
+        }
+        self.leaf(&node.rest)
+    }
+
+    fn leaf(&mut self, list: &[(Method, WorkflowId)]) -> Option<WorkflowId> {
+        let of = |method: &Method| list.iter().find(|(m, _)| m == method).map(|(_, w)| *w);
+        let found = of(self.method).or_else(|| if self.method == Method::HEAD { of(&Method::GET) } else { None });
+        if found.is_none() {
+            self.others.extend(list.iter().map(|(m, _)| m.clone()));
+        }
+        found
+    }
+
+    fn allowed(self) -> Vec<Method> {
+        let mut methods = self.others;
+        if methods.contains(&Method::GET) {
+            methods.push(Method::HEAD);
+        }
+        methods.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+        methods.dedup();
+        methods
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn routes(templates: &[&str]) -> Routes {
+        let mut routes = Routes::default();
+        for (at, t) in templates.iter().enumerate() {
+            routes.add(&Template::parse(t).unwrap(), WorkflowId(at as u32)).unwrap();
+        }
+        routes
+    }
+
+    fn find(routes: &Routes, method: &str, path: &str) -> Found {
+        let segments: Vec<&str> = path[1..].split('/').collect();
+        routes.find(&method.parse().unwrap(), &segments)
+    }
+
+    #[test]
+    fn w4_the_most_specific_template_wins() {
+        let r = routes(&["GET /a/{x}", "GET /{y}/b", "GET /a/b/{rest...}", "GET /{all...}", "POST /a/b"]);
+        assert_eq!(find(&r, "GET", "/a/1"), Found::Workflow(WorkflowId(0)));
+        assert_eq!(find(&r, "GET", "/z/b"), Found::Workflow(WorkflowId(1)));
+        assert_eq!(find(&r, "GET", "/a/b"), Found::Workflow(WorkflowId(0)), "POST's literal does not hide GET's");
+        assert_eq!(find(&r, "GET", "/a/b/c/d"), Found::Workflow(WorkflowId(2)));
+        assert_eq!(find(&r, "GET", "/q/r/s"), Found::Workflow(WorkflowId(3)));
+        assert_eq!(find(&r, "POST", "/a/b"), Found::Workflow(WorkflowId(4)));
+    }
+
+    #[test]
+    fn w4_the_same_method_and_shape_twice_is_an_overlap() {
+        let mut r = routes(&["GET /a/{x}"]);
+        assert_eq!(r.add(&Template::parse("GET /a/{y}").unwrap(), WorkflowId(1)), Err(Overlap(WorkflowId(0))));
+        assert_eq!(r.add(&Template::parse("POST /a/{y}").unwrap(), WorkflowId(1)), Ok(()));
+        assert_eq!(r.add(&Template::parse("GET /a/{y...}").unwrap(), WorkflowId(2)), Ok(()));
+    }
+
+    #[test]
+    fn w1_methods_and_head() {
+        let r = routes(&["GET /a", "POST /a", "HEAD /h", "GET /h", "PUT /p"]);
+        assert_eq!(find(&r, "HEAD", "/a"), Found::Workflow(WorkflowId(0)));
+        assert_eq!(find(&r, "HEAD", "/h"), Found::Workflow(WorkflowId(2)));
+        assert_eq!(find(&r, "DELETE", "/a"), Found::OtherMethods(vec![Method::GET, Method::HEAD, Method::POST]));
+        assert_eq!(find(&r, "HEAD", "/p"), Found::OtherMethods(vec![Method::PUT]));
+        assert_eq!(find(&r, "GET", "/b"), Found::Nothing);
+        assert_eq!(find(&r, "GET", "/a/"), Found::Nothing, "a trailing slash is another path");
+    }
+
+    #[test]
+    fn hazard_6_what_looks_like_a_literal_beside_it_is_ambiguous() {
+        let r = routes(&["GET /{x}/list", "GET /admin/list", "GET /files/{rest...}", "GET /files/private"]);
+        for path in ["/Admin/list", "/admin./list", "/admin;v=1/list", "/ADMIN%20/list", "/files/Private", "/files/private;x"] {
+            let path = path.replace("%20", " ");
+            assert_eq!(find(&r, "GET", &path), Found::LookAlike, "{path}");
+        }
+        assert_eq!(find(&r, "GET", "/administrator/list"), Found::Workflow(WorkflowId(0)));
+        assert_eq!(find(&r, "GET", "/Files/x"), Found::LookAlike);
+    }
+
+    #[test]
+    fn a_placeholder_never_takes_an_empty_segment_but_the_rest_may_be_empty() {
+        let r = routes(&["GET /a/{x}", "GET /b/{x...}"]);
+        assert_eq!(find(&r, "GET", "/a/"), Found::Nothing);
+        assert_eq!(find(&r, "GET", "/b/"), Found::Workflow(WorkflowId(1)));
+        assert_eq!(find(&r, "GET", "/b"), Found::Nothing);
+    }
+}

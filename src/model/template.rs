@@ -1,0 +1,145 @@
+//! `POST /orders/{id}`: what a workflow is bound to.
+
+use http::Method;
+use std::fmt;
+
+/// A method and a path with placeholders: `{name}` stands for one segment, `{name...}` (last only) for the rest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template {
+    pub method: Method,
+    pub segments: Vec<Segment>,
+}
+
+/// One part between slashes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Segment {
+    /// Decoded bytes, compared exactly. Empty only as the last one: the template ends in a slash.
+    Literal(String),
+    One(String),
+    Rest(String),
+}
+
+/// Why a template was not understood; the text says what to write.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadTemplate(pub String);
+
+impl Template {
+    /// Reads `METHOD /path/{name}/{rest...}`.
+    pub fn parse(text: &str) -> Result<Template, BadTemplate> {
+        let bad = |reason: &str| Err(BadTemplate(reason.to_owned()));
+        let Some((method, path)) = text.trim().split_once(' ') else {
+            return bad("a template is a method and a path, such as `GET /orders/{id}`");
+        };
+        let path = path.trim();
+        let Ok(method) = method.parse::<Method>() else { return bad("the method is not valid") };
+        if method.as_str().bytes().any(|b| b.is_ascii_lowercase()) {
+            return Err(BadTemplate(format!("methods are case-sensitive: write {}", method.as_str().to_uppercase())));
+        }
+        if matches!(method.as_str(), "CONNECT" | "TRACE" | "TRACK") {
+            return bad("CONNECT, TRACE and TRACK are never forwarded");
+        }
+        let Some(rest) = path.strip_prefix('/') else { return bad("the path begins with `/`") };
+        let parts: Vec<&str> = rest.split('/').collect();
+        let mut segments = Vec::with_capacity(parts.len());
+        for (at, part) in parts.iter().enumerate() {
+            segments.push(Segment::parse(part, at + 1 == parts.len())?);
+        }
+        Ok(Template { method, segments })
+    }
+
+    /// Whether some path is matched by both.
+    pub fn same_shape(&self, other: &Template) -> bool {
+        self.segments.len() == other.segments.len()
+            && self.segments.iter().zip(&other.segments).all(|pair| match pair {
+                (Segment::Literal(a), Segment::Literal(b)) => a == b,
+                (Segment::One(_), Segment::One(_)) | (Segment::Rest(_), Segment::Rest(_)) => true,
+                _ => false,
+            })
+    }
+}
+
+impl Segment {
+    fn parse(part: &str, last: bool) -> Result<Segment, BadTemplate> {
+        let bad = |reason: String| Err(BadTemplate(reason));
+        if let Some(name) = part.strip_prefix('{').and_then(|p| p.strip_suffix('}')) {
+            let (name, rest) = match name.strip_suffix("...") {
+                Some(name) => (name, true),
+                None => (name, false),
+            };
+            if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') {
+                return bad(format!("`{{{name}}}`: a placeholder's name is made of letters, digits, `_` and `-`"));
+            }
+            if rest && !last {
+                return bad(format!("`{{{name}...}}` stands for the rest and can only come last"));
+            }
+            return Ok(if rest { Segment::Rest(name.to_owned()) } else { Segment::One(name.to_owned()) });
+        }
+        if part.is_empty() && !last {
+            return bad("`//`: an empty segment is never matched".to_owned());
+        }
+        if matches!(part, "." | "..") {
+            return bad(format!("`{part}` is never matched: dot segments are refused"));
+        }
+        if let Some(b) = part.bytes().find(|b| !is_literal(*b)) {
+            return bad(match b {
+                b'{' | b'}' => format!("`{part}`: a placeholder is a whole segment"),
+                b'%' => format!("`{part}`: write the character itself; requests are compared decoded"),
+                b'*' => format!("`{part}`: write `{{name}}` for one segment, `{{name...}}` for the rest"),
+                b'?' | b'#' => format!("`{part}`: a template is a path without query or fragment"),
+                _ => format!("`{part}`: this character does not occur in a path"),
+            });
+        }
+        Ok(Segment::Literal(part.to_owned()))
+    }
+}
+
+/// Bytes a literal segment may hold: what RFC 3986 allows in one, and UTF-8, which callers send encoded.
+fn is_literal(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || b >= 0x80 || b"-._~!$&'()+,;=:@".contains(&b)
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ", self.method)?;
+        for segment in &self.segments {
+            match segment {
+                Segment::Literal(text) => write!(f, "/{text}")?,
+                Segment::One(name) => write!(f, "/{{{name}}}")?,
+                Segment::Rest(name) => write!(f, "/{{{name}...}}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn w4_what_a_template_may_be() {
+        for good in ["GET /", "GET /a", "POST /a/{id}", "PURGE /a/{rest...}", "GET /a/", "GET /v1.0/a;b/ü"] {
+            assert_eq!(Template::parse(good).unwrap().to_string(), good);
+        }
+        for bad in [
+            "", "GET", "/a", "get /a", "GET a", "GET //a", "GET /a//b", "GET /{a...}/b", "GET /{}", "GET /a{b}", "GET /../a",
+            "GET /a?b", "GET /a%20b", "GET /*", "CONNECT /a", "TRACE /", "GET /a b", "G(T /a",
+        ] {
+            assert!(Template::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn parse_display_round_trip(text in "(GET|POST|DELETE) (/[a-z0-9.]{1,6}x|/\\{[a-z]{1,5}\\}){1,6}(/\\{r\\.\\.\\.\\})?") {
+            prop_assert_eq!(Template::parse(&text).unwrap().to_string(), text);
+        }
+
+        #[test]
+        fn parse_never_panics(text in "\\PC*") {
+            let _ = Template::parse(&text);
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! What a caller reads about a refusal: title, detail and the hint of T6, which says what to check next.
+
+use super::denial::Denial;
+use std::borrow::Cow;
+
+impl Denial {
+    /// One line that is the same for every occurrence.
+    pub fn title(&self) -> &'static str {
+        match self {
+            Denial::BadRequest(_) => "The request is not valid HTTP",
+            Denial::InvalidHost(_) => "The Host is missing, repeated or not valid",
+            Denial::AmbiguousPath(_) => "The path can be read in more than one way",
+            Denial::ConflictingCredentials => "Different credentials were sent",
+            Denial::CredentialRepeated => "The key stands more than once in the query",
+            Denial::EnvironmentRepeated => "The environment stands more than once in the query",
+            Denial::UnknownEnvironment => "There is no such environment",
+            Denial::RequestTimeout => "The request took too long to arrive",
+            Denial::BodyTooLarge { .. } => "The body is too large",
+            Denial::UriTooLong { .. } => "The URL is too long",
+            Denial::ExpectationFailed => "The expectation cannot be met",
+            Denial::HeadTooLarge(_) => "The head is too large",
+            Denial::VersionNotSupported => "This HTTP version is not supported",
+            Denial::MissingKey => "No key was sent",
+            Denial::InvalidKey(_) => "The key is not valid",
+            Denial::KeyDisabled => "The key is disabled",
+            Denial::KeyExpired => "The key has expired",
+            Denial::QueryKeySunset => "This key is no longer accepted in a URL",
+            Denial::AddressNotAllowed => "The key may not be used from this address",
+            Denial::WorkflowNotFound => "There is no such workflow",
+            Denial::MethodNotAllowed { .. } => "The workflow does not answer this method",
+            Denial::WorkflowNotPermitted { .. } => "The key may not run this workflow",
+            Denial::ScopeMissing(_) => "The key lacks a scope",
+            Denial::EnvironmentMismatch { .. } => "The key belongs to another environment",
+            Denial::WorkflowNotInEnvironment { .. } => "The workflow does not exist in this environment",
+            Denial::DestinationNotAllowed { .. } => "The upstream's address is not allowed",
+            Denial::RateLimited(_) => "Too many requests",
+            Denial::Overloaded { .. } => "Too many requests at once",
+            Denial::UpstreamUnreachable { .. } => "The upstream cannot be reached",
+            Denial::UpstreamTls { .. } => "The upstream's TLS cannot be trusted",
+            Denial::UpstreamProtocol { .. } => "The upstream's answer is not valid HTTP",
+            Denial::UpstreamTimeout { .. } => "The upstream took too long",
+            Denial::Internal { .. } => "Something went wrong in the gateway",
+        }
+    }
+
+    /// What happened this time.
+    pub fn detail(&self) -> Cow<'static, str> {
+        match self {
+            Denial::BadRequest(why)
+            | Denial::InvalidHost(why)
+            | Denial::AmbiguousPath(why)
+            | Denial::HeadTooLarge(why) => (*why).into(),
+            Denial::BodyTooLarge { limit } => format!("at most {limit} bytes are taken").into(),
+            Denial::UriTooLong { limit } => format!("at most {limit} bytes are taken").into(),
+            Denial::WorkflowNotPermitted { workflow } => format!("workflow {workflow} is not on the key's list").into(),
+            Denial::ScopeMissing(scope) => format!("the key does not have the scope {}", scope.name()).into(),
+            Denial::EnvironmentMismatch { wants: Some(wants) } => {
+                format!("the key runs in {wants} only, and the request asks for another environment").into()
+            }
+            Denial::EnvironmentMismatch { wants: None } => "the request asks for another environment".into(),
+            Denial::WorkflowNotInEnvironment { workflow, environment } => {
+                format!("workflow {workflow} has no upstream in {environment}").into()
+            }
+            Denial::MethodNotAllowed { allow } if !allow.is_empty() => {
+                format!("this path answers {}", list(allow)).into()
+            }
+            Denial::RateLimited(refusal) => {
+                let q = &refusal.quota;
+                format!("the limit per {} is {} in {} s", refusal.scope.name(), q.count, q.per.as_secs_f64()).into()
+            }
+            Denial::Overloaded { what } => format!("the {what} is at its limit of concurrent requests").into(),
+            Denial::UpstreamTimeout { phase } => (*phase).into(),
+            _ => self.title().into(),
+        }
+    }
+
+    /// What to check next.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Denial::BadRequest(_) => "check the client or the proxy in front: the request is not what the standard allows",
+            Denial::InvalidHost(_) => "send exactly one Host with a host name and, if need be, a port",
+            Denial::AmbiguousPath(_) => {
+                "send the path without dot segments, double slashes, backslashes and encoded slashes, in the template's spelling"
+            }
+            Denial::ConflictingCredentials => "send one key in one place: `Authorization: Key=<token>`",
+            Denial::CredentialRepeated => "send the parameter once, or better `Authorization: Key=<token>`",
+            Denial::EnvironmentRepeated => "send the environment's parameter once",
+            Denial::UnknownEnvironment => "check the environment's spelling: names are case-sensitive",
+            Denial::RequestTimeout => "send the whole request within the time-out, or raise listeners.inbound[].timeouts",
+            Denial::BodyTooLarge { .. } => "send less, or raise max_body of the workflow or the listener",
+            Denial::UriTooLong { .. } => "put long values into the body",
+            Denial::ExpectationFailed => "only `Expect: 100-continue` is understood",
+            Denial::HeadTooLarge(_) => "send fewer or shorter header fields",
+            Denial::VersionNotSupported => "use HTTP/1.0, HTTP/1.1 or HTTP/2",
+            Denial::MissingKey => "send `Authorization: Key=<token>`",
+            Denial::InvalidKey(_) => {
+                "check that the whole token was copied, without white space or quotes, that it belongs to this gateway and that it was not regenerated"
+            }
+            Denial::KeyDisabled => "ask the key's owner to enable it",
+            Denial::KeyExpired => "ask the key's owner for a new expiry or a new key",
+            Denial::QueryKeySunset => "send it in the header instead: `Authorization: Key=<token>`",
+            Denial::AddressNotAllowed => "call from an address on the key's allow_addresses; behind a proxy check trusted_proxies",
+            Denial::WorkflowNotFound => "check method, path and trailing slash against the workflow's template",
+            Denial::MethodNotAllowed { .. } => "use a method of the Allow field",
+            Denial::WorkflowNotPermitted { .. } => "ask for the workflow to be added to the key",
+            Denial::ScopeMissing(_) => "ask for the scope to be added to the key",
+            Denial::EnvironmentMismatch { .. } => "use the environment's own key and name the environment in the query: `_profile=<environment>`",
+            Denial::WorkflowNotInEnvironment { .. } => "use another environment, or give the workflow an upstream there",
+            Denial::DestinationNotAllowed { .. } => "an administrator can name the network in the connection's allow_networks",
+            Denial::RateLimited(_) => "wait as long as Retry-After says",
+            Denial::Overloaded { .. } => "try again shortly",
+            Denial::UpstreamUnreachable { .. } => "check the connection's base_url and that the upstream runs; the gateway's log has the cause",
+            Denial::UpstreamTls { .. } => "check the upstream's certificate, its name and the connection's tls.ca; the gateway's log has the cause",
+            Denial::UpstreamProtocol { .. } => "check that base_url is an HTTP/1.1 service; the gateway's log has the cause",
+            Denial::UpstreamTimeout { .. } => "check the upstream, or raise the connection's timeouts",
+            Denial::Internal { .. } => "report the request id; the gateway's log has the cause",
+        }
+    }
+}
+
+fn list(methods: &[http::Method]) -> String {
+    methods.iter().map(http::Method::as_str).collect::<Vec<_>>().join(", ")
+}
