@@ -3,3 +3,4 @@
 //! ARCHITECTURE.md is the map. A module imports only from floors below its own; `tests/layers.rs` holds that.
 
 pub mod model;
+pub mod policy;

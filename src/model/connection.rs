@@ -118,7 +118,9 @@ impl Injection {
                     let pair = Secret::basic(&secret.fill(username), &secret.fill(password));
                     ready.headers.push((http::header::AUTHORIZATION, pair.into_header().ok_or(Unfit)?));
                 }
-                InjectRule::Query { name, value } => ready.query.push((name.clone(), secret.fill(value).query_pair(name))),
+                InjectRule::Query { name, value } => {
+                    ready.query.push((name.clone(), secret.fill(value).query_pair(name)))
+                }
                 InjectRule::Path { prefix } => ready.path = Some(secret.path_segment().fill(prefix)),
             }
         }

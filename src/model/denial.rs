@@ -131,7 +131,9 @@ impl Denial {
     /// Whose doing it was, by what answered.
     pub fn whose(&self) -> Whose {
         match self {
-            Denial::Internal { .. } | Denial::Overloaded { .. } | Denial::DestinationNotAllowed { .. } => Whose::Gateway,
+            Denial::Internal { .. } | Denial::Overloaded { .. } | Denial::DestinationNotAllowed { .. } => {
+                Whose::Gateway
+            }
             Denial::UpstreamUnreachable { .. }
             | Denial::UpstreamTls { .. }
             | Denial::UpstreamProtocol { .. }

@@ -220,7 +220,9 @@ mod tests {
     #[test]
     fn hazard_6_what_looks_like_a_literal_beside_it_is_ambiguous() {
         let r = routes(&["GET /{x}/list", "GET /admin/list", "GET /files/{rest...}", "GET /files/private"]);
-        for path in ["/Admin/list", "/admin./list", "/admin;v=1/list", "/ADMIN%20/list", "/files/Private", "/files/private;x"] {
+        for path in
+            ["/Admin/list", "/admin./list", "/admin;v=1/list", "/ADMIN%20/list", "/files/Private", "/files/private;x"]
+        {
             let path = path.replace("%20", " ");
             assert_eq!(find(&r, "GET", &path), Found::LookAlike, "{path}");
         }

@@ -124,8 +124,24 @@ mod tests {
             assert_eq!(Template::parse(good).unwrap().to_string(), good);
         }
         for bad in [
-            "", "GET", "/a", "get /a", "GET a", "GET //a", "GET /a//b", "GET /{a...}/b", "GET /{}", "GET /a{b}", "GET /../a",
-            "GET /a?b", "GET /a%20b", "GET /*", "CONNECT /a", "TRACE /", "GET /a b", "G(T /a",
+            "",
+            "GET",
+            "/a",
+            "get /a",
+            "GET a",
+            "GET //a",
+            "GET /a//b",
+            "GET /{a...}/b",
+            "GET /{}",
+            "GET /a{b}",
+            "GET /../a",
+            "GET /a?b",
+            "GET /a%20b",
+            "GET /*",
+            "CONNECT /a",
+            "TRACE /",
+            "GET /a b",
+            "G(T /a",
         ] {
             assert!(Template::parse(bad).is_err(), "{bad}");
         }

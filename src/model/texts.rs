@@ -77,7 +77,9 @@ impl Denial {
     /// What to check next.
     pub fn hint(&self) -> &'static str {
         match self {
-            Denial::BadRequest(_) => "check the client or the proxy in front: the request is not what the standard allows",
+            Denial::BadRequest(_) => {
+                "check the client or the proxy in front: the request is not what the standard allows"
+            }
             Denial::InvalidHost(_) => "send exactly one Host with a host name and, if need be, a port",
             Denial::AmbiguousPath(_) => {
                 "send the path without dot segments, double slashes, backslashes and encoded slashes, in the template's spelling"
@@ -86,7 +88,9 @@ impl Denial {
             Denial::CredentialRepeated => "send the parameter once, or better `Authorization: Key=<token>`",
             Denial::EnvironmentRepeated => "send the environment's parameter once",
             Denial::UnknownEnvironment => "check the environment's spelling: names are case-sensitive",
-            Denial::RequestTimeout => "send the whole request within the time-out, or raise listeners.inbound[].timeouts",
+            Denial::RequestTimeout => {
+                "send the whole request within the time-out, or raise listeners.inbound[].timeouts"
+            }
             Denial::BodyTooLarge { .. } => "send less, or raise max_body of the workflow or the listener",
             Denial::UriTooLong { .. } => "put long values into the body",
             Denial::ExpectationFailed => "only `Expect: 100-continue` is understood",
@@ -99,19 +103,33 @@ impl Denial {
             Denial::KeyDisabled => "ask the key's owner to enable it",
             Denial::KeyExpired => "ask the key's owner for a new expiry or a new key",
             Denial::QueryKeySunset => "send it in the header instead: `Authorization: Key=<token>`",
-            Denial::AddressNotAllowed => "call from an address on the key's allow_addresses; behind a proxy check trusted_proxies",
+            Denial::AddressNotAllowed => {
+                "call from an address on the key's allow_addresses; behind a proxy check trusted_proxies"
+            }
             Denial::WorkflowNotFound => "check method, path and trailing slash against the workflow's template",
             Denial::MethodNotAllowed { .. } => "use a method of the Allow field",
             Denial::WorkflowNotPermitted { .. } => "ask for the workflow to be added to the key",
             Denial::ScopeMissing(_) => "ask for the scope to be added to the key",
-            Denial::EnvironmentMismatch { .. } => "use the environment's own key and name the environment in the query: `_profile=<environment>`",
-            Denial::WorkflowNotInEnvironment { .. } => "use another environment, or give the workflow an upstream there",
-            Denial::DestinationNotAllowed { .. } => "an administrator can name the network in the connection's allow_networks",
+            Denial::EnvironmentMismatch { .. } => {
+                "use the environment's own key and name the environment in the query: `_profile=<environment>`"
+            }
+            Denial::WorkflowNotInEnvironment { .. } => {
+                "use another environment, or give the workflow an upstream there"
+            }
+            Denial::DestinationNotAllowed { .. } => {
+                "an administrator can name the network in the connection's allow_networks"
+            }
             Denial::RateLimited(_) => "wait as long as Retry-After says",
             Denial::Overloaded { .. } => "try again shortly",
-            Denial::UpstreamUnreachable { .. } => "check the connection's base_url and that the upstream runs; the gateway's log has the cause",
-            Denial::UpstreamTls { .. } => "check the upstream's certificate, its name and the connection's tls.ca; the gateway's log has the cause",
-            Denial::UpstreamProtocol { .. } => "check that base_url is an HTTP/1.1 service; the gateway's log has the cause",
+            Denial::UpstreamUnreachable { .. } => {
+                "check the connection's base_url and that the upstream runs; the gateway's log has the cause"
+            }
+            Denial::UpstreamTls { .. } => {
+                "check the upstream's certificate, its name and the connection's tls.ca; the gateway's log has the cause"
+            }
+            Denial::UpstreamProtocol { .. } => {
+                "check that base_url is an HTTP/1.1 service; the gateway's log has the cause"
+            }
             Denial::UpstreamTimeout { .. } => "check the upstream, or raise the connection's timeouts",
             Denial::Internal { .. } => "report the request id; the gateway's log has the cause",
         }

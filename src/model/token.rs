@@ -66,7 +66,11 @@ pub fn shape(value: &[u8]) -> Shape {
             && check == checksum(head);
         return if well_formed { Shape::WellFormed } else { Shape::Malformed };
     }
-    if FOREIGN.contains(&value.len()) && value.iter().all(u8::is_ascii_graphic) { Shape::Foreign } else { Shape::Malformed }
+    if FOREIGN.contains(&value.len()) && value.iter().all(u8::is_ascii_graphic) {
+        Shape::Foreign
+    } else {
+        Shape::Malformed
+    }
 }
 
 /// Whether `text` holds something that looks like a token of ours, anywhere, in plain spelling.

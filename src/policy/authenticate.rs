@@ -1,0 +1,108 @@
+//! K2, K6, K7, K11: whose token is it, and is it alive?
+
+use super::identify::Presented;
+use crate::model::denial::BadToken;
+use crate::model::token::{self, Digest, Shape};
+use crate::model::{Denial, Key, Slot, Snapshot};
+
+/// A caller who has proved possession of a living key. Built by [`authenticate`] only.
+#[derive(Debug)]
+pub struct Authenticated<'s> {
+    key: &'s Key,
+    slot: Slot,
+}
+
+impl<'s> Authenticated<'s> {
+    pub fn key(&self) -> &'s Key {
+        self.key
+    }
+
+    pub fn slot(&self) -> Slot {
+        self.slot
+    }
+}
+
+/// Finds the key of a presented token. `Err` is what its holder is told and, if the token matched, whose it is: the
+/// access log names a disabled key.
+pub fn authenticate<'s>(
+    snapshot: &'s Snapshot,
+    presented: &Presented<'_>,
+    now: i64,
+) -> Result<Authenticated<'s>, (Denial, Option<(&'s Key, Slot)>)> {
+    let refused = |bad| (Denial::InvalidKey(bad), None);
+    match token::shape(presented.token()) {
+        Shape::WellFormed | Shape::Foreign => {}
+        Shape::Malformed if presented.token().starts_with(token::PREFIX.as_bytes()) => {
+            return Err(refused(BadToken::Checksum));
+        }
+        Shape::Malformed => return Err(refused(BadToken::Malformed)),
+    }
+    let digest = Digest::of(presented.token());
+    let Some(&(key, slot)) = snapshot.digests.get(&digest) else { return Err(refused(BadToken::Unknown)) };
+    let key = snapshot.key(key);
+    match state(key, presented.in_query, now) {
+        Ok(()) => Ok(Authenticated { key, slot }),
+        Err(denial) => Err((denial, Some((key, slot)))),
+    }
+}
+
+/// K11, K6: told only to a caller whose token matched.
+fn state(key: &Key, in_query: bool, now: i64) -> Result<(), Denial> {
+    if !key.enabled {
+        return Err(Denial::KeyDisabled);
+    }
+    if key.expires_at.is_some_and(|at| at <= now) {
+        return Err(Denial::KeyExpired);
+    }
+    if in_query && key.query_key_sunset.is_some_and(|at| at <= now) {
+        return Err(Denial::QueryKeySunset);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture;
+    use super::super::identify::identify;
+    use super::*;
+    use crate::model::listener::PlaceMask;
+
+    fn verdict(change: impl FnOnce(&mut Snapshot), query: &str, now: i64) -> Result<(String, Slot), &'static str> {
+        let mut snapshot = fixture::snapshot();
+        change(&mut snapshot);
+        let headers = http::HeaderMap::new();
+        let presented = identify(&headers, Some(query), &fixture::places(), PlaceMask::ALL).unwrap().unwrap();
+        authenticate(&snapshot, &presented, now)
+            .map(|a| (a.key().name.to_string(), a.slot()))
+            .map_err(|(denial, _)| denial.code())
+    }
+
+    fn query(token: &str) -> String {
+        format!("auth-key={token}")
+    }
+
+    #[test]
+    fn k10_both_slots_are_valid() {
+        let primary = fixture::token("crm", Slot::Primary);
+        let secondary = fixture::token("crm", Slot::Secondary);
+        assert_eq!(verdict(|_| {}, &query(&primary), 0), Ok(("crm".into(), Slot::Primary)));
+        assert_eq!(verdict(|_| {}, &query(&secondary), 0), Ok(("crm".into(), Slot::Secondary)));
+    }
+
+    #[test]
+    fn k2_unknown_and_malformed_are_told_apart_by_nobody() {
+        for token in ["", "x", "kst_x", &"a".repeat(40), &fixture::token("nobody", Slot::Primary)] {
+            assert_eq!(verdict(|_| {}, &query(token), 0), Err("invalid_key"), "{token}");
+        }
+    }
+
+    #[test]
+    fn k6_k11_states_of_a_key_whose_token_matched() {
+        let token = query(&fixture::token("crm", Slot::Primary));
+        assert_eq!(verdict(|s| s.keys[0].enabled = false, &token, 0), Err("key_disabled"));
+        assert_eq!(verdict(|s| s.keys[0].expires_at = Some(1000), &token, 1000), Err("key_expired"));
+        assert!(verdict(|s| s.keys[0].expires_at = Some(1000), &token, 999).is_ok());
+        assert_eq!(verdict(|s| s.keys[0].query_key_sunset = Some(1000), &token, 1000), Err("query_key_sunset"));
+        assert!(verdict(|s| s.keys[0].query_key_sunset = Some(1000), &token, 999).is_ok());
+    }
+}

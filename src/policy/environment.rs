@@ -1,0 +1,93 @@
+//! E1–E3: where a request runs.
+
+use super::query;
+use crate::model::listener::EnvironmentParameter;
+use crate::model::{Denial, EnvironmentId, Key, Snapshot};
+use std::borrow::Cow;
+
+/// What the query says of the environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked<'a> {
+    Nothing,
+    Named(Cow<'a, [u8]>),
+    Repeated,
+}
+
+/// Reads the parameter, also when its name is percent-encoded.
+pub fn asked<'a>(query: Option<&'a str>, parameter: &EnvironmentParameter) -> Asked<'a> {
+    let mut values = query.into_iter().flat_map(query::pairs).filter(|p| p.is(&parameter.name));
+    match (values.next(), values.next()) {
+        (None, _) => Asked::Nothing,
+        (Some(pair), None) => Asked::Named(pair.decoded_value()),
+        (Some(_), Some(_)) => Asked::Repeated,
+    }
+}
+
+/// The environment in which `key` runs a request that asked for `asked`.
+///
+/// A key fixed to an environment runs there or not at all (E1); fixed to one that is not the default, it must be named
+/// as well (E2). An unfixed key runs where it asks to, or in the default one (E3).
+pub fn select(snapshot: &Snapshot, key: &Key, asked: &Asked<'_>) -> Result<EnvironmentId, Denial> {
+    let named = match asked {
+        Asked::Repeated => return Err(Denial::EnvironmentRepeated),
+        Asked::Nothing => None,
+        Asked::Named(name) => Some(std::str::from_utf8(name).ok().and_then(|n| snapshot.environment_named(n))),
+    };
+    let Some(fixed) = key.environment else {
+        return match named {
+            None => Ok(snapshot.default_environment),
+            Some(Some(environment)) => Ok(environment),
+            Some(None) => Err(Denial::UnknownEnvironment),
+        };
+    };
+    let agrees = match named {
+        None => fixed == snapshot.default_environment,
+        Some(environment) => environment == Some(fixed),
+    };
+    if agrees {
+        Ok(fixed)
+    } else {
+        Err(Denial::EnvironmentMismatch { wants: Some(snapshot.environment(fixed).name.clone()) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture;
+    use super::*;
+
+    /// (the key's environment, what the query says) → where it runs, or the refusal.
+    fn runs(fixed: Option<u16>, query: &str) -> Result<String, &'static str> {
+        let mut snapshot = fixture::snapshot();
+        snapshot.keys[0].environment = fixed.map(EnvironmentId);
+        let parameter = EnvironmentParameter { name: "_profile".into(), strip: false };
+        select(&snapshot, &snapshot.keys[0], &asked(Some(query), &parameter))
+            .map(|e| snapshot.environment(e).name.to_string())
+            .map_err(|d| d.code())
+    }
+
+    #[test]
+    fn e1_e2_a_fixed_key_runs_there_or_not_at_all() {
+        assert_eq!(runs(Some(0), ""), Ok("Production".into()));
+        assert_eq!(runs(Some(0), "_profile=Production"), Ok("Production".into()));
+        assert_eq!(runs(Some(0), "_profile=Test"), Err("environment_mismatch"));
+        assert_eq!(runs(Some(0), "_profile=Nowhere"), Err("environment_mismatch"));
+        assert_eq!(runs(Some(1), ""), Err("environment_mismatch"), "never falls through to the default");
+        assert_eq!(runs(Some(1), "_profile=Test"), Ok("Test".into()));
+        assert_eq!(runs(Some(1), "_profile=Production"), Err("environment_mismatch"));
+        assert_eq!(runs(Some(1), "_profile="), Err("environment_mismatch"));
+        assert_eq!(runs(Some(1), "_profile=Test&_profile=Test"), Err("environment_repeated"));
+    }
+
+    #[test]
+    fn e3_an_unfixed_key_selects() {
+        assert_eq!(runs(None, ""), Ok("Production".into()));
+        assert_eq!(runs(None, "a=1&_profile=Test"), Ok("Test".into()));
+        assert_eq!(runs(None, "%5Fprofile=T%65st"), Ok("Test".into()));
+        assert_eq!(runs(None, "_profile=test"), Err("unknown_environment"), "names are case-sensitive");
+        assert_eq!(runs(None, "_profile="), Err("unknown_environment"));
+        assert_eq!(runs(None, "_Profile=Test"), Ok("Production".into()), "another parameter");
+        assert_eq!(runs(None, "_profile=Test&%5fprofile=Test"), Err("environment_repeated"));
+        assert_eq!(runs(None, "_profile=%FF"), Err("unknown_environment"));
+    }
+}

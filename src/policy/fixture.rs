@@ -1,0 +1,149 @@
+//! A small world for the tests of this floor: two environments, two workflows, two keys.
+
+use crate::model::connection::{ConnectionId, Destination, DestinationId, InjectRule, Injection, UpstreamTimeouts};
+use crate::model::environment::Environment;
+use crate::model::key::{Grants, KeyId, Scopes};
+use crate::model::listener::{EnvironmentParameter, FrontTimeouts, Inbound, PlaceMask, Places};
+use crate::model::routes::Routes;
+use crate::model::snapshot::Digests;
+use crate::model::template::Template;
+use crate::model::workflow::WorkflowId;
+use crate::model::*;
+use http::{HeaderName, HeaderValue};
+use std::num::NonZeroU32;
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+/// The same token for the same name and slot, every time.
+pub fn token(key: &str, slot: Slot) -> Zeroizing<String> {
+    let mut reader = blake3::Hasher::new().update(key.as_bytes()).update(slot.name().as_bytes()).finalize_xof();
+    token::generate(|out| {
+        reader.fill(out);
+        Ok::<(), ()>(())
+    })
+    .unwrap()
+}
+
+pub fn places() -> Places {
+    Places { open: PlaceMask::ALL, header: HeaderName::from_static("x-api-key"), query: "auth-key".into() }
+}
+
+pub fn secret(text: &str) -> Secret {
+    Secret::new(Zeroizing::new(text.into()))
+}
+
+pub fn injection(header: &str) -> Injection {
+    let rule = InjectRule::Header { name: header.parse().unwrap(), value: "{secret}".into() };
+    Injection::prepare(&[rule], &secret("s3cr3t")).unwrap()
+}
+
+pub fn door() -> Inbound {
+    let second = Duration::from_secs(1);
+    Inbound {
+        address: "127.0.0.1:0".into(),
+        tls: false,
+        places: places(),
+        environment_parameter: EnvironmentParameter { name: "_profile".into(), strip: false },
+        conceal: false,
+        trusted_proxies: vec![],
+        quota: None,
+        address_quota: None,
+        failed_auth_quota: Quota {
+            count: NonZeroU32::new(100).unwrap(),
+            per: Duration::from_secs(60),
+            burst: NonZeroU32::new(100).unwrap(),
+        },
+        limit_headers: false,
+        max_body: 1024,
+        max_head: 16384,
+        max_uri: 8192,
+        timeouts: FrontTimeouts { head: second, body_idle: second, request: second, idle: second },
+    }
+}
+
+fn environment(id: u16, name: &str) -> Environment {
+    Environment { id: EnvironmentId(id), name: name.into(), header: HeaderValue::from_str(name).unwrap() }
+}
+
+fn connection(index: u32, environment: u16) -> Connection {
+    Connection {
+        index: ConnectionId(index),
+        name: format!("engine-{environment}").into(),
+        environment: EnvironmentId(environment),
+        destination: Destination {
+            id: DestinationId(u64::from(index)),
+            tls: None,
+            host: "127.0.0.1".into(),
+            port: 1,
+            authority: HeaderValue::from_static("127.0.0.1:1"),
+            base_path: String::new(),
+            allow_networks: vec![].into(),
+        },
+        injection: injection("X-Engine-Key"),
+        quota: None,
+        concurrency: None,
+        timeouts: UpstreamTimeouts { connect: Duration::ZERO, head: Duration::ZERO, idle: Duration::ZERO },
+    }
+}
+
+fn workflow(index: u32, name: &str, template: &str, upstream: Vec<(EnvironmentId, ConnectionId)>) -> Workflow {
+    Workflow {
+        index: WorkflowId(index),
+        name: name.into(),
+        template: Some(Template::parse(template).unwrap()),
+        upstream,
+        places: PlaceMask::ALL,
+        quota: None,
+        max_body: None,
+        concurrency: None,
+        header: HeaderValue::from_str(name).unwrap(),
+    }
+}
+
+fn key(index: u32, name: &str, workflows: Grants) -> Key {
+    Key {
+        index: KeyId(index),
+        id: name::id_of("key", name),
+        name: name.into(),
+        enabled: true,
+        expires_at: None,
+        environment: None,
+        workflows,
+        scopes: Scopes::UNNAMED,
+        allow_addresses: vec![],
+        quota: None,
+        query_key_sunset: None,
+        username_header: HeaderValue::from_str(&format!("Key: {name}")).unwrap(),
+        id_header: HeaderValue::from_static("id"),
+    }
+}
+
+/// `crm` may run `get`; `root` may run all. `get` lives in both environments, `post` in Production only.
+pub fn snapshot() -> Snapshot {
+    let (prod, test) = (EnvironmentId(0), EnvironmentId(1));
+    let workflows = vec![
+        workflow(0, "get", "GET /customers/{id}", vec![(prod, ConnectionId(0)), (test, ConnectionId(1))]),
+        workflow(1, "post", "POST /orders/{rest...}", vec![(prod, ConnectionId(0))]),
+    ];
+    let mut routes = Routes::default();
+    for w in &workflows {
+        routes.add(w.template.as_ref().unwrap(), w.index).unwrap();
+    }
+    let keys = vec![key(0, "crm", Grants::some(vec![WorkflowId(0)])), key(1, "root", Grants::All)];
+    let mut digests = Digests::default();
+    for k in &keys {
+        for slot in [Slot::Primary, Slot::Secondary] {
+            digests.insert(Digest::of(token(&k.name, slot).as_bytes()), (k.index, slot));
+        }
+    }
+    Snapshot {
+        inbound: vec![door()],
+        environments: vec![environment(0, "Production"), environment(1, "Test")],
+        default_environment: prod,
+        connections: vec![connection(0, 0), connection(1, 1)],
+        workflows,
+        keys,
+        digests,
+        routes,
+    }
+}

@@ -1,0 +1,331 @@
+//! Which fields go no further: towards the upstream, and back.
+
+use super::query::folds_to;
+use crate::model::connection::Injection;
+use crate::model::listener::{Place, PlaceMask, Places};
+use crate::model::token;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use smallvec::SmallVec;
+
+type Names = SmallVec<[HeaderName; 8]>;
+
+/// Removes what the upstream must not see: hop-by-hop fields (also those that any `Connection` line names), the caller's
+/// credential in every place and alias, tokens of ours in switched-off places, forged identity, method overrides, and
+/// whatever stands, in any spelling, in a slot that will be injected. Runs before injection, so that no `Connection` line
+/// can name the injected field away (hazard 2).
+pub fn strip(headers: &mut HeaderMap, places: &Places, open: PlaceMask, injection: &Injection, trusted: bool) {
+    let mut doomed = connection_listed(headers);
+    for name in headers.keys() {
+        if goes(name, headers, places, open, injection, trusted) {
+            doomed.push(name.clone());
+        }
+    }
+    for name in &doomed {
+        headers.remove(name);
+    }
+    join_cookies(headers);
+}
+
+/// Removes from a reply what is between us and the upstream, and what only we may say.
+pub fn strip_reply(headers: &mut HeaderMap) {
+    let mut doomed = connection_listed(headers);
+    doomed.extend(headers.keys().filter(|n| is_hop_by_hop(n.as_str()) || is_ours_alone(n.as_str())).cloned());
+    for name in &doomed {
+        headers.remove(name);
+    }
+}
+
+fn goes(
+    name: &HeaderName,
+    headers: &HeaderMap,
+    places: &Places,
+    open: PlaceMask,
+    injection: &Injection,
+    trusted: bool,
+) -> bool {
+    if *name == header::AUTHORIZATION {
+        return headers.get_all(name).iter().any(|v| is_credential(v, open)) || injected(name.as_str(), injection);
+    }
+    if *name == places.header {
+        return open.has(Place::Header)
+            || headers.get_all(name).iter().any(|v| token::mentioned_in(v.as_bytes()))
+            || injected(name.as_str(), injection);
+    }
+    let mut room = [0u8; 64];
+    let folded = fold(name.as_str(), &mut room);
+    let alias = folded != name.as_str();
+    is_hop_by_hop(folded)
+        || is_replaced(folded)
+        || folded.starts_with("x-keystile-")
+        || ((!trusted || alias) && is_hearsay(folded))
+        || (alias && (folded == "authorization" || folds_to(folded.as_bytes(), places.header.as_str().as_bytes())))
+        || injected(name.as_str(), injection)
+}
+
+/// Whether an `Authorization` value is ours to take away. A foreign scheme passes, unless a token of ours hides in it.
+fn is_credential(value: &HeaderValue, open: PlaceMask) -> bool {
+    let value = value.as_bytes();
+    (open.has(Place::Authorization) && super::identify::token_of(value).is_some())
+        || token::mentioned_in(value)
+        || basic_pair(value).is_some_and(|pair| token::mentioned_in(&pair))
+}
+
+/// `user:password` of a Basic value.
+fn basic_pair(value: &[u8]) -> Option<Vec<u8>> {
+    use base64::Engine as _;
+    const ANY_PADDING: base64::engine::GeneralPurpose = base64::engine::GeneralPurpose::new(
+        &base64::alphabet::STANDARD,
+        base64::engine::GeneralPurposeConfig::new()
+            .with_decode_padding_mode(base64::engine::DecodePaddingMode::Indifferent)
+            .with_decode_allow_trailing_bits(true),
+    );
+    let (scheme, rest) = value.trim_ascii().split_at_checked(6)?;
+    if !scheme.eq_ignore_ascii_case(b"basic ") {
+        return None;
+    }
+    ANY_PADDING.decode(rest.trim_ascii()).ok()
+}
+
+fn injected(name: &str, injection: &Injection) -> bool {
+    injection.headers.iter().any(|(n, _)| folds_to(name.as_bytes(), n.as_str().as_bytes()))
+}
+
+/// `name` as upstreams with CGI manners read it: all punctuation is `-`. Longer names than any we look for stay.
+fn fold<'a>(name: &'a str, room: &'a mut [u8; 64]) -> &'a str {
+    if name.len() > room.len() || name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+        return name;
+    }
+    for (to, b) in room.iter_mut().zip(name.bytes()) {
+        *to = if b.is_ascii_alphanumeric() { b } else { b'-' };
+    }
+    std::str::from_utf8(&room[..name.len()]).unwrap_or(name)
+}
+
+/// RFC 9110, section 7.6.1, and what older clients send.
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+            | "http2-settings"
+    )
+}
+
+/// What we answer ourselves, set anew, or let nobody use: an upstream must act on the method and path that were decided.
+fn is_replaced(name: &str) -> bool {
+    matches!(
+        name,
+        "host"
+            | "expect"
+            | "x-request-id"
+            | "x-http-method"
+            | "x-http-method-override"
+            | "x-method-override"
+            | "x-original-url"
+            | "x-rewrite-url"
+    )
+}
+
+/// What any caller can say about himself; believed from trusted proxies only (hazard 4).
+fn is_hearsay(name: &str) -> bool {
+    name.starts_with("x-forwarded-")
+        || matches!(
+            name,
+            "forwarded"
+                | "x-real-ip"
+                | "x-client-ip"
+                | "x-cluster-client-ip"
+                | "true-client-ip"
+                | "x-original-forwarded-for"
+        )
+}
+
+/// What an upstream must not be able to forge in a reply.
+fn is_ours_alone(name: &str) -> bool {
+    matches!(name, "x-keystile-error" | "x-request-id")
+}
+
+/// The fields that every `Connection` line names, but those that carry the message itself.
+fn connection_listed(headers: &HeaderMap) -> Names {
+    let mut names = Names::new();
+    for line in headers.get_all(header::CONNECTION) {
+        for token in line.as_bytes().split(|b| *b == b',').map(<[u8]>::trim_ascii) {
+            if let Ok(name) = HeaderName::from_bytes(token)
+                && name != header::CONTENT_LENGTH
+                && name != header::HOST
+            {
+                names.push(name);
+            }
+        }
+    }
+    names
+}
+
+/// HTTP/2 callers may send one cookie a field; HTTP/1.1 upstreams want one line (RFC 9113, section 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let mut lines = headers.get_all(header::COOKIE).iter();
+    if lines.next().is_none() || lines.next().is_none() {
+        return;
+    }
+    let all: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if let Ok(joined) = HeaderValue::from_bytes(&all.join(&b"; "[..])) {
+        headers.insert(header::COOKIE, joined);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture;
+    use super::*;
+    use proptest::prelude::*;
+
+    fn map(lines: &[(&str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap());
+        }
+        headers
+    }
+
+    /// Names that are left, sorted.
+    fn left(lines: &[(&str, &str)], open: PlaceMask, trusted: bool) -> Vec<String> {
+        let mut headers = map(lines);
+        strip(&mut headers, &fixture::places(), open, &fixture::injection("X-Engine-Key"), trusted);
+        let mut names: Vec<String> = headers.keys().map(|n| n.to_string()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn k5_hazard_1_the_credential_is_removed_from_every_place() {
+        let token = fixture::token("crm", crate::model::Slot::Primary);
+        let basic = {
+            use base64::Engine as _;
+            format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("u:{}", &*token)))
+        };
+        for (name, value) in [
+            ("authorization", "Key=abc".to_owned()),
+            ("authorization", format!("Bearer {}", &*token)),
+            ("authorization", format!("Bearer={}", &*token)),
+            ("authorization", basic),
+            ("x-api-key", "abc".to_owned()),
+            ("x_api_key", "abc".to_owned()),
+            ("x.api_key", "abc".to_owned()),
+        ] {
+            assert!(left(&[(name, &value)], PlaceMask::ALL, false).is_empty(), "{name}: {value}");
+        }
+        let closed = PlaceMask::ALL.without(Place::Authorization).without(Place::Header);
+        assert!(
+            left(&[("authorization", &format!("Bearer {}", &*token)), ("x-api-key", &token)], closed, false).is_empty()
+        );
+        assert_eq!(
+            left(&[("authorization", "Bearer jwt"), ("x-api-key", "x")], closed, false),
+            ["authorization", "x-api-key"]
+        );
+        assert_eq!(
+            left(&[("authorization", "HMAC abc")], PlaceMask::ALL, false),
+            ["authorization"],
+            "K4: a sender's own scheme"
+        );
+    }
+
+    #[test]
+    fn hazard_2_fields_that_connection_names_go_and_so_do_all_hop_by_hop_ones() {
+        let lines = [
+            ("connection", "close, X-Drop"),
+            ("connection", "x-other"),
+            ("x-drop", "1"),
+            ("x-other", "1"),
+            ("keep-alive", "1"),
+            ("te", "trailers"),
+            ("trailer", "x"),
+            ("upgrade", "h2c"),
+            ("proxy-authorization", "x"),
+            ("proxy-connection", "x"),
+            ("transfer-encoding", "chunked"),
+            ("content-length", "3"),
+            ("x-stays", "1"),
+        ];
+        assert_eq!(left(&lines, PlaceMask::ALL, false), ["content-length", "x-stays"]);
+    }
+
+    #[test]
+    fn hazard_3_the_injected_slot_is_emptied_in_every_spelling() {
+        for name in ["x-engine-key", "X-ENGINE-KEY", "x_engine_key", "x-engine_key", "x.engine.key"] {
+            assert!(left(&[(name, "mine"), (name, "again")], PlaceMask::ALL, false).is_empty(), "{name}");
+        }
+        assert_eq!(left(&[("x-engine-keys", "1")], PlaceMask::ALL, false), ["x-engine-keys"]);
+    }
+
+    #[test]
+    fn hazard_4_and_5_forged_identity_and_method_overrides() {
+        for name in [
+            "x-keystile-username",
+            "x_keystile_username",
+            "X-Keystile-Anything",
+            "x-request-id",
+            "x-http-method-override",
+            "x_http_method_override",
+            "x-method-override",
+            "x-http-method",
+            "x-original-url",
+            "x-rewrite-url",
+            "expect",
+            "host",
+        ] {
+            assert!(left(&[(name, "1")], PlaceMask::ALL, true).is_empty(), "{name}");
+        }
+        for name in
+            ["x-forwarded-for", "x-forwarded-proto", "x_forwarded_for", "forwarded", "x-real-ip", "true-client-ip"]
+        {
+            assert!(left(&[(name, "1")], PlaceMask::ALL, false).is_empty(), "{name}");
+        }
+        assert_eq!(
+            left(&[("x-forwarded-for", "1"), ("x_forwarded_for", "1")], PlaceMask::ALL, true),
+            ["x-forwarded-for"]
+        );
+    }
+
+    #[test]
+    fn cookies_of_http_2_become_one_line() {
+        let mut headers = map(&[("cookie", "a=1"), ("cookie", "b=2")]);
+        strip(&mut headers, &fixture::places(), PlaceMask::ALL, &Injection::default(), false);
+        assert_eq!(headers.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2"]);
+    }
+
+    #[test]
+    fn an_upstream_cannot_speak_for_the_gateway() {
+        let mut reply = map(&[
+            ("x-keystile-error", "x"),
+            ("x-request-id", "x"),
+            ("connection", "x-hop"),
+            ("x-hop", "1"),
+            ("etag", "1"),
+        ]);
+        strip_reply(&mut reply);
+        assert_eq!(reply.keys().collect::<Vec<_>>(), ["etag"]);
+    }
+
+    proptest! {
+        #[test]
+        fn stripping_twice_is_stripping_once(names in proptest::collection::vec("(x[-_.]engine[-_.]key|connection|x-[a-z]{1,3}|x[-_]keystile-a|te|cookie|authorization)", 0..8), values in proptest::collection::vec("(Key=a|x-a, x-b|close|Basic a)", 8)) {
+            let mut once = HeaderMap::new();
+            for (n, v) in names.iter().zip(&values) {
+                once.append(HeaderName::from_bytes(n.as_bytes()).unwrap(), HeaderValue::from_str(v).unwrap());
+            }
+            let injection = fixture::injection("X-Engine-Key");
+            strip(&mut once, &fixture::places(), PlaceMask::ALL, &injection, false);
+            prop_assert!(!once.keys().any(|n| is_hop_by_hop(n.as_str()) || injected(n.as_str(), &injection)));
+            let mut twice = once.clone();
+            strip(&mut twice, &fixture::places(), PlaceMask::ALL, &injection, false);
+            prop_assert_eq!(once, twice);
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! Floor 2: the decisions. Synchronous and total; facts, snapshot and `now` come in, a [`Permit`] or a denial goes out.
+//! No tokio, hyper, SQL, clock, randomness or logging.
+
+pub mod address;
+pub mod authenticate;
+pub mod authorise;
+pub mod environment;
+pub mod headers;
+pub mod identify;
+pub mod path;
+pub mod query;
+pub mod rewrite;
+
+pub use authenticate::{Authenticated, authenticate};
+pub use authorise::{Permit, authorise};
+pub use identify::{Presented, identify};
+
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod properties;

@@ -1,0 +1,106 @@
+//! From the caller's request to the upstream's: strip, say who called, inject.
+
+use super::authorise::Permit;
+use super::{headers, query};
+use crate::model::Inbound;
+use crate::model::listener::{Place, PlaceMask};
+use crate::model::token;
+use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
+use http::uri::{PathAndQuery, Uri};
+use std::borrow::Cow;
+
+/// What the upstream is told of the caller's side, ready to send.
+#[derive(Debug)]
+pub struct Caller {
+    /// The connection's peer, or what PROXY protocol said.
+    pub peer: HeaderValue,
+    /// The peer is a trusted proxy: its word on who is behind it is extended instead of replaced.
+    pub trusted: bool,
+    pub scheme: HeaderValue,
+    /// The host that was asked for.
+    pub host: Option<HeaderValue>,
+    pub request_id: HeaderValue,
+}
+
+const KEY_ID: HeaderName = HeaderName::from_static("x-keystile-key-id");
+const USERNAME: HeaderName = HeaderName::from_static("x-keystile-username");
+const WORKFLOW: HeaderName = HeaderName::from_static("x-keystile-workflow");
+const ENVIRONMENT: HeaderName = HeaderName::from_static("x-keystile-environment");
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// Rewrites the fields in place.
+pub fn fields(map: &mut HeaderMap, permit: &Permit<'_>, door: &Inbound, open: PlaceMask, caller: Caller) {
+    let connection = permit.connection();
+    headers::strip(map, &door.places, open, &connection.injection, caller.trusted);
+    map.insert(HOST, connection.destination.authority.clone());
+    map.insert(USERNAME, permit.key().username_header.clone());
+    map.insert(KEY_ID, permit.key().id_header.clone());
+    map.insert(WORKFLOW, permit.workflow().header.clone());
+    map.insert(ENVIRONMENT, permit.environment().header.clone());
+    map.insert(REQUEST_ID, caller.request_id);
+    forwarded(map, caller.peer, caller.scheme, caller.host);
+    // Last, so that nothing above can replace it.
+    for (name, value) in permit.injected_headers() {
+        map.insert(name, value);
+    }
+}
+
+/// What trusted proxies said is extended; from others nothing is left to extend.
+fn forwarded(map: &mut HeaderMap, peer: HeaderValue, scheme: HeaderValue, host: Option<HeaderValue>) {
+    let before: Vec<&[u8]> = map.get_all(&FORWARDED_FOR).iter().map(HeaderValue::as_bytes).collect();
+    let chain = if before.is_empty() {
+        peer
+    } else {
+        let list = [before.join(&b", "[..]), peer.as_bytes().to_vec()].join(&b", "[..]);
+        HeaderValue::from_bytes(&list).unwrap_or(peer)
+    };
+    map.insert(FORWARDED_FOR, chain);
+    map.entry(FORWARDED_PROTO).or_insert(scheme);
+    if let Some(host) = host {
+        map.entry(FORWARDED_HOST).or_insert(host);
+    }
+}
+
+/// The upstream's request target: base path, injected prefix, the caller's path to the byte, the query without what was
+/// taken and with what is injected. `None`: it would be no valid target, which a checked configuration excludes.
+pub fn target(uri: &Uri, permit: &Permit<'_>, door: &Inbound, open: PlaceMask) -> Option<Uri> {
+    let connection = permit.connection();
+    let kept = match uri.query() {
+        Some(q) => strip_query(q, permit, door, open),
+        None => None,
+    };
+    let unchanged = kept.as_deref().map(str::len) == uri.query().map(str::len);
+    let plain = connection.destination.base_path.is_empty()
+        && connection.injection.path.is_none()
+        && connection.injection.query.is_empty();
+    if plain && unchanged && uri.scheme().is_none() {
+        return Some(uri.clone());
+    }
+    let mut out = Vec::with_capacity(uri.path().len() + uri.query().map_or(0, str::len) + 64);
+    out.extend_from_slice(connection.destination.base_path.as_bytes());
+    out.extend_from_slice(permit.injected_path().unwrap_or_default());
+    out.extend_from_slice(uri.path().as_bytes());
+    let mut separator = b'?';
+    for part in kept.as_deref().map(str::as_bytes).into_iter().chain(permit.injected_query()) {
+        out.push(separator);
+        out.extend_from_slice(part);
+        separator = b'&';
+    }
+    let path = PathAndQuery::from_maybe_shared(bytes::Bytes::from(out)).ok()?;
+    Some(Uri::from(path))
+}
+
+/// The query without the credential, what stands in an injected slot and, where the listener says so, the environment's
+/// parameter. `None`: nothing is left, the `?` goes as well.
+fn strip_query<'a>(q: &'a str, permit: &Permit<'_>, door: &Inbound, open: PlaceMask) -> Option<Cow<'a, str>> {
+    query::without(q, |pair| {
+        let ours = || token::mentioned_in(&pair.decoded_value());
+        (pair.is_in_any_case(&door.places.query) && (open.has(Place::Query) || ours()))
+            || (pair.folds_to(&door.places.query) && ours())
+            || (door.environment_parameter.strip && pair.is(&door.environment_parameter.name))
+            || permit.connection().injection.query.iter().any(|(name, _)| pair.folds_to(name))
+    })
+}
