@@ -2,5 +2,7 @@
 //!
 //! ARCHITECTURE.md is the map. A module imports only from floors below its own; `tests/layers.rs` holds that.
 
+pub mod http;
+pub mod limit;
 pub mod model;
 pub mod policy;

@@ -16,6 +16,6 @@ pub use authorise::{Permit, authorise};
 pub use identify::{Presented, identify};
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 #[cfg(test)]
 mod properties;

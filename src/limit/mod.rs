@@ -1,0 +1,12 @@
+//! Floor 3: rates and counts. GCRA by governor; what it counts survives reloads, and its memory is bounded.
+
+pub mod addresses;
+pub mod failed;
+pub mod meter;
+pub mod slots;
+pub mod table;
+
+pub use failed::FailedAuth;
+pub use meter::Meter;
+pub use slots::{Slots, Taken};
+pub use table::Limits;

@@ -1,0 +1,177 @@
+//! The limits of a snapshot, by the indices of its nouns. A reload takes over what did not change, so that nobody gets a
+//! fresh burst by touching the file.
+
+use super::addresses::AddressMeters;
+use super::failed::FailedAuth;
+use super::meter::Meter;
+use super::slots::{Slots, Taken};
+use crate::model::quota::{Allowance, Refusal, Scope};
+use crate::model::{Denial, Quota, Snapshot};
+use crate::policy::Permit;
+use smallvec::SmallVec;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What was charged, from the narrowest to the widest.
+pub type Allowances = SmallVec<[Allowance; 5]>;
+/// Concurrency slots that a request holds.
+pub type Held = SmallVec<[Taken; 2]>;
+
+/// Every limit that is in force.
+pub struct Limits {
+    keys: Vec<Option<Arc<Meter>>>,
+    workflows: Vec<Guarded>,
+    connections: Vec<Guarded>,
+    listeners: Vec<ListenerLimits>,
+}
+
+#[derive(Clone, Default)]
+struct Guarded {
+    meter: Option<Arc<Meter>>,
+    slots: Option<Arc<Slots>>,
+}
+
+#[derive(Clone)]
+struct ListenerLimits {
+    meter: Option<Arc<Meter>>,
+    addresses: Option<Arc<AddressMeters>>,
+    failed: Arc<FailedAuth>,
+}
+
+impl Limits {
+    /// The limits of `snapshot`; `before` are those of the one it replaces.
+    pub fn build(snapshot: &Snapshot, before: Option<(&Snapshot, &Limits)>) -> Limits {
+        let old = before.map(|(s, l)| Old::of(s, l)).unwrap_or_default();
+        Limits {
+            keys: snapshot.keys.iter().map(|k| meter(k.quota, old.keys.get(&*k.name).cloned())).collect(),
+            workflows: snapshot
+                .workflows
+                .iter()
+                .map(|w| Guarded::build(w.quota, w.concurrency, old.workflows.get(&*w.name)))
+                .collect(),
+            connections: snapshot
+                .connections
+                .iter()
+                .map(|c| Guarded::build(c.quota, c.concurrency, old.connections.get(&*c.name)))
+                .collect(),
+            listeners: snapshot
+                .inbound
+                .iter()
+                .map(|l| ListenerLimits::build(l, old.listeners.get(&*l.address)))
+                .collect(),
+        }
+    }
+
+    /// Charges all rates that apply, from the narrowest to the widest. The first refusal stops; what was charged before
+    /// stays charged (L1).
+    pub fn charge(&self, permit: &Permit<'_>, listener: usize, address: IpAddr) -> Result<Allowances, Refusal> {
+        let mut charged = Allowances::new();
+        let listener = &self.listeners[listener];
+        if let Some(m) = &self.keys[permit.key().index.0 as usize] {
+            charged.push(m.charge(Scope::Key)?);
+        }
+        if let Some(m) = &listener.addresses {
+            charged.push(m.charge(address, Scope::Address)?);
+        }
+        if let Some(m) = &self.workflows[permit.workflow().index.0 as usize].meter {
+            charged.push(m.charge(Scope::Workflow)?);
+        }
+        if let Some(m) = &self.connections[permit.connection().index.0 as usize].meter {
+            charged.push(m.charge(Scope::Connection)?);
+        }
+        if let Some(m) = &listener.meter {
+            charged.push(m.charge(Scope::Listener)?);
+        }
+        Ok(charged)
+    }
+
+    /// Takes a slot of each concurrency cap that applies, or none.
+    pub fn enter(&self, permit: &Permit<'_>) -> Result<Held, Denial> {
+        let mut held = Held::new();
+        let caps = [
+            (&self.workflows[permit.workflow().index.0 as usize].slots, "workflow"),
+            (&self.connections[permit.connection().index.0 as usize].slots, "connection"),
+        ];
+        for (slots, what) in caps {
+            if let Some(slots) = slots {
+                held.push(slots.take().ok_or(Denial::Overloaded { what })?);
+            }
+        }
+        Ok(held)
+    }
+
+    /// The failed authentications of a listener's callers.
+    pub fn failed(&self, listener: usize) -> &FailedAuth {
+        &self.listeners[listener].failed
+    }
+
+    /// Forgets addresses whose time is over; returns how many are remembered.
+    pub fn sweep(&self, now: Instant) -> usize {
+        let mut remembered = 0;
+        for listener in &self.listeners {
+            listener.failed.sweep(now);
+            remembered += listener.failed.len();
+            if let Some(addresses) = &listener.addresses {
+                addresses.sweep();
+                remembered += addresses.len();
+            }
+        }
+        remembered
+    }
+}
+
+/// The same meter goes on if its quota is the same.
+fn meter(quota: Option<Quota>, old: Option<Arc<Meter>>) -> Option<Arc<Meter>> {
+    let quota = quota?;
+    Some(old.filter(|m| m.quota() == quota).unwrap_or_else(|| Arc::new(Meter::new(quota))))
+}
+
+impl Guarded {
+    fn build(quota: Option<Quota>, concurrency: Option<u32>, old: Option<&Guarded>) -> Guarded {
+        let old = old.cloned().unwrap_or_default();
+        let slots =
+            concurrency.map(|max| old.slots.filter(|s| s.max() == max).unwrap_or_else(|| Arc::new(Slots::new(max))));
+        Guarded { meter: meter(quota, old.meter), slots }
+    }
+}
+
+impl ListenerLimits {
+    fn build(door: &crate::model::Inbound, old: Option<&ListenerLimits>) -> ListenerLimits {
+        let addresses = door.address_quota.map(|quota| {
+            let old = old.and_then(|o| o.addresses.clone()).filter(|a| a.quota() == quota);
+            old.unwrap_or_else(|| Arc::new(AddressMeters::new(quota)))
+        });
+        let failed = old.map(|o| o.failed.clone()).filter(|f| f.quota() == door.failed_auth_quota);
+        ListenerLimits {
+            meter: meter(door.quota, old.and_then(|o| o.meter.clone())),
+            addresses,
+            failed: failed.unwrap_or_else(|| Arc::new(FailedAuth::new(door.failed_auth_quota))),
+        }
+    }
+}
+
+/// What the snapshot before had, by name.
+#[derive(Default)]
+struct Old<'a> {
+    keys: HashMap<&'a str, Arc<Meter>>,
+    workflows: HashMap<&'a str, Guarded>,
+    connections: HashMap<&'a str, Guarded>,
+    listeners: HashMap<&'a str, ListenerLimits>,
+}
+
+impl<'a> Old<'a> {
+    fn of(snapshot: &'a Snapshot, limits: &Limits) -> Old<'a> {
+        let keys = snapshot.keys.iter().zip(&limits.keys);
+        let workflows = snapshot.workflows.iter().zip(&limits.workflows);
+        let connections = snapshot.connections.iter().zip(&limits.connections);
+        let listeners = snapshot.inbound.iter().zip(&limits.listeners);
+        Old {
+            keys: keys.filter_map(|(k, m)| Some((&*k.name, m.clone()?))).collect(),
+            workflows: workflows.map(|(w, g)| (&*w.name, g.clone())).collect(),
+            connections: connections.map(|(c, g)| (&*c.name, g.clone())).collect(),
+            listeners: listeners.map(|(l, g)| (&*l.address, g.clone())).collect(),
+        }
+    }
+}
