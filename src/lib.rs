@@ -4,5 +4,9 @@
 
 pub mod http;
 pub mod limit;
+pub mod live;
 pub mod model;
+pub mod net;
 pub mod policy;
+pub mod proxy;
+pub mod telemetry;

@@ -1,3 +1,6 @@
 //! Floor 3: HTTP itself: what is read, what is answered, and the way to the upstream.
 
+pub mod body;
 pub mod inspect;
+pub mod reply;
+pub mod upstream;

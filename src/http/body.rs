@@ -1,0 +1,138 @@
+//! Bodies on their way: streamed, counted, capped and timed.
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use std::cell::Cell;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::{Instant, Sleep, sleep};
+
+/// How far the caller's body has come: shared with the journey, which must say why an upload failed.
+pub struct Upload {
+    pub bytes: Cell<u64>,
+    /// Most bytes it may hold.
+    pub limit: u64,
+    end: Cell<Option<UploadEnd>>,
+    finished_at: Cell<Option<Instant>>,
+}
+
+/// How a caller's body ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UploadEnd {
+    Whole,
+    TooLarge,
+    TimedOut,
+    /// The caller went away, or sent broken framing.
+    Broken,
+}
+
+impl Upload {
+    pub fn end(&self) -> Option<UploadEnd> {
+        self.end.get()
+    }
+
+    /// When the last byte was passed on; `None` while the upload goes on.
+    pub fn finished_at(&self) -> Option<Instant> {
+        self.finished_at.get()
+    }
+
+    fn finish(&self, end: UploadEnd) {
+        self.end.set(Some(end));
+        self.finished_at.set(Some(Instant::now()));
+    }
+}
+
+/// Why a body stopped before its end. hyper turns it into an aborted message, never into a clean end.
+#[derive(Debug, thiserror::Error)]
+#[error("the body was cut off")]
+pub struct CutOff;
+
+/// The caller's body towards the upstream.
+pub struct RequestBody {
+    from: Option<Incoming>,
+    upload: Rc<Upload>,
+    idle: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl RequestBody {
+    /// At most `limit` bytes, none more than `idle` after the one before.
+    pub fn new(from: Incoming, limit: u64, idle: Duration) -> (RequestBody, Rc<Upload>) {
+        let upload =
+            Rc::new(Upload { bytes: Cell::new(0), limit, end: Cell::new(None), finished_at: Cell::new(None) });
+        let from = if from.is_end_stream() {
+            upload.finish(UploadEnd::Whole);
+            None
+        } else {
+            Some(from)
+        };
+        (RequestBody { from, upload: upload.clone(), idle, timer: None }, upload)
+    }
+
+    fn cut(&mut self, end: UploadEnd) -> Poll<Option<Result<Frame<Bytes>, CutOff>>> {
+        self.upload.finish(end);
+        self.from = None;
+        Poll::Ready(Some(Err(CutOff)))
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = CutOff;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, CutOff>>> {
+        let this = &mut *self;
+        let Some(from) = &mut this.from else { return Poll::Ready(None) };
+        loop {
+            let frame = match Pin::new(&mut *from).poll_frame(cx) {
+                Poll::Ready(frame) => frame,
+                Poll::Pending => {
+                    return if waited(&mut this.timer, this.idle, cx) {
+                        this.cut(UploadEnd::TimedOut)
+                    } else {
+                        Poll::Pending
+                    };
+                }
+            };
+            this.timer = None;
+            match frame {
+                Some(Ok(frame)) => {
+                    // Trailers of the caller are not passed on: none is on the allow-list yet.
+                    let Ok(data) = frame.into_data() else { continue };
+                    let bytes = this.upload.bytes.get() + data.len() as u64;
+                    this.upload.bytes.set(bytes);
+                    if bytes > this.upload.limit {
+                        return this.cut(UploadEnd::TooLarge);
+                    }
+                    if from.is_end_stream() {
+                        this.upload.finish(UploadEnd::Whole);
+                    }
+                    return Poll::Ready(Some(Ok(Frame::data(data))));
+                }
+                Some(Err(_)) => return this.cut(UploadEnd::Broken),
+                None => {
+                    this.upload.finish(UploadEnd::Whole);
+                    this.from = None;
+                    return Poll::Ready(None);
+                }
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.from.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.from.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+    }
+}
+
+/// Arms `timer` on the first call; true once it has run out.
+pub fn waited(timer: &mut Option<Pin<Box<Sleep>>>, limit: Duration, cx: &mut Context<'_>) -> bool {
+    timer.get_or_insert_with(|| Box::pin(sleep(limit))).as_mut().poll(cx).is_ready()
+}

@@ -1,0 +1,284 @@
+//! The way to the upstream, behind a small interface: [`Upstreams::send`] takes a request that is ready to go and gives
+//! back a head and a body. Today hyper's HTTP/1.1 client speaks; whatever takes its place touches nothing else.
+//!
+//! Connections stay on their core: each core has its own pool, without locks.
+
+use super::body::{CutOff, RequestBody, Upload, UploadEnd, waited};
+use crate::model::connection::{Connection, DestinationId};
+use crate::model::denial::Denial;
+use crate::net::dial::Dialler;
+use crate::telemetry::metrics::{CoreMetrics, UpstreamPool};
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::{Instant, Sleep};
+
+/// Kept-alive connections to one destination on one core; more are closed after use.
+const MOST_IDLE: usize = 512;
+/// Below the 75 s and 60 s after which common servers hang up, so that we are the one to close.
+const KEPT_FOR: Duration = Duration::from_secs(50);
+/// Longest reply head.
+const MAX_HEAD: usize = 64 * 1024;
+
+/// The pools of one core.
+pub struct Upstreams {
+    dialler: Dialler,
+    pools: RefCell<HashMap<DestinationId, Rc<Pool>>>,
+    metrics: Arc<CoreMetrics>,
+}
+
+/// Kept-alive connections to one destination.
+struct Pool {
+    idle: RefCell<Vec<Idle>>,
+    counters: Arc<UpstreamPool>,
+}
+
+struct Idle {
+    sender: SendRequest<RequestBody>,
+    since: Instant,
+}
+
+/// When to give up.
+pub struct Patience {
+    /// The whole request, from its head to the reply's.
+    pub until: Instant,
+    /// From the request's last byte to the reply's head.
+    pub head: Duration,
+}
+
+impl Upstreams {
+    pub fn new(metrics: Arc<CoreMetrics>) -> Upstreams {
+        Upstreams { dialler: Dialler::default(), pools: RefCell::default(), metrics }
+    }
+
+    /// Sends `request` to `connection`'s destination and waits for the reply's head.
+    ///
+    /// A kept-alive connection that turns out closed before anything was written is replaced, once.
+    pub async fn send(
+        &self,
+        connection: &Connection,
+        trust: Option<&Arc<ClientConfig>>,
+        request: Request<RequestBody>,
+        upload: &Upload,
+        patience: Patience,
+    ) -> Result<Response<UpstreamBody>, Denial> {
+        let pool = self.pool(connection);
+        let mut request = request;
+        loop {
+            let (mut sender, reused) = match pool.take() {
+                Some(sender) => (sender, true),
+                None => (self.open(connection, trust, &pool).await?, false),
+            };
+            let sent = await_head(sender.try_send_request(request), upload, &patience).await?;
+            match sent {
+                Ok(reply) => {
+                    let put_back = PutBack { pool, sender };
+                    return Ok(reply.map(|body| UpstreamBody::new(body, put_back, connection.timeouts.idle)));
+                }
+                Err(mut failed) => match failed.take_message() {
+                    Some(unsent) if reused => request = unsent,
+                    _ => return Err(explain(failed.error(), upload)),
+                },
+            }
+        }
+    }
+
+    fn pool(&self, connection: &Connection) -> Rc<Pool> {
+        let id = connection.destination.id;
+        if let Some(pool) = self.pools.borrow().get(&id) {
+            return pool.clone();
+        }
+        let counters = self.metrics.upstream_pool(&connection.name);
+        let pool = Rc::new(Pool { idle: RefCell::default(), counters });
+        self.pools.borrow_mut().insert(id, pool.clone());
+        pool
+    }
+
+    async fn open(
+        &self,
+        connection: &Connection,
+        trust: Option<&Arc<ClientConfig>>,
+        pool: &Pool,
+    ) -> Result<SendRequest<RequestBody>, Denial> {
+        let stream = self.dialler.dial(connection, trust).await?;
+        let mut builder = http1::Builder::new();
+        builder.max_buf_size(MAX_HEAD);
+        let (sender, driver) = builder
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|e| Denial::UpstreamUnreachable { cause: e.to_string() })?;
+        // How it ended is told to the request that ran on it.
+        tokio::task::spawn_local(async move { driver.await.ok() });
+        pool.counters.opened();
+        Ok(sender)
+    }
+
+    /// Closes what has been idle for too long. Called now and then.
+    pub fn sweep(&self) {
+        self.pools.borrow_mut().retain(|_, pool| {
+            pool.sweep();
+            // In use by a request, or worth keeping.
+            Rc::strong_count(pool) > 1 || !pool.idle.borrow().is_empty()
+        });
+    }
+}
+
+impl Pool {
+    /// The connection that was used last, if one is alive: the others may then grow old and go.
+    fn take(&self) -> Option<SendRequest<RequestBody>> {
+        let mut idle = self.idle.borrow_mut();
+        while let Some(candidate) = idle.pop() {
+            self.counters.idle_removed();
+            if candidate.sender.is_ready() && candidate.since.elapsed() < KEPT_FOR {
+                self.counters.reused();
+                return Some(candidate.sender);
+            }
+        }
+        None
+    }
+
+    fn put(&self, sender: SendRequest<RequestBody>) {
+        let mut idle = self.idle.borrow_mut();
+        if !sender.is_closed() && idle.len() < MOST_IDLE {
+            idle.push(Idle { sender, since: Instant::now() });
+            self.counters.idle_added();
+        }
+    }
+
+    fn sweep(&self) {
+        let mut idle = self.idle.borrow_mut();
+        let before = idle.len();
+        idle.retain(|i| !i.sender.is_closed() && i.since.elapsed() < KEPT_FOR);
+        (idle.len()..before).for_each(|_| self.counters.idle_removed());
+    }
+}
+
+/// Waits for the reply's head: until the whole request's time is up, and after the upload no longer than the head's.
+async fn await_head<T>(sent: impl Future<Output = T>, upload: &Upload, patience: &Patience) -> Result<T, Denial> {
+    let mut sent = pin!(sent);
+    loop {
+        let deadline = match upload.finished_at() {
+            Some(at) => patience.until.min(at + patience.head),
+            None => patience.until.min(Instant::now() + patience.head),
+        };
+        if let Ok(done) = tokio::time::timeout_at(deadline, &mut sent).await {
+            return Ok(done);
+        }
+        let now = Instant::now();
+        match upload.finished_at() {
+            None if now >= patience.until => return Err(Denial::RequestTimeout),
+            Some(at) if now >= patience.until.min(at + patience.head) => {
+                return Err(Denial::UpstreamTimeout { phase: "waiting for the upstream's answer" });
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What a failed exchange means to the caller. The caller's own part in it comes first.
+fn explain(error: &hyper::Error, upload: &Upload) -> Denial {
+    let cause = || match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    };
+    match upload.end() {
+        Some(UploadEnd::TooLarge) => Denial::BodyTooLarge { limit: upload.limit },
+        Some(UploadEnd::TimedOut) => Denial::RequestTimeout,
+        Some(UploadEnd::Broken) => Denial::BadRequest("the body broke off"),
+        _ if error.is_parse() || error.is_parse_too_large() => Denial::UpstreamProtocol { cause: cause() },
+        _ => Denial::UpstreamUnreachable { cause: cause() },
+    }
+}
+
+/// A connection that returns to its pool once its reply is read to the end, and dies otherwise.
+struct PutBack {
+    pool: Rc<Pool>,
+    sender: SendRequest<RequestBody>,
+}
+
+/// The upstream's body.
+pub struct UpstreamBody {
+    from: Incoming,
+    put_back: Option<PutBack>,
+    idle: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
+    whole: bool,
+}
+
+impl UpstreamBody {
+    fn new(from: Incoming, put_back: PutBack, idle: Duration) -> UpstreamBody {
+        let mut body = UpstreamBody { from, put_back: Some(put_back), idle, timer: None, whole: false };
+        if body.from.is_end_stream() {
+            body.end();
+        }
+        body
+    }
+
+    fn end(&mut self) {
+        self.whole = true;
+        if let Some(put_back) = self.put_back.take() {
+            put_back.pool.put(put_back.sender);
+        }
+    }
+
+    /// Whether the reply was read to its end.
+    pub fn is_whole(&self) -> bool {
+        self.whole
+    }
+}
+
+impl Body for UpstreamBody {
+    type Data = Bytes;
+    type Error = CutOff;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, CutOff>>> {
+        let this = &mut *self;
+        if this.whole {
+            return Poll::Ready(None);
+        }
+        loop {
+            let frame = match Pin::new(&mut this.from).poll_frame(cx) {
+                Poll::Ready(frame) => frame,
+                Poll::Pending if waited(&mut this.timer, this.idle, cx) => return Poll::Ready(Some(Err(CutOff))),
+                Poll::Pending => return Poll::Pending,
+            };
+            this.timer = None;
+            match frame {
+                Some(Ok(frame)) => {
+                    // Trailers: an allow-list that is still empty.
+                    let Ok(data) = frame.into_data() else { continue };
+                    if this.from.is_end_stream() {
+                        this.end();
+                    }
+                    return Poll::Ready(Some(Ok(Frame::data(data))));
+                }
+                // Never passed off as complete: the caller's connection is aborted.
+                Some(Err(_)) => return Poll::Ready(Some(Err(CutOff))),
+                None => {
+                    this.end();
+                    return Poll::Ready(None);
+                }
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.whole
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        if self.whole { SizeHint::with_exact(0) } else { self.from.size_hint() }
+    }
+}

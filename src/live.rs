@@ -1,0 +1,30 @@
+//! Floor 4: what the data plane reads: a snapshot with the state that goes with it. Published whole; a request takes
+//! hold of one and keeps it to its end.
+
+use crate::limit::Limits;
+use crate::model::Snapshot;
+use arc_swap::ArcSwap;
+use rustls::{ClientConfig, ServerConfig};
+use std::sync::Arc;
+
+/// One generation of the configuration, in force.
+pub struct Live {
+    pub snapshot: Snapshot,
+    pub limits: Limits,
+    /// How each connection's upstream is verified, by the connection's index; `None` where it speaks no TLS.
+    pub trust: Vec<Option<Arc<ClientConfig>>>,
+    /// What each listener shows its callers, by the listener's index; `None` where it speaks no TLS.
+    pub certificates: Vec<Option<Arc<ServerConfig>>>,
+    /// Counts reloads, from 1.
+    pub generation: u64,
+}
+
+/// Where the generation in force is found. Replaced by a reload, read by every core.
+pub type Shared = Arc<ArcSwap<Live>>;
+
+impl Live {
+    /// The listener that was configured with this address, if it still is.
+    pub fn listener(&self, address: &str) -> Option<usize> {
+        self.snapshot.inbound.iter().position(|l| &*l.address == address)
+    }
+}

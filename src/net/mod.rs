@@ -1,0 +1,7 @@
+//! Floor 3: sockets: who may knock, how long they may take, and the way out.
+
+pub mod dial;
+pub mod guard;
+pub mod listen;
+pub mod stream;
+pub mod tls;

@@ -1,0 +1,230 @@
+//! What is remembered of a request until its reply is gone: one access record and one sample, written when the exchange
+//! is dropped, so also when the caller hangs up or a task panics (T3).
+
+use super::core::Core;
+use super::serve::Front;
+use crate::http::body::Upload;
+use crate::live::Live;
+use crate::model::connection::ConnectionId;
+use crate::model::environment::EnvironmentId;
+use crate::model::key::KeyId;
+use crate::model::quota::Scope;
+use crate::model::workflow::WorkflowId;
+use crate::model::{Denial, Key, Slot};
+use crate::policy::{Permit, Presented};
+use crate::telemetry::access_log::AccessRecord;
+use crate::telemetry::metrics::{InFlight, LimitScope, Sample};
+use http::header::USER_AGENT;
+use http::request::Parts;
+use http::{HeaderValue, Method, Uri, Version};
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// How an exchange ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    Complete,
+    ClientGone,
+    UpstreamDied,
+}
+
+/// The record in the making.
+pub struct Exchange {
+    core: Rc<Core>,
+    live: Rc<Arc<Live>>,
+    started: Instant,
+    /// Unix milliseconds: the request's `now`.
+    pub now: i64,
+    pub request_id: String,
+    pub address: IpAddr,
+    method: Method,
+    uri: Uri,
+    version: Version,
+    user_agent: Option<HeaderValue>,
+    key: Option<(KeyId, Slot)>,
+    run: Option<(WorkflowId, EnvironmentId, ConnectionId)>,
+    place: Option<&'static str>,
+    pub in_query: bool,
+    pub bearer: bool,
+    upload: Option<Rc<Upload>>,
+    sent_at: Option<Instant>,
+    upstream: Option<Duration>,
+    status: u16,
+    refused: Option<(&'static str, &'static str)>,
+    cause: Option<Cow<'static, str>>,
+    bytes_out: u64,
+    end: End,
+    _in_flight: InFlight,
+}
+
+/// What nginx taught operators to read as: the caller was gone before an answer was.
+const GONE: u16 = 499;
+
+impl Exchange {
+    pub fn begin(core: Rc<Core>, live: Rc<Arc<Live>>, front: &Front, parts: &Parts) -> Exchange {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64);
+        Exchange {
+            request_id: core.ids.next(now),
+            _in_flight: core.metrics.request_started(),
+            started: Instant::now(),
+            now,
+            address: front.peer,
+            method: parts.method.clone(),
+            uri: parts.uri.clone(),
+            version: parts.version,
+            user_agent: parts.headers.get(USER_AGENT).cloned(),
+            key: None,
+            run: None,
+            place: None,
+            in_query: false,
+            bearer: false,
+            upload: None,
+            sent_at: None,
+            upstream: None,
+            status: GONE,
+            refused: None,
+            cause: None,
+            bytes_out: 0,
+            end: End::ClientGone,
+            core,
+            live,
+        }
+    }
+
+    /// When the request's head was whole.
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
+    pub fn presented(&mut self, presented: &Presented<'_>) {
+        self.place = Some(presented.place.name());
+        self.in_query = presented.in_query;
+        self.bearer = presented.bearer;
+        if presented.in_query {
+            self.core.metrics.credential_in_query();
+        }
+    }
+
+    pub fn caller(&mut self, key: &Key, slot: Slot) {
+        self.key = Some((key.index, slot));
+    }
+
+    pub fn permitted(&mut self, permit: &Permit<'_>) {
+        self.run = Some((permit.workflow().index, permit.environment().id, permit.connection().index));
+    }
+
+    /// The request leaves for the upstream.
+    pub fn sending(&mut self, upload: Rc<Upload>) {
+        self.upload = Some(upload);
+        self.sent_at = Some(Instant::now());
+    }
+
+    /// The reply's head is there.
+    pub fn answered(&mut self, status: u16) {
+        self.upstream = self.sent_at.map(|at| at.elapsed());
+        self.status = status;
+    }
+
+    pub fn refused(&mut self, denial: &Denial) {
+        let (code, status) = denial.code_and_status();
+        self.status = status.as_u16();
+        self.refused = Some((code, denial.whose().name()));
+        self.cause = denial.cause();
+        if let Denial::RateLimited(refusal) = denial {
+            self.core.metrics.limited(limit_scope(refusal.scope));
+        }
+    }
+
+    pub fn sent(&mut self, bytes: usize) {
+        self.bytes_out += bytes as u64;
+    }
+
+    pub fn end(&mut self, end: End) {
+        self.end = end;
+    }
+
+    /// K6: when this caller's key stops being accepted in URLs.
+    pub fn query_sunset(&self) -> Option<i64> {
+        self.key.and_then(|(key, _)| self.live.snapshot.key(key).query_key_sunset)
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let snapshot = &self.live.snapshot;
+        let total = self.started.elapsed();
+        let bytes_in = self.upload.as_ref().map_or(0, |u| u.bytes.get());
+        let workflow = self.run.map(|(w, _, _)| &*snapshot.workflow(w).name);
+        let environment = self.run.map(|(_, e, _)| &*snapshot.environment(e).name);
+        let end = match self.end {
+            End::Complete => "complete",
+            End::ClientGone => "client_gone",
+            End::UpstreamDied => "upstream_died",
+        };
+        // A reply that was cut short is no success, whatever its status line said.
+        let code = match (self.refused, self.end) {
+            (Some((code, _)), _) => code,
+            (None, End::Complete) => "",
+            (None, _) => end,
+        };
+        self.core.metrics.observe(&Sample {
+            workflow: workflow.unwrap_or_default(),
+            environment: environment.unwrap_or_default(),
+            status: self.status,
+            code,
+            total,
+            upstream: self.upstream,
+            bytes_in,
+            bytes_out: self.bytes_out,
+        });
+        self.core.access.record(&AccessRecord {
+            time_ms: self.now,
+            request_id: &self.request_id,
+            listener: "inbound",
+            address: self.address,
+            protocol: protocol(self.version),
+            method: self.method.as_str(),
+            path: self.uri.path(),
+            key: self.key.map(|(k, _)| &*snapshot.key(k).name),
+            slot: self.key.map(|(_, s)| s.name()),
+            key_id: self.key.map(|(k, _)| snapshot.key(k).id.as_str()),
+            workflow,
+            environment,
+            connection: self.run.map(|(_, _, c)| &*snapshot.connection(c).name),
+            status: self.status,
+            code: self.refused.map(|(code, _)| code),
+            whose: self.refused.map(|(_, whose)| whose),
+            cause: self.cause.as_deref(),
+            credential_place: self.place,
+            credential_in_query: self.in_query,
+            bytes_in,
+            bytes_out: self.bytes_out,
+            duration_us: total.as_micros() as u64,
+            upstream_us: self.upstream.map(|d| d.as_micros() as u64),
+            end,
+            user_agent: self.user_agent.as_ref().map(HeaderValue::as_bytes),
+        });
+    }
+}
+
+fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2.0",
+        _ => "HTTP/1.1",
+    }
+}
+
+fn limit_scope(scope: Scope) -> LimitScope {
+    match scope {
+        Scope::Key => LimitScope::Key,
+        Scope::Address => LimitScope::Address,
+        Scope::Workflow => LimitScope::Workflow,
+        Scope::Connection => LimitScope::Connection,
+        Scope::Listener => LimitScope::Listener,
+        Scope::FailedAuth => LimitScope::FailedAuth,
+    }
+}

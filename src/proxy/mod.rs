@@ -1,0 +1,10 @@
+//! Floor 5: the inbound door. [`handle`] is a request's journey; the rest carries it.
+
+pub mod core;
+pub mod exchange;
+pub mod handle;
+pub mod panics;
+pub mod reply_body;
+pub mod request_id;
+pub mod serve;
+pub mod worker;

@@ -1,0 +1,85 @@
+//! What goes back to the caller, and knows when it has gone.
+
+use super::exchange::{End, Exchange};
+use crate::http::body::CutOff;
+use crate::http::upstream::UpstreamBody;
+use crate::limit::table::Held;
+use crate::net::guard::Running;
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// A reply's body. Holds what lives as long as the exchange: its record, its concurrency slots, the connection's being
+/// busy.
+pub struct ReplyBody {
+    from: From,
+    exchange: Exchange,
+    _held: Held,
+    _running: Running,
+}
+
+enum From {
+    Gateway(Option<Bytes>),
+    Upstream(Box<UpstreamBody>),
+}
+
+impl ReplyBody {
+    /// What the gateway itself says.
+    pub fn own(text: Bytes, mut exchange: Exchange, running: Running) -> ReplyBody {
+        exchange.sent(text.len());
+        exchange.end(End::Complete);
+        ReplyBody { from: From::Gateway(Some(text)), exchange, _held: Held::new(), _running: running }
+    }
+
+    /// What the upstream says, as it comes.
+    pub fn passed(body: UpstreamBody, mut exchange: Exchange, held: Held, running: Running) -> ReplyBody {
+        if body.is_whole() {
+            exchange.end(End::Complete);
+        }
+        ReplyBody { from: From::Upstream(Box::new(body)), exchange, _held: held, _running: running }
+    }
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = CutOff;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, CutOff>>> {
+        let this = &mut *self;
+        let body = match &mut this.from {
+            From::Gateway(text) => return Poll::Ready(text.take().map(|t| Ok(Frame::data(t)))),
+            From::Upstream(body) => body,
+        };
+        let polled = Pin::new(&mut **body).poll_frame(cx);
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                this.exchange.sent(frame.data_ref().map_or(0, Bytes::len));
+                if body.is_whole() {
+                    this.exchange.end(End::Complete);
+                }
+            }
+            Poll::Ready(Some(Err(CutOff))) => this.exchange.end(End::UpstreamDied),
+            Poll::Ready(None) => this.exchange.end(End::Complete),
+            Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.from {
+            From::Gateway(text) => text.as_ref().is_none_or(Bytes::is_empty),
+            From::Upstream(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.from {
+            From::Gateway(text) => SizeHint::with_exact(text.as_ref().map_or(0, Bytes::len) as u64),
+            From::Upstream(body) => body.size_hint(),
+        }
+    }
+}

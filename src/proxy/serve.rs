@@ -1,0 +1,139 @@
+//! A caller's connection, from its acceptance to its end.
+
+use super::core::Core;
+use super::handle::handle;
+use crate::net::guard::{Activity, Guarded};
+use crate::net::stream::Stream;
+use crate::policy::address::canonical;
+use crate::telemetry::metrics::FrontProtocol;
+use http::HeaderValue;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioTimer;
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+/// What every request of a connection shares.
+pub struct Front {
+    /// The listener's address as configured.
+    pub address: Arc<str>,
+    pub peer: IpAddr,
+    pub peer_header: HeaderValue,
+    pub activity: Rc<Activity>,
+}
+
+/// Bytes hyper may buffer of a head. Above our own limits, so that we are the ones who refuse with a reason.
+const BUFFER: usize = 96 * 1024;
+/// Requests one HTTP/2 connection may have under way.
+const STREAMS: u32 = 128;
+
+/// Accepts until `stop` says so.
+pub async fn accept(core: Rc<Core>, address: Arc<str>, listener: TcpListener, mut stop: watch::Receiver<bool>) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stop.wait_for(|stop| *stop) => return,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let served = connection(core.clone(), address.clone(), stream, peer, stop.clone());
+                tokio::task::spawn_local(served);
+            }
+            Err(error) => {
+                // Out of descriptors, mostly: wait for some to come back instead of spinning (hazard 29).
+                tracing::warn!(%address, %error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+/// Handshake, then requests, until one side has had enough.
+async fn connection(core: Rc<Core>, address: Arc<str>, tcp: TcpStream, peer: SocketAddr, stop: watch::Receiver<bool>) {
+    let _ = tcp.set_nodelay(true);
+    let live = core.live();
+    let Some(at) = live.listener(&address) else { return };
+    let timeouts = live.snapshot.inbound[at].timeouts;
+    let (stream, h2) = match &live.certificates[at] {
+        None => (Stream::Tcp(tcp), false),
+        Some(config) => {
+            let handshake = tokio_rustls::TlsAcceptor::from(config.clone()).accept(tcp);
+            match tokio::time::timeout(timeouts.head, handshake).await {
+                Ok(Ok(stream)) => {
+                    let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                    (Stream::Server(Box::new(stream)), h2)
+                }
+                Ok(Err(_)) | Err(_) => return core.metrics.tls_handshake_failed(),
+            }
+        }
+    };
+    drop(live);
+    let _open = core.metrics.front_connection(if h2 { FrontProtocol::H2 } else { FrontProtocol::H1 });
+    let peer = canonical(peer.ip());
+    let peer_header = HeaderValue::try_from(peer.to_string()).unwrap_or(HeaderValue::from_static("unknown"));
+    let activity = Activity::new(timeouts, h2);
+    let front = Rc::new(Front { address, peer, peer_header, activity: activity.clone() });
+    let socket = Guarded::new(stream, activity);
+    let service = service_fn(move |request| {
+        let (core, front) = (core.clone(), front.clone());
+        async move { Ok::<_, Infallible>(handle(core, front, request).await) }
+    });
+    if h2 {
+        let connection = http2().serve_connection(socket, service);
+        until_stopped(pin!(connection), stop, |c| c.graceful_shutdown()).await;
+    } else {
+        let connection = http1().serve_connection(socket, service);
+        until_stopped(pin!(connection), stop, |c| c.graceful_shutdown()).await;
+    }
+}
+
+/// Drives a connection; once told to stop, lets it finish what it has begun.
+async fn until_stopped<C: Future>(
+    mut connection: std::pin::Pin<&mut C>,
+    mut stop: watch::Receiver<bool>,
+    finish: impl FnOnce(std::pin::Pin<&mut C>),
+) {
+    tokio::select! {
+        // What went wrong on a caller's connection is told by its requests' records.
+        _ = connection.as_mut() => return,
+        _ = stop.wait_for(|stop| *stop) => finish(connection.as_mut()),
+    }
+    connection.await;
+}
+
+fn http1() -> hyper::server::conn::http1::Builder {
+    let mut builder = hyper::server::conn::http1::Builder::new();
+    // Our own guard tells slow heads from idle connections.
+    builder.header_read_timeout(None).timer(TokioTimer::new()).max_buf_size(BUFFER).half_close(false);
+    builder
+}
+
+fn http2() -> hyper::server::conn::http2::Builder<LocalExecutor> {
+    let mut builder = hyper::server::conn::http2::Builder::new(LocalExecutor);
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(64 * 1024)
+        // A caller that stopped reading, or vanished, is noticed though no request runs.
+        .keep_alive_interval(Duration::from_secs(30))
+        .keep_alive_timeout(Duration::from_secs(20));
+    builder
+}
+
+/// Streams stay on their connection's core.
+#[derive(Clone, Copy)]
+struct LocalExecutor;
+
+impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExecutor {
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(async move {
+            future.await;
+        });
+    }
+}

@@ -1,0 +1,113 @@
+//! One thread of the data plane: a current-thread runtime that keeps its connections, its pools and its counters to
+//! itself.
+
+use super::core::Core;
+use super::serve;
+use std::collections::HashMap;
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+
+/// What the control side tells a worker.
+pub enum Order {
+    Listen { address: Arc<str>, socket: TcpListener },
+    Unlisten { address: Arc<str> },
+    /// Stop accepting, finish what runs, end.
+    Drain,
+}
+
+/// A running worker.
+pub struct Worker {
+    orders: mpsc::UnboundedSender<Order>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// How often the access log is handed on, so that a quiet gateway's log is fresh.
+const FLUSH: Duration = Duration::from_millis(50);
+/// How often pools are swept, in flushes.
+const SWEEP: u32 = 100;
+
+impl Worker {
+    /// Starts worker `n`. `core` is called on its thread.
+    pub fn start(n: usize, core: impl FnOnce() -> Rc<Core> + Send + 'static) -> std::io::Result<Worker> {
+        let (orders, inbox) = mpsc::unbounded_channel();
+        let run = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            match runtime {
+                Ok(runtime) => {
+                    let local = tokio::task::LocalSet::new();
+                    local.block_on(&runtime, work(core(), inbox));
+                }
+                Err(error) => tracing::error!(%error, "a worker's runtime did not start"),
+            }
+        };
+        let thread = std::thread::Builder::new().name(format!("worker-{n}")).spawn(run)?;
+        Ok(Worker { orders, thread: Some(thread) })
+    }
+
+    /// Passes an order on. A worker that is gone takes none.
+    pub fn order(&self, order: Order) {
+        let _ = self.orders.send(order);
+    }
+
+    /// Waits for the worker's end, for which [`Order::Drain`] asks.
+    pub fn join(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+
+    /// Whether the worker has ended.
+    pub fn is_done(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+}
+
+/// Follows orders until drained.
+async fn work(core: Rc<Core>, mut inbox: mpsc::UnboundedReceiver<Order>) {
+    let mut listening: HashMap<Arc<str>, watch::Sender<bool>> = HashMap::new();
+    let ticker = tokio::task::spawn_local(tick(core.clone()));
+    while let Some(order) = inbox.recv().await {
+        match order {
+            Order::Listen { address, socket } => match tokio::net::TcpListener::from_std(socket) {
+                Ok(socket) => {
+                    let (stop, stopped) = watch::channel(false);
+                    tokio::task::spawn_local(serve::accept(core.clone(), address.clone(), socket, stopped));
+                    listening.insert(address, stop);
+                }
+                Err(error) => tracing::error!(%address, %error, "cannot listen"),
+            },
+            Order::Unlisten { address } => {
+                if let Some(stop) = listening.remove(&address) {
+                    let _ = stop.send(true);
+                }
+            }
+            Order::Drain => break,
+        }
+    }
+    for stop in listening.values() {
+        let _ = stop.send(true);
+    }
+    // Every connection holds a receiver: none left means that all are closed.
+    for stop in listening.into_values() {
+        stop.closed().await;
+    }
+    ticker.abort();
+    core.access.flush();
+}
+
+async fn tick(core: Rc<Core>) {
+    let mut beat = tokio::time::interval(FLUSH);
+    let mut beats = 0u32;
+    loop {
+        beat.tick().await;
+        core.access.flush();
+        beats = beats.wrapping_add(1);
+        if beats.is_multiple_of(SWEEP) {
+            core.upstreams.sweep();
+        }
+    }
+}
