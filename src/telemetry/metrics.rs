@@ -1,0 +1,295 @@
+//! The numbers of the gateway in OpenMetrics text.
+//!
+//! Each core counts for itself ([`CoreMetrics`]); a scrape adds the cores up. No label is a key, an address or a path:
+//! a label's values are bounded by what is configured, and beyond a stated number folded into `_other`.
+
+mod core;
+mod exposition;
+mod histogram;
+mod process;
+mod series;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use prometheus_client::encoding::text;
+use prometheus_client::registry::Registry;
+
+pub use self::core::{
+    CoreMetrics, FrontConnection, FrontProtocol, InFlight, LimitScope, UpstreamPool,
+};
+use self::core::{Sum, locked};
+use self::exposition::Exposition;
+pub use self::series::Sample;
+use super::access_log::AccessCounters;
+
+/// What `/metrics` answers with.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The metrics of the process.
+#[derive(Debug)]
+pub struct Metrics {
+    shared: Arc<Shared>,
+    registry: Registry,
+}
+
+/// What the exposition reads.
+#[derive(Debug)]
+struct Shared {
+    cores: Mutex<Vec<Arc<CoreMetrics>>>,
+    access_log: Arc<AccessCounters>,
+    started: f64,
+    config_generation: AtomicU64,
+    config_reload_successful: AtomicBool,
+    config_reload_failures: AtomicU64,
+    /// Unix seconds; 0 before the first success.
+    config_last_success: AtomicU64,
+    limiter_addresses: AtomicU64,
+}
+
+impl Metrics {
+    pub fn new(started: SystemTime) -> Metrics {
+        let shared = Arc::new(Shared {
+            cores: Mutex::default(),
+            access_log: Arc::default(),
+            started: (started.duration_since(UNIX_EPOCH)).map_or(0.0, |since| since.as_secs_f64()),
+            config_generation: AtomicU64::new(0),
+            config_reload_successful: AtomicBool::new(true),
+            config_reload_failures: AtomicU64::new(0),
+            config_last_success: AtomicU64::new(0),
+            limiter_addresses: AtomicU64::new(0),
+        });
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Exposition(Arc::clone(&shared))));
+        Metrics { shared, registry }
+    }
+
+    /// A handle for one more core. Its numbers count as long as the process lives, whoever holds it.
+    pub fn core(&self) -> Arc<CoreMetrics> {
+        let core = Arc::new(CoreMetrics::default());
+        locked(&self.shared.cores).push(Arc::clone(&core));
+        core
+    }
+
+    /// Where the access log counts; given to `AccessLog::start`.
+    pub fn access_log(&self) -> Arc<AccessCounters> {
+        Arc::clone(&self.shared.access_log)
+    }
+
+    /// A configuration, the first or a later one, is in force.
+    pub fn config_loaded(&self, generation: u64, now: SystemTime) {
+        let shared = &self.shared;
+        let now = (now.duration_since(UNIX_EPOCH)).map_or(0, |since| since.as_secs());
+        shared.config_generation.store(generation, Relaxed);
+        shared.config_last_success.store(now, Relaxed);
+        shared.config_reload_successful.store(true, Relaxed);
+    }
+
+    /// A configuration was refused; the one before stays in force.
+    pub fn config_reload_failed(&self) {
+        self.shared.config_reload_failures.fetch_add(1, Relaxed);
+        self.shared.config_reload_successful.store(false, Relaxed);
+    }
+
+    /// How many addresses the limiter remembers; told by the janitor that forgets them.
+    pub fn set_limiter_addresses(&self, addresses: u64) {
+        self.shared.limiter_addresses.store(addresses, Relaxed);
+    }
+
+    /// Forgets workflows that are no longer configured, so that renaming them for years does not fill the table.
+    pub fn retain_workflows(&self, keep: impl Fn(&str) -> bool) {
+        for core in locked(&self.shared.cores).iter() {
+            core.retain_workflows(&keep);
+        }
+    }
+
+    /// Everything, as OpenMetrics text of [`CONTENT_TYPE`].
+    pub fn render(&self) -> String {
+        let mut out = String::new();
+        text::encode(&mut out, &self.registry).expect("a String takes all that is written");
+        out
+    }
+}
+
+impl Shared {
+    fn sum(&self) -> Sum {
+        let mut sum = Sum::default();
+        for core in locked(&self.cores).iter() {
+            core.add_to(&mut sum);
+        }
+        sum
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn metrics() -> Metrics {
+        Metrics::new(UNIX_EPOCH + Duration::from_secs(1_000))
+    }
+
+    fn sample() -> Sample<'static> {
+        Sample {
+            workflow: "orders",
+            environment: "Production",
+            status: 200,
+            code: "",
+            total: Duration::from_micros(700),
+            upstream: Some(Duration::from_micros(400)),
+            bytes_in: 5,
+            bytes_out: 50,
+        }
+    }
+
+    #[track_caller]
+    fn has(text: &str, line: &str) {
+        assert!(
+            text.lines().any(|seen| seen == line),
+            "no `{line}` in\n{text}"
+        );
+    }
+
+    #[test]
+    fn t5_requests_of_all_cores_are_summed() {
+        let metrics = metrics();
+        let (one, two) = (metrics.core(), metrics.core());
+        one.observe(&sample());
+        two.observe(&sample());
+        two.observe(&Sample {
+            status: 403,
+            code: "workflow_not_permitted",
+            upstream: None,
+            ..sample()
+        });
+        let text = metrics.render();
+        let labels = r#"workflow="orders",environment="Production""#;
+        has(
+            &text,
+            &format!("keystile_requests_total{{{labels},status=\"200\",code=\"\"}} 2"),
+        );
+        let refused = r#"status="403",code="workflow_not_permitted""#;
+        has(
+            &text,
+            &format!("keystile_requests_total{{{labels},{refused}}} 1"),
+        );
+        has(
+            &text,
+            &format!("keystile_request_duration_seconds_bucket{{le=\"0.0005\",{labels}}} 0"),
+        );
+        has(
+            &text,
+            &format!("keystile_request_duration_seconds_bucket{{le=\"0.001\",{labels}}} 3"),
+        );
+        has(
+            &text,
+            &format!("keystile_request_duration_seconds_bucket{{le=\"+Inf\",{labels}}} 3"),
+        );
+        has(
+            &text,
+            &format!("keystile_upstream_duration_seconds_count{{{labels}}} 2"),
+        );
+        has(
+            &text,
+            &format!("keystile_request_bytes_total{{{labels}}} 15"),
+        );
+        has(
+            &text,
+            &format!("keystile_response_bytes_total{{{labels}}} 150"),
+        );
+        assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn what_a_core_counts_is_shown() {
+        let metrics = metrics();
+        let core = metrics.core();
+        let _request = core.request_started();
+        let _connection = core.front_connection(FrontProtocol::H2);
+        core.limited(LimitScope::FailedAuth);
+        core.tls_handshake_failed();
+        core.credential_in_query();
+        let pool = core.upstream_pool("stripe");
+        pool.opened();
+        pool.reused();
+        pool.idle_added();
+        let text = metrics.render();
+        has(&text, "keystile_requests_in_flight 1");
+        has(&text, "keystile_front_connections{protocol=\"h1\"} 0");
+        has(&text, "keystile_front_connections{protocol=\"h2\"} 1");
+        has(
+            &text,
+            "keystile_rate_limited_total{scope=\"failed_auth\"} 1",
+        );
+        has(&text, "keystile_tls_handshake_failures_total 1");
+        has(&text, "keystile_credential_in_query_total 1");
+        has(
+            &text,
+            "keystile_upstream_connections_opened_total{connection=\"stripe\"} 1",
+        );
+        has(
+            &text,
+            "keystile_upstream_connections_reused_total{connection=\"stripe\"} 1",
+        );
+        has(
+            &text,
+            "keystile_upstream_connections_idle{connection=\"stripe\"} 1",
+        );
+    }
+
+    #[test]
+    fn what_the_process_knows_is_shown() {
+        let metrics = metrics();
+        metrics.config_loaded(7, UNIX_EPOCH + Duration::from_secs(2_000));
+        metrics.config_reload_failed();
+        metrics.set_limiter_addresses(12);
+        metrics.access_log().written.fetch_add(3, Relaxed);
+        metrics.access_log().dropped.fetch_add(2, Relaxed);
+        let text = metrics.render();
+        has(&text, "keystile_config_generation 7");
+        has(&text, "keystile_config_last_reload_successful 0");
+        has(&text, "keystile_config_reload_failures_total 1");
+        has(&text, "keystile_config_last_success_timestamp_seconds 2000");
+        has(&text, "keystile_limiter_addresses 12");
+        has(&text, "keystile_access_log_records_written_total 3");
+        has(&text, "keystile_access_log_records_dropped_total 2");
+        has(&text, "keystile_access_log_write_errors_total 0");
+        has(&text, "process_start_time_seconds 1000.0");
+        let version = env!("CARGO_PKG_VERSION");
+        has(
+            &text,
+            &format!("keystile_build_info{{version=\"{version}\"}} 1"),
+        );
+    }
+
+    #[test]
+    fn every_metric_is_explained() {
+        let text = metrics().render();
+        for line in text.lines().filter(|line| line.starts_with("# TYPE")) {
+            let name = line.split(' ').nth(2).expect("a name");
+            let help = format!("# HELP {name} ");
+            let help = (text.lines())
+                .find_map(|line| line.strip_prefix(&help))
+                .expect("a help");
+            assert!(help.len() > 40, "{name}: {help}");
+        }
+    }
+
+    #[test]
+    fn hazard_33_a_label_cannot_forge_a_line() {
+        let metrics = metrics();
+        let workflow = "a\"} 1\nforged 2\n\\";
+        metrics.core().observe(&Sample {
+            workflow,
+            ..sample()
+        });
+        assert!(
+            !metrics
+                .render()
+                .lines()
+                .any(|line| line.starts_with("forged"))
+        );
+    }
+}

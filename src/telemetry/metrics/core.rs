@@ -1,0 +1,258 @@
+//! The counters of one core. Only that core writes them; the scraper reads. Nothing here is shared between cores, so
+//! that no cache line travels between them for the sake of a number.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use hashbrown::HashMap;
+
+use super::series::{OTHER, Sample, SeriesTable};
+
+/// Distinct connections with a pool of their own in the metrics, per core.
+const MAX_POOLS: usize = 1_000;
+
+/// What a caller speaks to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FrontProtocol {
+    H1,
+    H2,
+}
+
+/// Whose limit refused a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LimitScope {
+    Key,
+    Address,
+    Workflow,
+    Connection,
+    Listener,
+    /// The brake on guessing (hazard 9).
+    FailedAuth,
+}
+
+/// One core's handle. The alignment keeps another core's data off its cache lines, the prefetched neighbour included.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct CoreMetrics {
+    /// A lock that this core takes uncontended, but for the moment in which a scrape copies the table.
+    series: Mutex<SeriesTable>,
+    pools: Mutex<HashMap<Arc<str>, Arc<UpstreamPool>>>,
+    in_flight: AtomicI64,
+    front: [AtomicI64; FrontProtocol::ALL.len()],
+    limited: [AtomicU64; LimitScope::ALL.len()],
+    tls_handshake_failures: AtomicU64,
+    credential_in_query: AtomicU64,
+}
+
+/// The upstream connections of one core to one connection's base URL. The pool holds it and counts on it directly.
+#[derive(Debug, Default)]
+pub struct UpstreamPool {
+    opened: AtomicU64,
+    reused: AtomicU64,
+    idle: AtomicI64,
+}
+
+/// A request on its way; counted out when dropped, so also after a panic (hazard 34).
+#[derive(Debug)]
+#[must_use = "dropping it says that the request is over"]
+pub struct InFlight(Arc<CoreMetrics>);
+
+/// A caller's open connection; counted out when dropped.
+#[derive(Debug)]
+#[must_use = "dropping it says that the connection is closed"]
+pub struct FrontConnection(Arc<CoreMetrics>, FrontProtocol);
+
+impl CoreMetrics {
+    /// Counts one finished request. Allocates only for a combination that this core sees for the first time.
+    pub fn observe(&self, sample: &Sample<'_>) {
+        locked(&self.series).observe(sample);
+    }
+
+    pub fn request_started(self: &Arc<Self>) -> InFlight {
+        self.in_flight.fetch_add(1, Relaxed);
+        InFlight(Arc::clone(self))
+    }
+
+    pub fn front_connection(self: &Arc<Self>, protocol: FrontProtocol) -> FrontConnection {
+        self.front[protocol as usize].fetch_add(1, Relaxed);
+        FrontConnection(Arc::clone(self), protocol)
+    }
+
+    /// The counters for a pool, by the connection's name. Looked up once per pool, not per request.
+    pub fn upstream_pool(&self, connection: &str) -> Arc<UpstreamPool> {
+        let mut pools = locked(&self.pools);
+        let known = pools.len() < MAX_POOLS || pools.contains_key(connection);
+        let connection = if known { connection } else { OTHER };
+        Arc::clone(pools.entry(connection.into()).or_default())
+    }
+
+    pub fn limited(&self, scope: LimitScope) {
+        self.limited[scope as usize].fetch_add(1, Relaxed);
+    }
+
+    pub fn tls_handshake_failed(&self) {
+        self.tls_handshake_failures.fetch_add(1, Relaxed);
+    }
+
+    /// K6
+    pub fn credential_in_query(&self) {
+        self.credential_in_query.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn retain_workflows(&self, keep: impl Fn(&str) -> bool) {
+        locked(&self.series).retain(keep);
+    }
+
+    /// Adds this core's numbers to the sum.
+    pub(super) fn add_to(&self, sum: &mut Sum) {
+        // Copied first: the core must not wait while the sum is made.
+        let series = locked(&self.series).clone();
+        sum.series.add(&series);
+        for (connection, pool) in locked(&self.pools).iter() {
+            let total = sum.pools.entry(Arc::clone(connection)).or_default();
+            total.opened += pool.opened.load(Relaxed);
+            total.reused += pool.reused.load(Relaxed);
+            total.idle += pool.idle.load(Relaxed);
+        }
+        sum.in_flight += self.in_flight.load(Relaxed);
+        for (total, gauge) in sum.front.iter_mut().zip(&self.front) {
+            *total += gauge.load(Relaxed);
+        }
+        for (total, counter) in sum.limited.iter_mut().zip(&self.limited) {
+            *total += counter.load(Relaxed);
+        }
+        sum.tls_handshake_failures += self.tls_handshake_failures.load(Relaxed);
+        sum.credential_in_query += self.credential_in_query.load(Relaxed);
+    }
+}
+
+impl UpstreamPool {
+    pub fn opened(&self) {
+        self.opened.fetch_add(1, Relaxed);
+    }
+
+    pub fn reused(&self) {
+        self.reused.fetch_add(1, Relaxed);
+    }
+
+    /// A connection was put aside for the next request.
+    pub fn idle_added(&self) {
+        self.idle.fetch_add(1, Relaxed);
+    }
+
+    /// It was taken again, or closed.
+    pub fn idle_removed(&self) {
+        self.idle.fetch_sub(1, Relaxed);
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Relaxed);
+    }
+}
+
+impl Drop for FrontConnection {
+    fn drop(&mut self) {
+        self.0.front[self.1 as usize].fetch_sub(1, Relaxed);
+    }
+}
+
+impl FrontProtocol {
+    pub(super) const ALL: [(FrontProtocol, &'static str); 2] =
+        [(FrontProtocol::H1, "h1"), (FrontProtocol::H2, "h2")];
+}
+
+impl LimitScope {
+    pub(super) const ALL: [(LimitScope, &'static str); 6] = [
+        (LimitScope::Key, "key"),
+        (LimitScope::Address, "address"),
+        (LimitScope::Workflow, "workflow"),
+        (LimitScope::Connection, "connection"),
+        (LimitScope::Listener, "listener"),
+        (LimitScope::FailedAuth, "failed_auth"),
+    ];
+}
+
+/// All cores together.
+#[derive(Debug, Default)]
+pub(super) struct Sum {
+    pub(super) series: SeriesTable,
+    pub(super) pools: std::collections::BTreeMap<Arc<str>, PoolSum>,
+    pub(super) in_flight: i64,
+    pub(super) front: [i64; FrontProtocol::ALL.len()],
+    pub(super) limited: [u64; LimitScope::ALL.len()],
+    pub(super) tls_handshake_failures: u64,
+    pub(super) credential_in_query: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct PoolSum {
+    pub(super) opened: u64,
+    pub(super) reused: u64,
+    pub(super) idle: i64,
+}
+
+/// A request that panicked while counting must not silence the metrics of all others.
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sum(core: &CoreMetrics) -> Sum {
+        let mut sum = Sum::default();
+        core.add_to(&mut sum);
+        sum
+    }
+
+    #[test]
+    fn labels_stand_where_their_counters_are() {
+        for (at, (scope, _)) in LimitScope::ALL.into_iter().enumerate() {
+            assert_eq!(scope as usize, at);
+        }
+        for (at, (protocol, _)) in FrontProtocol::ALL.into_iter().enumerate() {
+            assert_eq!(protocol as usize, at);
+        }
+    }
+
+    #[test]
+    fn hazard_34_a_request_that_panics_is_no_longer_in_flight() {
+        let core = Arc::new(CoreMetrics::default());
+        let other = core.request_started();
+        let inner = Arc::clone(&core);
+        let ended = std::thread::spawn(move || {
+            let _guard = inner.request_started();
+            std::panic::resume_unwind(Box::new("a request failed"));
+        });
+        assert!(ended.join().is_err());
+        assert_eq!(sum(&core).in_flight, 1);
+        drop(other);
+        assert_eq!(sum(&core).in_flight, 0);
+    }
+
+    #[test]
+    fn connections_are_counted_by_protocol_while_they_are_open() {
+        let core = Arc::new(CoreMetrics::default());
+        let h1 = core.front_connection(FrontProtocol::H1);
+        let _h2 = core.front_connection(FrontProtocol::H2);
+        assert_eq!(sum(&core).front, [1, 1]);
+        drop(h1);
+        assert_eq!(sum(&core).front, [0, 1]);
+    }
+
+    #[test]
+    fn beyond_1000_connections_pools_are_counted_as_other() {
+        let core = CoreMetrics::default();
+        for number in 0..MAX_POOLS + 10 {
+            core.upstream_pool(&format!("c{number}")).opened();
+        }
+        core.upstream_pool("c0").opened();
+        let sum = sum(&core);
+        assert_eq!(sum.pools.len(), MAX_POOLS + 1);
+        assert_eq!(sum.pools["c0"].opened, 2);
+        assert_eq!(sum.pools[OTHER].opened, 10);
+    }
+}

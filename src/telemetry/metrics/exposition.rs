@@ -1,0 +1,285 @@
+//! The metrics by name, each with the help that a reader of a dashboard needs.
+
+use std::fmt::Error;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeGaugeValue, EncodeLabelSet, NoLabelSet,
+};
+use prometheus_client::metrics::MetricType;
+
+use super::Shared;
+use super::core::{FrontProtocol, LimitScope, Sum};
+use super::histogram::Histogram;
+use super::process;
+use super::series::{OTHER, OTHER_STATUS, Pair};
+
+#[derive(Debug)]
+pub(super) struct Exposition(pub(super) Arc<Shared>);
+
+impl Collector for Exposition {
+    fn encode(&self, encoder: DescriptorEncoder) -> Result<(), Error> {
+        let mut page = Page(encoder);
+        let sum = self.0.sum();
+        requests(&mut page, &sum)?;
+        durations(&mut page, &sum)?;
+        front(&mut page, &sum)?;
+        limits(&mut page, &sum, &self.0)?;
+        upstream(&mut page, &sum)?;
+        access_log(&mut page, &self.0)?;
+        config(&mut page, &self.0)?;
+        process_facts(&mut page, &self.0)
+    }
+}
+
+fn requests(page: &mut Page<'_>, sum: &Sum) -> Result<(), Error> {
+    let sorted = sum.series.sorted();
+    page.counters(
+        "keystile_requests",
+        "Finished requests. code is the reason if the gateway itself answered, empty if the upstream's reply was \
+         passed on, so code!=\"\" selects refusals; workflow is empty if none was found, _other beyond 1000 per core",
+        sorted.iter().flat_map(|(pair, series)| {
+            (series.outcomes.iter()).map(|(outcome, count)| {
+                let status = match outcome.status {
+                    OTHER_STATUS => OTHER.to_owned(),
+                    status => status.to_string(),
+                };
+                let labels = (labels(pair), [("status", status)]);
+                ((labels, [("code", outcome.code)]), *count)
+            })
+        }),
+    )?;
+    page.counters(
+        "keystile_request_bytes",
+        "Bytes of request bodies received from callers, before anything is added or removed",
+        sorted
+            .iter()
+            .map(|(pair, series)| (labels(pair), series.bytes_in)),
+    )?;
+    page.counters(
+        "keystile_response_bytes",
+        "Bytes of reply bodies sent to callers; far fewer than the upstream sent means callers hang up early",
+        sorted.iter().map(|(pair, series)| (labels(pair), series.bytes_out)),
+    )
+}
+
+fn durations(page: &mut Page<'_>, sum: &Sum) -> Result<(), Error> {
+    let sorted = sum.series.sorted();
+    page.histograms(
+        "keystile_request_duration_seconds",
+        "From a request's head to the end of its reply, refusals included; minus the upstream's duration it is what \
+         the gateway and the transfer of bodies cost",
+        sorted.iter().map(|(pair, series)| (labels(pair), &series.whole)),
+    )?;
+    page.histograms(
+        "keystile_upstream_duration_seconds",
+        "From sending a request to the upstream to the head of its reply; only requests that were forwarded count",
+        sorted.iter().map(|(pair, series)| (labels(pair), &series.upstream)),
+    )
+}
+
+fn front(page: &mut Page<'_>, sum: &Sum) -> Result<(), Error> {
+    page.gauge(
+        "keystile_requests_in_flight",
+        "Requests begun and not yet finished; growing without more traffic means the upstream is slowing down",
+        sum.in_flight,
+    )?;
+    page.gauges(
+        "keystile_front_connections",
+        "Open connections from callers, by the protocol spoken on them; idle ones count too",
+        (FrontProtocol::ALL.iter().zip(sum.front))
+            .map(|((_, label), open)| ([("protocol", *label)], open)),
+    )?;
+    page.counter(
+        "keystile_tls_handshake_failures",
+        "Connections that ended before TLS was agreed: scanners mostly; many at once after a certificate change means \
+         that callers do not trust it",
+        sum.tls_handshake_failures,
+    )?;
+    page.counter(
+        "keystile_credential_in_query",
+        "Requests with a key in the URL, where proxies and browsers keep it; the access log flags which keys. Bring \
+         it to zero before setting a sunset date",
+        sum.credential_in_query,
+    )
+}
+
+fn limits(page: &mut Page<'_>, sum: &Sum, shared: &Shared) -> Result<(), Error> {
+    page.counters(
+        "keystile_rate_limited",
+        "Requests refused by a limit, by whose limit it was; failed_auth is the brake on addresses that guess keys",
+        (LimitScope::ALL.iter().zip(sum.limited))
+            .map(|((_, label), refused)| ([("scope", *label)], refused)),
+    )?;
+    page.gauge(
+        "keystile_limiter_addresses",
+        "Addresses the limiter remembers; it is bounded, and a sudden rise means requests from many sources at once",
+        shared.limiter_addresses.load(Relaxed),
+    )
+}
+
+fn upstream(page: &mut Page<'_>, sum: &Sum) -> Result<(), Error> {
+    page.counters(
+        "keystile_upstream_connections_opened",
+        "Connections dialled to upstreams; close to the rate of requests means that the upstream closes after each",
+        (sum.pools.iter()).map(|(connection, pool)| ([("connection", &**connection)], pool.opened)),
+    )?;
+    page.counters(
+        "keystile_upstream_connections_reused",
+        "Requests that found an open connection in the pool, saving a TCP and a TLS handshake",
+        (sum.pools.iter()).map(|(connection, pool)| ([("connection", &**connection)], pool.reused)),
+    )?;
+    page.gauges(
+        "keystile_upstream_connections_idle",
+        "Open connections to upstreams that wait in the pool for the next request",
+        (sum.pools.iter()).map(|(connection, pool)| ([("connection", &**connection)], pool.idle)),
+    )
+}
+
+fn access_log(page: &mut Page<'_>, shared: &Shared) -> Result<(), Error> {
+    let counters = &shared.access_log;
+    page.counter(
+        "keystile_access_log_records_written",
+        "Access records written to their destination; it follows the requests within a tenth of a second",
+        counters.written.load(Relaxed),
+    )?;
+    page.counter(
+        "keystile_access_log_records_dropped",
+        "Access records lost because the destination was too slow or failed; requests never wait for the log",
+        counters.dropped.load(Relaxed),
+    )?;
+    page.counter(
+        "keystile_access_log_write_errors",
+        "Failed writes of the access log: a full disk, a closed pipe, a file that cannot be reopened",
+        counters.write_errors.load(Relaxed),
+    )
+}
+
+fn config(page: &mut Page<'_>, shared: &Shared) -> Result<(), Error> {
+    page.gauge(
+        "keystile_config_generation",
+        "Number of the configuration in force; nodes that differ for long are not in step",
+        shared.config_generation.load(Relaxed),
+    )?;
+    page.gauge(
+        "keystile_config_last_reload_successful",
+        "1 if the last reload was taken, 0 if it was refused and the configuration before it stays in force",
+        u64::from(shared.config_reload_successful.load(Relaxed)),
+    )?;
+    page.counter(
+        "keystile_config_reload_failures",
+        "Reloads refused because of a mistake; the operational log names file, line and field",
+        shared.config_reload_failures.load(Relaxed),
+    )?;
+    page.gauge(
+        "keystile_config_last_success_timestamp_seconds",
+        "When the configuration in force was taken, in Unix seconds; 0 before the first",
+        shared.config_last_success.load(Relaxed),
+    )
+}
+
+fn process_facts(page: &mut Page<'_>, shared: &Shared) -> Result<(), Error> {
+    page.gauges(
+        "keystile_build_info",
+        "Always 1; its label tells the version, so that a change of behaviour can be laid beside an upgrade",
+        [([("version", env!("CARGO_PKG_VERSION"))], 1_u64)].into_iter(),
+    )?;
+    page.gauge(
+        "process_start_time_seconds",
+        "When the process started, in Unix seconds; a jump is a restart",
+        shared.started,
+    )?;
+    let facts = process::read();
+    let readings = [
+        (
+            "process_open_fds",
+            "Open file descriptors: about one per connection on either side, and the files",
+            facts.open_fds,
+        ),
+        (
+            "process_max_fds",
+            "The limit on file descriptors; at the limit new connections are refused, so alert well below",
+            facts.max_fds,
+        ),
+        (
+            "process_resident_memory_bytes",
+            "Memory of the process that lies in RAM; it follows connections, bodies in transit and the number of keys",
+            facts.resident_bytes,
+        ),
+    ];
+    for (name, help, reading) in readings {
+        if let Some(value) = reading {
+            page.gauge(name, help, value)?;
+        }
+    }
+    Ok(())
+}
+
+fn labels(pair: &Pair) -> [(&'static str, &str); 2] {
+    [
+        ("workflow", &*pair.workflow),
+        ("environment", &*pair.environment),
+    ]
+}
+
+/// The encoder with the few shapes used here. Names of counters stand without the `_total` that the format appends.
+struct Page<'a>(DescriptorEncoder<'a>);
+
+impl Page<'_> {
+    fn counter(&mut self, name: &str, help: &str, value: u64) -> Result<(), Error> {
+        let mut metric = (self.0).encode_descriptor(name, help, None, MetricType::Counter)?;
+        metric.encode_counter::<NoLabelSet, _, u64>(&value, None)
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: impl EncodeGaugeValue) -> Result<(), Error> {
+        let mut metric = (self.0).encode_descriptor(name, help, None, MetricType::Gauge)?;
+        metric.encode_gauge(&value)
+    }
+
+    fn counters<L: EncodeLabelSet>(
+        &mut self,
+        name: &str,
+        help: &str,
+        rows: impl Iterator<Item = (L, u64)>,
+    ) -> Result<(), Error> {
+        let mut metric = (self.0).encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (labels, value) in rows {
+            (metric.encode_family(&labels)?).encode_counter::<NoLabelSet, _, u64>(&value, None)?;
+        }
+        Ok(())
+    }
+
+    fn gauges<L: EncodeLabelSet, V: EncodeGaugeValue>(
+        &mut self,
+        name: &str,
+        help: &str,
+        rows: impl Iterator<Item = (L, V)>,
+    ) -> Result<(), Error> {
+        let mut metric = (self.0).encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for (labels, value) in rows {
+            metric.encode_family(&labels)?.encode_gauge(&value)?;
+        }
+        Ok(())
+    }
+
+    fn histograms<'h, L: EncodeLabelSet>(
+        &mut self,
+        name: &str,
+        help: &str,
+        rows: impl Iterator<Item = (L, &'h Histogram)>,
+    ) -> Result<(), Error> {
+        let mut metric = (self.0).encode_descriptor(name, help, None, MetricType::Histogram)?;
+        for (labels, histogram) in rows {
+            let (sum, count) = (histogram.sum_seconds(), histogram.count());
+            (metric.encode_family(&labels)?).encode_histogram::<NoLabelSet>(
+                sum,
+                count,
+                &histogram.buckets(),
+                None,
+            )?;
+        }
+        Ok(())
+    }
+}
