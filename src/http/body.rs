@@ -62,8 +62,7 @@ pub struct RequestBody {
 impl RequestBody {
     /// At most `limit` bytes, none more than `idle` after the one before.
     pub fn new(from: Incoming, limit: u64, idle: Duration) -> (RequestBody, Rc<Upload>) {
-        let upload =
-            Rc::new(Upload { bytes: Cell::new(0), limit, end: Cell::new(None), finished_at: Cell::new(None) });
+        let upload = Rc::new(Upload { bytes: Cell::new(0), limit, end: Cell::new(None), finished_at: Cell::new(None) });
         let from = if from.is_end_stream() {
             upload.finish(UploadEnd::Whole);
             None

@@ -198,4 +198,3 @@ fn deprecate(fields: &mut HeaderMap, exchange: &Exchange) {
         fields.insert(HeaderName::from_static("sunset"), value);
     }
 }
-

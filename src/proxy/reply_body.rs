@@ -45,10 +45,7 @@ impl Body for ReplyBody {
     type Data = Bytes;
     type Error = CutOff;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, CutOff>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, CutOff>>> {
         let this = &mut *self;
         let body = match &mut this.from {
             From::Gateway(text) => return Poll::Ready(text.take().map(|t| Ok(Frame::data(t)))),

@@ -13,8 +13,13 @@ use tokio::sync::{mpsc, watch};
 
 /// What the control side tells a worker.
 pub enum Order {
-    Listen { address: Arc<str>, socket: TcpListener },
-    Unlisten { address: Arc<str> },
+    Listen {
+        address: Arc<str>,
+        socket: TcpListener,
+    },
+    Unlisten {
+        address: Arc<str>,
+    },
     /// Stop accepting, finish what runs, end.
     Drain,
 }

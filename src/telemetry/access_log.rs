@@ -58,25 +58,16 @@ pub struct AccessLog {
 
 impl AccessLog {
     /// Opens the destination, so that a path that cannot be written is told at the start, and starts the writer thread.
-    pub fn start(
-        destination: Destination,
-        format: Format,
-        counters: Arc<AccessCounters>,
-    ) -> io::Result<AccessLog> {
+    pub fn start(destination: Destination, format: Format, counters: Arc<AccessCounters>) -> io::Result<AccessLog> {
         let sink = Sink::start(destination, Arc::clone(&counters))?;
-        Ok(AccessLog {
-            format,
-            counters,
-            sink,
-        })
+        Ok(AccessLog { format, counters, sink })
     }
 
     /// A writer for one core. It may move to that core's thread, not be shared with others.
     pub fn writer(&self) -> AccessWriter {
         AccessWriter {
             format: self.format,
-            channel: (self.sink.as_ref())
-                .map(|sink| Channel::new(sink.sender(), Arc::clone(&self.counters))),
+            channel: (self.sink.as_ref()).map(|sink| Channel::new(sink.sender(), Arc::clone(&self.counters))),
         }
     }
 
@@ -148,13 +139,7 @@ struct Pending {
 impl Channel {
     fn new(sender: SyncSender<Message>, counters: Arc<AccessCounters>) -> Channel {
         let (home, returned) = sync_channel(SPARE);
-        Channel {
-            pending: RefCell::default(),
-            sender,
-            returned,
-            home,
-            counters,
-        }
+        Channel { pending: RefCell::default(), sender, returned, home, counters }
     }
 
     fn hand_over(&self, pending: &mut Pending) {
@@ -206,10 +191,7 @@ mod tests {
     fn writer_into(capacity: usize) -> (AccessWriter, Receiver<Message>, Arc<AccessCounters>) {
         let (sender, receiver) = sync_channel(capacity);
         let counters = Arc::new(AccessCounters::default());
-        let writer = AccessWriter {
-            format: Format::Json,
-            channel: Some(Channel::new(sender, Arc::clone(&counters))),
-        };
+        let writer = AccessWriter { format: Format::Json, channel: Some(Channel::new(sender, Arc::clone(&counters))) };
         (writer, receiver, counters)
     }
 

@@ -29,10 +29,7 @@ pub(super) fn push_line(out: &mut Vec<u8>, text: &str) {
 
 /// Whether the text can stand in a `key=value` line without quotes.
 pub(super) fn is_bare(text: &[u8]) -> bool {
-    !text.is_empty()
-        && text
-            .iter()
-            .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'=' | b'\\'))
+    !text.is_empty() && text.iter().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'=' | b'\\'))
 }
 
 const PLAIN: u8 = 0;

@@ -21,17 +21,8 @@ use super::{escape, redact, timestamp};
 
 /// At `debug` and below these write whole heads and frames, the callers' credentials among them, and more than anyone
 /// can read. They are held at `warn` whatever the level.
-const HELD_AT_WARN: [&str; 9] = [
-    "h2",
-    "hyper",
-    "hyper_util",
-    "mio",
-    "rustls",
-    "tokio",
-    "tokio_rustls",
-    "tower",
-    "want",
-];
+const HELD_AT_WARN: [&str; 9] =
+    ["h2", "hyper", "hyper_util", "mio", "rustls", "tokio", "tokio_rustls", "tower", "want"];
 
 /// Starts the log. The error says that one was started already.
 pub fn init(level: LevelFilter, format: Format) -> Result<(), TryInitError> {
@@ -60,9 +51,7 @@ pub fn install_panic_hook() {
 }
 
 fn safe_message(panic: &PanicHookInfo<'_>) -> &'static str {
-    (panic.payload().downcast_ref::<&'static str>())
-        .copied()
-        .unwrap_or("withheld: may hold request data")
+    (panic.payload().downcast_ref::<&'static str>()).copied().unwrap_or("withheld: may hold request data")
 }
 
 fn subscriber<W, S>(
@@ -75,18 +64,14 @@ where
     W: Fn() -> S + Send + Sync + 'static,
     S: Write + 'static,
 {
-    let layer = tracing_subscriber::fmt::layer()
-        .with_ansi(colours)
-        .with_timer(Clock)
-        .with_writer(Guarded { sink, colours });
+    let layer =
+        tracing_subscriber::fmt::layer().with_ansi(colours).with_timer(Clock).with_writer(Guarded { sink, colours });
     let layer = match format {
         Format::Json => layer.json().flatten_event(true).boxed(),
         Format::Text => layer.boxed(),
     };
     let held = level.min(LevelFilter::WARN);
-    let targets = Targets::new()
-        .with_default(level)
-        .with_targets(HELD_AT_WARN.map(|target| (target, held)));
+    let targets = Targets::new().with_default(level).with_targets(HELD_AT_WARN.map(|target| (target, held)));
     tracing_subscriber::registry().with(layer.with_filter(targets))
 }
 
@@ -112,10 +97,7 @@ where
     type Writer = GuardedLine<S>;
 
     fn make_writer(&'a self) -> GuardedLine<S> {
-        GuardedLine {
-            sink: (self.sink)(),
-            colours: self.colours,
-        }
+        GuardedLine { sink: (self.sink)(), colours: self.colours }
     }
 }
 
@@ -150,10 +132,9 @@ impl<S: Write> Write for GuardedLine<S> {
 fn push_coloured(out: &mut Vec<u8>, text: &str) {
     for (at, part) in text.split('\x1b').enumerate() {
         if at > 0 {
-            let sets_colour = part.strip_prefix('[').is_some_and(|rest| {
-                rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';')
-                    .starts_with('m')
-            });
+            let sets_colour = part
+                .strip_prefix('[')
+                .is_some_and(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';').starts_with('m'));
             out.extend_from_slice(if sets_colour { b"\x1b" } else { b"\\u001b" });
         }
         escape::push_line(out, part);
@@ -242,10 +223,7 @@ mod tests {
     fn on_a_terminal_only_colours_pass() {
         let mut out = Vec::new();
         push_coloured(&mut out, "\x1b[2;31mred\x1b[0m \x1b[2J \x1b]0;title\x07");
-        assert_eq!(
-            String::from_utf8(out).expect("text"),
-            "\x1b[2;31mred\x1b[0m \\u001b[2J \\u001b]0;title\\u0007"
-        );
+        assert_eq!(String::from_utf8(out).expect("text"), "\x1b[2;31mred\x1b[0m \\u001b[2J \\u001b]0;title\\u0007");
     }
 
     #[test]
@@ -264,9 +242,6 @@ mod tests {
         let _ = std::panic::catch_unwind(|| panic!("never written down"));
         let _ = std::panic::catch_unwind(|| panic!("the key is {secret}"));
         std::panic::set_hook(before);
-        assert_eq!(
-            *messages.lock().unwrap(),
-            ["never written down", "withheld: may hold request data"]
-        );
+        assert_eq!(*messages.lock().unwrap(), ["never written down", "withheld: may hold request data"]);
     }
 }

@@ -16,9 +16,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use prometheus_client::encoding::text;
 use prometheus_client::registry::Registry;
 
-pub use self::core::{
-    CoreMetrics, FrontConnection, FrontProtocol, InFlight, LimitScope, UpstreamPool,
-};
+pub use self::core::{CoreMetrics, FrontConnection, FrontProtocol, InFlight, LimitScope, UpstreamPool};
 use self::core::{Sum, locked};
 use self::exposition::Exposition;
 pub use self::series::Sample;
@@ -146,10 +144,7 @@ mod tests {
 
     #[track_caller]
     fn has(text: &str, line: &str) {
-        assert!(
-            text.lines().any(|seen| seen == line),
-            "no `{line}` in\n{text}"
-        );
+        assert!(text.lines().any(|seen| seen == line), "no `{line}` in\n{text}");
     }
 
     #[test]
@@ -158,47 +153,18 @@ mod tests {
         let (one, two) = (metrics.core(), metrics.core());
         one.observe(&sample());
         two.observe(&sample());
-        two.observe(&Sample {
-            status: 403,
-            code: "workflow_not_permitted",
-            upstream: None,
-            ..sample()
-        });
+        two.observe(&Sample { status: 403, code: "workflow_not_permitted", upstream: None, ..sample() });
         let text = metrics.render();
         let labels = r#"workflow="orders",environment="Production""#;
-        has(
-            &text,
-            &format!("keystile_requests_total{{{labels},status=\"200\",code=\"\"}} 2"),
-        );
+        has(&text, &format!("keystile_requests_total{{{labels},status=\"200\",code=\"\"}} 2"));
         let refused = r#"status="403",code="workflow_not_permitted""#;
-        has(
-            &text,
-            &format!("keystile_requests_total{{{labels},{refused}}} 1"),
-        );
-        has(
-            &text,
-            &format!("keystile_request_duration_seconds_bucket{{le=\"0.0005\",{labels}}} 0"),
-        );
-        has(
-            &text,
-            &format!("keystile_request_duration_seconds_bucket{{le=\"0.001\",{labels}}} 3"),
-        );
-        has(
-            &text,
-            &format!("keystile_request_duration_seconds_bucket{{le=\"+Inf\",{labels}}} 3"),
-        );
-        has(
-            &text,
-            &format!("keystile_upstream_duration_seconds_count{{{labels}}} 2"),
-        );
-        has(
-            &text,
-            &format!("keystile_request_bytes_total{{{labels}}} 15"),
-        );
-        has(
-            &text,
-            &format!("keystile_response_bytes_total{{{labels}}} 150"),
-        );
+        has(&text, &format!("keystile_requests_total{{{labels},{refused}}} 1"));
+        has(&text, &format!("keystile_request_duration_seconds_bucket{{le=\"0.0005\",{labels}}} 0"));
+        has(&text, &format!("keystile_request_duration_seconds_bucket{{le=\"0.001\",{labels}}} 3"));
+        has(&text, &format!("keystile_request_duration_seconds_bucket{{le=\"+Inf\",{labels}}} 3"));
+        has(&text, &format!("keystile_upstream_duration_seconds_count{{{labels}}} 2"));
+        has(&text, &format!("keystile_request_bytes_total{{{labels}}} 15"));
+        has(&text, &format!("keystile_response_bytes_total{{{labels}}} 150"));
         assert!(text.ends_with("# EOF\n"));
     }
 
@@ -219,24 +185,12 @@ mod tests {
         has(&text, "keystile_requests_in_flight 1");
         has(&text, "keystile_front_connections{protocol=\"h1\"} 0");
         has(&text, "keystile_front_connections{protocol=\"h2\"} 1");
-        has(
-            &text,
-            "keystile_rate_limited_total{scope=\"failed_auth\"} 1",
-        );
+        has(&text, "keystile_rate_limited_total{scope=\"failed_auth\"} 1");
         has(&text, "keystile_tls_handshake_failures_total 1");
         has(&text, "keystile_credential_in_query_total 1");
-        has(
-            &text,
-            "keystile_upstream_connections_opened_total{connection=\"stripe\"} 1",
-        );
-        has(
-            &text,
-            "keystile_upstream_connections_reused_total{connection=\"stripe\"} 1",
-        );
-        has(
-            &text,
-            "keystile_upstream_connections_idle{connection=\"stripe\"} 1",
-        );
+        has(&text, "keystile_upstream_connections_opened_total{connection=\"stripe\"} 1");
+        has(&text, "keystile_upstream_connections_reused_total{connection=\"stripe\"} 1");
+        has(&text, "keystile_upstream_connections_idle{connection=\"stripe\"} 1");
     }
 
     #[test]
@@ -258,10 +212,7 @@ mod tests {
         has(&text, "keystile_access_log_write_errors_total 0");
         has(&text, "process_start_time_seconds 1000.0");
         let version = env!("CARGO_PKG_VERSION");
-        has(
-            &text,
-            &format!("keystile_build_info{{version=\"{version}\"}} 1"),
-        );
+        has(&text, &format!("keystile_build_info{{version=\"{version}\"}} 1"));
     }
 
     #[test]
@@ -270,9 +221,7 @@ mod tests {
         for line in text.lines().filter(|line| line.starts_with("# TYPE")) {
             let name = line.split(' ').nth(2).expect("a name");
             let help = format!("# HELP {name} ");
-            let help = (text.lines())
-                .find_map(|line| line.strip_prefix(&help))
-                .expect("a help");
+            let help = (text.lines()).find_map(|line| line.strip_prefix(&help)).expect("a help");
             assert!(help.len() > 40, "{name}: {help}");
         }
     }
@@ -281,15 +230,7 @@ mod tests {
     fn hazard_33_a_label_cannot_forge_a_line() {
         let metrics = metrics();
         let workflow = "a\"} 1\nforged 2\n\\";
-        metrics.core().observe(&Sample {
-            workflow,
-            ..sample()
-        });
-        assert!(
-            !metrics
-                .render()
-                .lines()
-                .any(|line| line.starts_with("forged"))
-        );
+        metrics.core().observe(&Sample { workflow, ..sample() });
+        assert!(!metrics.render().lines().any(|line| line.starts_with("forged")));
     }
 }

@@ -35,11 +35,7 @@ pub fn push_redacted(out: &mut Vec<u8>, text: &str) {
 /// The text in pieces, each token replaced by the mask, for callers that escape as they copy. Every piece of valid
 /// UTF-8 is valid UTF-8.
 pub(super) fn pieces(text: &[u8]) -> Pieces<'_> {
-    Pieces {
-        text,
-        at: 0,
-        token: find_token(text, 0),
-    }
+    Pieces { text, at: 0, token: find_token(text, 0) }
 }
 
 pub(super) struct Pieces<'a> {
@@ -70,10 +66,7 @@ impl<'a> Iterator for Pieces<'a> {
 
 fn find_token(text: &[u8], from: usize) -> Option<Range<usize>> {
     let mut at = from;
-    while let Some(step) = text[at..]
-        .iter()
-        .position(|byte| matches!(byte, b'%' | b'k' | b'K'))
-    {
+    while let Some(step) = text[at..].iter().position(|byte| matches!(byte, b'%' | b'k' | b'K')) {
         let start = at + step;
         if let Some(end) = token_end(text, start) {
             return Some(start..end);
@@ -154,16 +147,7 @@ mod tests {
 
     #[test]
     fn t3_text_without_a_token_is_borrowed() {
-        for text in [
-            "",
-            "/orders/42",
-            "kst_",
-            "kst",
-            "100%",
-            "%6",
-            "%zz",
-            "tokst",
-        ] {
+        for text in ["", "/orders/42", "kst_", "kst", "100%", "%6", "%zz", "tokst"] {
             assert!(matches!(redact(text), Cow::Borrowed(same) if same == text));
         }
     }

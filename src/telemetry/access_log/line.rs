@@ -19,11 +19,7 @@ impl<'a> Line<'a> {
         if format == Format::Json {
             out.push(b'{');
         }
-        Line {
-            out,
-            format,
-            first: true,
-        }
+        Line { out, format, first: true }
     }
 
     pub(super) fn end(self) {
@@ -105,8 +101,7 @@ impl<'a> Line<'a> {
         let first = std::mem::replace(&mut self.first, false);
         match self.format {
             Format::Json => {
-                self.out
-                    .extend_from_slice(if first { b"\"" } else { b",\"" });
+                self.out.extend_from_slice(if first { b"\"" } else { b",\"" });
                 self.out.extend_from_slice(key.as_bytes());
                 self.out.extend_from_slice(b"\":");
             }

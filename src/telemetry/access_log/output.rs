@@ -30,22 +30,14 @@ pub(super) struct Output {
 
 impl Output {
     /// None: switched off.
-    pub(super) fn open(
-        destination: Destination,
-        counters: Arc<AccessCounters>,
-    ) -> io::Result<Option<Output>> {
+    pub(super) fn open(destination: Destination, counters: Arc<AccessCounters>) -> io::Result<Option<Output>> {
         let target = match destination {
             Destination::Off => return Ok(None),
             Destination::Stdout => Target::Stdout,
             Destination::Stderr => Target::Stderr,
             Destination::File(path) => Target::File(append_to(&path)?, path),
         };
-        Ok(Some(Output {
-            target,
-            counters,
-            torn: false,
-            failing: false,
-        }))
+        Ok(Some(Output { target, counters, torn: false, failing: false }))
     }
 
     /// Writes what it can and counts each record as written or lost; never fails.
@@ -146,9 +138,7 @@ impl FromStr for Destination {
             "off" => Ok(Destination::Off),
             other => match other.strip_prefix("file:") {
                 Some(path) if !path.is_empty() => Ok(Destination::File(path.into())),
-                _ => Err(format!(
-                    "`{other}` is none of `stdout`, `stderr`, `off`, `file:PATH`"
-                )),
+                _ => Err(format!("`{other}` is none of `stdout`, `stderr`, `off`, `file:PATH`")),
             },
         }
     }
@@ -160,11 +150,7 @@ mod tests {
 
     fn batch(bytes: &[u8], records: u64) -> Batch {
         let (home, _) = std::sync::mpsc::sync_channel(1);
-        Batch {
-            bytes: bytes.to_vec(),
-            records,
-            home,
-        }
+        Batch { bytes: bytes.to_vec(), records, home }
     }
 
     #[test]

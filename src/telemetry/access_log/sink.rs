@@ -47,10 +47,7 @@ struct Running {
 }
 
 impl Sink {
-    pub(super) fn start(
-        destination: Destination,
-        counters: Arc<AccessCounters>,
-    ) -> io::Result<Option<Sink>> {
+    pub(super) fn start(destination: Destination, counters: Arc<AccessCounters>) -> io::Result<Option<Sink>> {
         let Some(mut output) = Output::open(destination, counters)? else {
             return Ok(None);
         };
@@ -58,18 +55,12 @@ impl Sink {
         let (finished, done) = sync_channel(0);
         let rotated = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&rotated);
-        let handle = thread::Builder::new()
-            .name("access-log".into())
-            .spawn(move || {
-                run(&mut output, &receiver, &flag);
-                drop(finished);
-            })?;
+        let handle = thread::Builder::new().name("access-log".into()).spawn(move || {
+            run(&mut output, &receiver, &flag);
+            drop(finished);
+        })?;
         let thread = Mutex::new(Some(Running { handle, done }));
-        Ok(Some(Sink {
-            sender,
-            rotated,
-            thread,
-        }))
+        Ok(Some(Sink { sender, rotated, thread }))
     }
 
     pub(super) fn sender(&self) -> SyncSender<Message> {
@@ -83,9 +74,7 @@ impl Sink {
     }
 
     pub(super) fn close(&self) -> bool {
-        let running = (self.thread.lock())
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let running = (self.thread.lock()).unwrap_or_else(PoisonError::into_inner).take();
         let Some(Running { handle, done }) = running else {
             return true;
         };
@@ -165,10 +154,7 @@ mod tests {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            let mode = std::fs::metadata(&path)
-                .expect("the log is there")
-                .permissions()
-                .mode();
+            let mode = std::fs::metadata(&path).expect("the log is there").permissions().mode();
             assert_eq!(mode & 0o777 & !0o640, 0, "no more than 0640");
         }
         std::fs::remove_file(path).expect("the log is ours");

@@ -159,8 +159,7 @@ impl Drop for FrontConnection {
 }
 
 impl FrontProtocol {
-    pub(super) const ALL: [(FrontProtocol, &'static str); 2] =
-        [(FrontProtocol::H1, "h1"), (FrontProtocol::H2, "h2")];
+    pub(super) const ALL: [(FrontProtocol, &'static str); 2] = [(FrontProtocol::H1, "h1"), (FrontProtocol::H2, "h2")];
 }
 
 impl LimitScope {

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{
-    DescriptorEncoder, EncodeGaugeValue, EncodeLabelSet, NoLabelSet,
-};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue, EncodeLabelSet, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
 use super::Shared;
@@ -54,9 +52,7 @@ fn requests(page: &mut Page<'_>, sum: &Sum) -> Result<(), Error> {
     page.counters(
         "keystile_request_bytes",
         "Bytes of request bodies received from callers, before anything is added or removed",
-        sorted
-            .iter()
-            .map(|(pair, series)| (labels(pair), series.bytes_in)),
+        sorted.iter().map(|(pair, series)| (labels(pair), series.bytes_in)),
     )?;
     page.counters(
         "keystile_response_bytes",
@@ -89,8 +85,7 @@ fn front(page: &mut Page<'_>, sum: &Sum) -> Result<(), Error> {
     page.gauges(
         "keystile_front_connections",
         "Open connections from callers, by the protocol spoken on them; idle ones count too",
-        (FrontProtocol::ALL.iter().zip(sum.front))
-            .map(|((_, label), open)| ([("protocol", *label)], open)),
+        (FrontProtocol::ALL.iter().zip(sum.front)).map(|((_, label), open)| ([("protocol", *label)], open)),
     )?;
     page.counter(
         "keystile_tls_handshake_failures",
@@ -110,8 +105,7 @@ fn limits(page: &mut Page<'_>, sum: &Sum, shared: &Shared) -> Result<(), Error> 
     page.counters(
         "keystile_rate_limited",
         "Requests refused by a limit, by whose limit it was; failed_auth is the brake on addresses that guess keys",
-        (LimitScope::ALL.iter().zip(sum.limited))
-            .map(|((_, label), refused)| ([("scope", *label)], refused)),
+        (LimitScope::ALL.iter().zip(sum.limited)).map(|((_, label), refused)| ([("scope", *label)], refused)),
     )?;
     page.gauge(
         "keystile_limiter_addresses",
@@ -218,10 +212,7 @@ fn process_facts(page: &mut Page<'_>, shared: &Shared) -> Result<(), Error> {
 }
 
 fn labels(pair: &Pair) -> [(&'static str, &str); 2] {
-    [
-        ("workflow", &*pair.workflow),
-        ("environment", &*pair.environment),
-    ]
+    [("workflow", &*pair.workflow), ("environment", &*pair.environment)]
 }
 
 /// The encoder with the few shapes used here. Names of counters stand without the `_total` that the format appends.
@@ -273,12 +264,7 @@ impl Page<'_> {
         let mut metric = (self.0).encode_descriptor(name, help, None, MetricType::Histogram)?;
         for (labels, histogram) in rows {
             let (sum, count) = (histogram.sum_seconds(), histogram.count());
-            (metric.encode_family(&labels)?).encode_histogram::<NoLabelSet>(
-                sum,
-                count,
-                &histogram.buckets(),
-                None,
-            )?;
+            (metric.encode_family(&labels)?).encode_histogram::<NoLabelSet>(sum, count, &histogram.buckets(), None)?;
         }
         Ok(())
     }

@@ -7,8 +7,8 @@ use std::time::Duration;
 /// factor; from there to 10 s lie far-away APIs and models; 60 s is the usual time-out, and what lies beyond it is
 /// better counted by its code. More buckets would cost every scrape a line per workflow and environment each.
 pub(super) const BOUNDS_US: [u64; 14] = [
-    500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
-    2_500_000, 10_000_000, 60_000_000,
+    500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 10_000_000,
+    60_000_000,
 ];
 
 #[derive(Clone, Debug, Default)]
@@ -45,9 +45,7 @@ impl Histogram {
     /// Upper bounds in seconds with the count of each bucket alone, as the encoder wants them.
     pub(super) fn buckets(&self) -> [(f64, u64); BOUNDS_US.len() + 1] {
         std::array::from_fn(|at| {
-            let bound = BOUNDS_US
-                .get(at)
-                .map_or(f64::INFINITY, |&us| us as f64 / 1e6);
+            let bound = BOUNDS_US.get(at).map_or(f64::INFINITY, |&us| us as f64 / 1e6);
             (bound, self.counts[at])
         })
     }

@@ -33,12 +33,7 @@ fn open_fds() -> Option<u64> {
 
 /// The first number on the line that begins with `label`; `unlimited` is none.
 fn number_after(text: &str, label: &str) -> Option<u64> {
-    (text.lines())
-        .find_map(|line| line.strip_prefix(label))?
-        .split_whitespace()
-        .next()?
-        .parse()
-        .ok()
+    (text.lines()).find_map(|line| line.strip_prefix(label))?.split_whitespace().next()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -50,10 +45,7 @@ mod tests {
         let limits = "Limit   Soft   Hard   Units\nMax open files   1024   4096   files\n";
         assert_eq!(number_after(limits, "Max open files"), Some(1_024));
         assert_eq!(number_after("VmRSS:\t  12 kB\n", "VmRSS:"), Some(12));
-        assert_eq!(
-            number_after("Max open files unlimited", "Max open files"),
-            None
-        );
+        assert_eq!(number_after("Max open files unlimited", "Max open files"), None);
         assert_eq!(number_after("", "VmRSS:"), None);
     }
 

@@ -66,10 +66,7 @@ pub(super) struct SeriesTable {
 
 impl SeriesTable {
     pub(super) fn observe(&mut self, sample: &Sample<'_>) {
-        let mut key = PairRef {
-            workflow: sample.workflow,
-            environment: sample.environment,
-        };
+        let mut key = PairRef { workflow: sample.workflow, environment: sample.environment };
         if let Some(series) = self.pairs.get_mut(&key) {
             return series.observe(sample);
         }
@@ -102,10 +99,7 @@ impl SeriesTable {
 
 impl Series {
     fn observe(&mut self, sample: &Sample<'_>) {
-        let outcome = Outcome {
-            status: sample.status,
-            code: sample.code,
-        };
+        let outcome = Outcome { status: sample.status, code: sample.code };
         self.count(outcome, 1);
         self.whole.observe(sample.total);
         if let Some(upstream) = sample.upstream {
@@ -149,17 +143,11 @@ struct PairRef<'a> {
     environment: &'a str,
 }
 
-const FOLDED: PairRef<'static> = PairRef {
-    workflow: OTHER,
-    environment: OTHER,
-};
+const FOLDED: PairRef<'static> = PairRef { workflow: OTHER, environment: OTHER };
 
 impl Pair {
     fn borrowed(&self) -> PairRef<'_> {
-        PairRef {
-            workflow: &self.workflow,
-            environment: &self.environment,
-        }
+        PairRef { workflow: &self.workflow, environment: &self.environment }
     }
 }
 
@@ -184,10 +172,7 @@ impl Equivalent<Pair> for PairRef<'_> {
 
 impl PairRef<'_> {
     fn to_owned(self) -> Pair {
-        Pair {
-            workflow: self.workflow.into(),
-            environment: self.environment.into(),
-        }
+        Pair { workflow: self.workflow.into(), environment: self.environment.into() }
     }
 }
 
