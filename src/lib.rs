@@ -1,1 +1,3 @@
+//! Keystile: the gateway that keeps API keys where they belong.
 
+pub mod config;
