@@ -48,7 +48,7 @@ colour: blue
         r#"k.yaml:4:7: error: listeners.inbound[0].max_bdy: there is no field "max_bdy" here
     did you mean `max_body`?"#,
         r#"k.yaml:5:25: error: listeners.inbound[0].timeouts.head: "10" is not a duration
-    write: a number and a unit (ms, s, m, h, d), more than 0 and at most 3650d, such as 500ms or 10s"#,
+    write: a number and a unit (ms, s, m, h, d) from 1ms to 3650d, such as 500ms or 10s"#,
         r"k.yaml:6:7: error: listeners.inbound[1]: the required field `address` is missing
     write: address: 0.0.0.0:8443",
         r#"k.yaml:6:16: error: listeners.inbound[1].conceal: "yes" is not true or false

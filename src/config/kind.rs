@@ -1,8 +1,8 @@
 //! What a single value can be, by the words of the schema.
 
 use super::{
+    reference::{Reference, Slot},
     scalar::{self, Wrong},
-    source::{Reference, Slot},
 };
 
 /// A kind of scalar.

@@ -139,13 +139,13 @@ fn plain(node: &Node, shape: &Shape) -> String {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{mistake::Mistakes, schema, tree},
+        super::{mistake::Mistakes, parse, schema},
         *,
     };
 
     fn show(text: &str) -> Vec<Setting> {
         let mut mistakes = Mistakes::new("k.yaml");
-        let root = tree::parse(text, &mut mistakes).unwrap();
+        let root = parse::parse(text, &mut mistakes).unwrap();
         effective(&root, &schema::ROOT, "k.yaml")
     }
 

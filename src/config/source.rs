@@ -5,7 +5,6 @@
 use std::{
     env,
     ffi::OsString,
-    fmt,
     fs::File,
     io::Read,
     path::{Path, PathBuf},
@@ -13,113 +12,10 @@ use std::{
 
 use zeroize::Zeroizing;
 
-use super::{mistake::nearest, scalar, scalar::Wrong};
+use super::{reference::Reference, scalar, view::View};
 
 /// Credentials are shorter; whoever points to something larger points to the wrong file.
 const MAX_FILE: u64 = 64 << 10;
-
-const REMEDY: &str = "env:NAME or file:PATH";
-
-/// What the configuration writes in place of a secret.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Reference<'a> {
-    /// `env:NAME`
-    Env(&'a str),
-    /// `file:PATH`, relative to the configuration file's directory.
-    File(&'a Path),
-    /// The secret itself, which works and is warned about.
-    Literal(&'a str),
-}
-
-impl<'a> Reference<'a> {
-    /// Reads a reference. What resembles one without being one is refused: as a literal, `evn:TOKEN` would be a secret
-    /// that everybody can guess.
-    pub fn parse(text: &'a str) -> Result<Reference<'a>, Wrong> {
-        if let Some(name) = text.strip_prefix("env:") {
-            return variable_name(name).map(Reference::Env);
-        }
-        if let Some(file) = text.strip_prefix("file:") {
-            let wrong = |_| {
-                Wrong::new(
-                    "not the path of a file",
-                    "file:PATH, such as file:/run/secrets/stripe",
-                )
-            };
-            return scalar::path(file).map(Reference::File).map_err(wrong);
-        }
-        if text.starts_with("vault:") {
-            return Err(Wrong::new(
-                "not available in this version: secrets from Vault",
-                REMEDY,
-            ));
-        }
-        if let Some((scheme, _)) = text.split_once(':')
-            && nearest(
-                scheme,
-                ["env", "file", "vault", "blake3", "sha256", "literal"],
-            )
-            .is_some()
-        {
-            return Err(Wrong::new(
-                "neither a reference nor, by its looks, a secret",
-                REMEDY,
-            ));
-        }
-        if text.is_empty() || text.chars().any(char::is_control) {
-            return Err(Wrong::new(
-                "empty, or with control characters in it",
-                REMEDY,
-            ));
-        }
-        Ok(Reference::Literal(text))
-    }
-}
-
-/// As it may be shown: the place, never the secret.
-impl fmt::Display for Reference<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Reference::Env(name) => write!(f, "env:{name}"),
-            Reference::File(path) => write!(f, "file:{}", path.display()),
-            Reference::Literal(_) => f.write_str("<literal secret>"),
-        }
-    }
-}
-
-impl fmt::Debug for Reference<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-/// What a key's slot holds: a token's digest, or a reference to the token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Slot<'a> {
-    /// `blake3:` and 64 hexadecimal digits. Not secret.
-    Digest([u8; 32]),
-    /// Where the token (or its digest) stands.
-    Reference(Reference<'a>),
-}
-
-impl<'a> Slot<'a> {
-    /// Reads a slot. Tokens of other systems are accepted from 20 printable characters on.
-    pub fn parse(text: &'a str) -> Result<Slot<'a>, Wrong> {
-        if text.starts_with("blake3:") {
-            return scalar::digest(text).map(Slot::Digest);
-        }
-        let reference = Reference::parse(text)?;
-        let printable = |token: &str| token.bytes().all(|b| b.is_ascii_graphic());
-        match reference {
-            Reference::Literal(token)
-                if !(20..=512).contains(&token.len()) || !printable(token) =>
-            {
-                let remedy = "blake3: and 64 hexadecimal digits, env:NAME, file:PATH, or 20 to 512 printable characters";
-                Err(Wrong::new("not a digest, a reference or a token", remedy))
-            }
-            reference => Ok(Slot::Reference(reference)),
-        }
-    }
-}
 
 /// Where references may point to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -213,6 +109,19 @@ fn resolve_with(
 }
 
 impl SecretSources {
+    /// As the file says. A list that is written and does not fit the schema permits nothing.
+    pub fn read(root: &View<'_>) -> SecretSources {
+        if !root.is_set("secret_sources") {
+            return SecretSources::Anywhere;
+        }
+        let env = root.values("secret_sources.env", scalar::env_glob);
+        let files = root.values("secret_sources.files", scalar::path);
+        SecretSources::Only {
+            env: env.into_iter().map(str::to_owned).collect(),
+            files: files.into_iter().map(PathBuf::from).collect(),
+        }
+    }
+
     fn permit_env(&self, name: &str) -> bool {
         match self {
             SecretSources::Anywhere => true,
@@ -275,19 +184,6 @@ fn clean(raw: Zeroizing<Vec<u8>>, shown: &str) -> Result<Found, SourceError> {
         trimmed: secret.len() != raw.len(),
         secret: Zeroizing::new(secret.to_vec()),
     })
-}
-
-/// The name is not repeated when it is refused: it may be the secret, written behind the wrong prefix.
-fn variable_name(name: &str) -> Result<&str, Wrong> {
-    let begins = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-    if begins && name.len() <= 256 && name.bytes().all(plain) {
-        return Ok(name);
-    }
-    Err(Wrong::new(
-        "not the name of an environment variable",
-        "env:NAME, such as env:STRIPE_KEY",
-    ))
 }
 
 /// Whether a pattern with `*` fits, in time proportional to the product of the lengths.

@@ -1,6 +1,9 @@
 use std::{fs, os::unix::fs::symlink};
 
-use super::*;
+use super::{
+    super::{Mistakes, parse::parse, schema},
+    *,
+};
 
 /// A directory of its own for each test, removed when the test ends.
 struct Dir(PathBuf);
@@ -22,58 +25,6 @@ impl Drop for Dir {
 
 fn file(path: &str, base: &Path, sources: &SecretSources) -> Result<Found, SourceError> {
     resolve(&Reference::File(Path::new(path)), base, sources)
-}
-
-#[test]
-fn references_say_where_never_what() {
-    assert_eq!(
-        Reference::parse("env:STRIPE_KEY"),
-        Ok(Reference::Env("STRIPE_KEY"))
-    );
-    assert_eq!(
-        Reference::parse("file:a/b").unwrap().to_string(),
-        "file:a/b"
-    );
-    let literal = Reference::parse("sk_live_123").unwrap();
-    assert_eq!(
-        format!("{literal} {literal:?}"),
-        "<literal secret> <literal secret>"
-    );
-}
-
-#[test]
-fn what_resembles_a_reference_is_no_secret() {
-    for bad in [
-        "evn:TOKEN",
-        "File:/run/x",
-        "env:",
-        "env:A B",
-        "file:",
-        "vault:kv/a#b",
-        "",
-        "a\nb",
-        "sha256:00ff",
-    ] {
-        assert!(Reference::parse(bad).is_err(), "{bad}");
-    }
-    let vault = Reference::parse("vault:kv/a#b").unwrap_err();
-    assert_eq!(
-        vault.reason,
-        "not available in this version: secrets from Vault"
-    );
-    // A secret with a colon in it, such as a pair of user and password, stays one.
-    assert!(Reference::parse("apikey:s3cr3t").is_ok());
-}
-
-#[test]
-fn slots_take_digests_references_and_tokens() {
-    let digest = format!("blake3:{}", "ab".repeat(32));
-    assert_eq!(Slot::parse(&digest), Ok(Slot::Digest([0xab; 32])));
-    assert!(Slot::parse("env:TOKEN").is_ok() && Slot::parse(&"x".repeat(20)).is_ok());
-    for bad in ["blake3:6f0c", "short", "with space in the middle of it"] {
-        let wrong = Slot::parse(bad).unwrap_err();
-        assert!(!wrong.reason.contains(bad), "{bad}");
-    }
 }
 
 #[test]
@@ -186,4 +137,26 @@ fn globs() {
     assert!(
         !fits("KEYS_*", "XKEYS_A") && !fits("A", "AB") && !fits("", "A") && !fits("A*B", "AxBx")
     );
+}
+
+#[test]
+fn the_list_is_read_from_the_file() {
+    let sources = |text: &str| {
+        let tree = parse(text, &mut Mistakes::new("k.yaml")).unwrap();
+        SecretSources::read(&View::root(&tree, schema::ROOT))
+    };
+    let only = |env: &[&str], files: &[&str]| SecretSources::Only {
+        env: env.iter().map(ToString::to_string).collect(),
+        files: files.iter().map(PathBuf::from).collect(),
+    };
+    assert_eq!(sources("workers: 1\n"), SecretSources::Anywhere);
+    assert_eq!(
+        sources("secret_sources: { env: [KEYS_*] }\n"),
+        only(&["KEYS_*"], &[])
+    );
+    assert_eq!(
+        sources("secret_sources: { files: [a] }\n"),
+        only(&[], &["a"])
+    );
+    assert_eq!(sources("secret_sources:\n"), only(&[], &[]));
 }

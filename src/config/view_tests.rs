@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use super::{
-    super::{Mistakes, schema, source::Reference, tree},
+    super::{Mistakes, parse, reference::Reference, schema},
     *,
 };
 
@@ -23,7 +23,7 @@ keys:
 ";
 
 fn tree() -> Node {
-    tree::parse(TEXT, &mut Mistakes::new("k.yaml")).unwrap()
+    parse::parse(TEXT, &mut Mistakes::new("k.yaml")).unwrap()
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn mistakes_of_meaning_have_places_too() {
 #[test]
 fn readers_of_other_modules_fit_in() {
     let text = "connections: [{ name: c, secret: 'file:a/b' }]\n";
-    let tree = tree::parse(text, &mut Mistakes::new("k.yaml")).unwrap();
+    let tree = parse::parse(text, &mut Mistakes::new("k.yaml")).unwrap();
     let connection = View::root(&tree, schema::ROOT)
         .list("connections")
         .next()

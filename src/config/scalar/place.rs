@@ -70,7 +70,8 @@ pub fn cidr(text: &str) -> Result<IpNet, Wrong> {
 
 /// `https://host[:port][/base]`. The text is not repeated when it may hold a password or a key.
 pub fn url(text: &str) -> Result<Uri, Wrong> {
-    let remedy = "http:// or https://, a host, and if need be a port and a path, such as https://api.example.com/v1";
+    let remedy =
+        "http or https, a host, a port and path if needed, as in https://api.example.com/v1";
     if text.contains('@') {
         return Err(Wrong::new("a URL with a user or password in it", remedy));
     }

@@ -40,7 +40,7 @@ const PERIODS: &[(&str, u64)] = &[
 /// `10s`, `500ms`, `2h`: one number, one unit, more than nothing.
 pub fn duration(text: &str) -> Result<Duration, Wrong> {
     let wrong = || {
-        let remedy = "a number and a unit (ms, s, m, h, d), more than 0 and at most 3650d, such as 500ms or 10s";
+        let remedy = "a number and a unit (ms, s, m, h, d) from 1ms to 3650d, such as 500ms or 10s";
         Wrong::is_not(text, "a duration", remedy)
     };
     let millis = counted(text, DURATIONS).ok_or_else(wrong)?;

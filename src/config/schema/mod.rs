@@ -3,6 +3,7 @@
 //! Fields that this version does not carry out are here as well, as `later`: they are refused by name, because a gateway that ignores `webhook:` or `require_client_cert:` leaves open what its
 //! operator believes to be closed.
 
+mod connections;
 mod defaults;
 mod listeners;
 mod resources;
@@ -18,13 +19,17 @@ pub const ROOT: Shape = Shape::Map(&FILE);
 static FILE: MapShape = MapShape::new(
     "The configuration of a Keystile gateway.",
     &[
-        Field::new("listeners", Shape::Map(&listeners::LISTENERS), "Where the gateway listens, and what it accepts there.")
-            .required()
-            .example("{ inbound: [{ address: 127.0.0.1:8080 }] }"),
+        Field::new(
+            "listeners",
+            Shape::Map(&listeners::LISTENERS),
+            "Where the gateway listens, and what it accepts there.",
+        )
+        .required()
+        .example("{ inbound: [{ address: 127.0.0.1:8080 }] }"),
         Field::new(
             "secret_sources",
             Shape::Map(&SECRET_SOURCES),
-            "The only places that `env:` and `file:` may point to; without it they may point anywhere.",
+            "The only places that env: and file: may point to; without it, anywhere.",
         ),
         Field::new(
             "allow_networks",
@@ -36,46 +41,69 @@ static FILE: MapShape = MapShape::new(
         Field::new(
             "environments",
             Shape::List(&Shape::Map(&resources::ENVIRONMENT)),
-            "The worlds that are kept apart, such as Production and Test; without it there is one, Production.",
+            "The worlds that are kept apart; without it there is one, Production.",
         ),
         Field::new(
             "connections",
-            Shape::List(&Shape::Map(&resources::CONNECTION)),
+            Shape::List(&Shape::Map(&connections::CONNECTION)),
             "Upstreams, each with the credential it wants and the place where it goes.",
         ),
-        Field::new("workflows", Shape::List(&Shape::Map(&resources::WORKFLOW)), "What callers may invoke."),
+        Field::new(
+            "workflows",
+            Shape::List(&Shape::Map(&resources::WORKFLOW)),
+            "What callers may invoke.",
+        ),
         Field::new(
             "keys",
             Shape::List(&Shape::Map(&resources::KEY)),
             "Who may call; only digests of their tokens are written down.",
         ),
-        Field::new("log", Shape::Map(&LOG), "What is written about the gateway's work, and where."),
+        Field::new(
+            "log",
+            Shape::Map(&LOG),
+            "What is written about the gateway's work, and where.",
+        ),
         Field::new(
             "workers",
-            Shape::Scalar(Kind::Integer { least: 1, most: 1024 }),
+            Shape::Scalar(Kind::Integer {
+                least: 1,
+                most: 1024,
+            }),
             "Threads that carry traffic; without it one per processor core.",
         )
         .example("4"),
-        Field::later("store", "a database for what is created at run time; this file is all there is"),
+        Field::later("store", "a database beside this file"),
         Field::later("master_key", "sealing stored secrets"),
-        Field::later("shared_limits", "limits that several gateways share; each counts for itself"),
+        Field::later(
+            "shared_limits",
+            "limits that several gateways share; each counts for itself",
+        ),
         Field::later("variables", "variables in outbound calls"),
     ],
 )
 .gone(&[
-    Gone::new("routes", "workflows: [{ name: …, template: GET /path, upstream: { … } }]"),
+    Gone::new(
+        "routes",
+        "workflows: [{ name: …, template: GET /path, upstream: { … } }]",
+    ),
     Gone::new("upstreams", "connections: [{ name: …, base_url: … }]"),
     Gone::new("services", "connections: [{ name: …, base_url: … }]"),
     Gone::new("consumers", "keys: [{ name: …, primary: blake3:… }]"),
     Gone::new("api_keys", "keys: [{ name: …, primary: blake3:… }]"),
-    Gone::new("port", "listeners: { inbound: [{ address: 0.0.0.0:8443 }] }"),
-    Gone::new("listen", "listeners: { inbound: [{ address: 0.0.0.0:8443 }] }"),
+    Gone::new(
+        "port",
+        "listeners: { inbound: [{ address: 0.0.0.0:8443 }] }",
+    ),
+    Gone::new(
+        "listen",
+        "listeners: { inbound: [{ address: 0.0.0.0:8443 }] }",
+    ),
     Gone::new("logging", "log: { level: info }"),
     Gone::new("threads", "workers: 4"),
 ]);
 
 static SECRET_SOURCES: MapShape = MapShape::new(
-    "The only places that secrets may be read from; a kind that is left out is not permitted at all.",
+    "The only places to read secrets from; a kind that is left out is not permitted.",
     &[
         Field::new(
             "env",
