@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use super::{
     kind::{Kind, Verdict},
     mistake::{Mistakes, nearest},
-    scalar::{Wrong, quoted},
+    scalar::Wrong,
     shape::{Field, MapShape, Rule, Shape},
-    trail::{At, Step, Trail},
+    trail::{At, Step, Trail, shown},
     tree::{Entry, Node, Value},
 };
 
@@ -95,7 +95,7 @@ impl Checker<'_> {
     }
 
     fn unknown(&mut self, entry: &Entry, map: &MapShape, trail: Trail<'_>) {
-        let reason = format!("there is no field {} here", quoted(&entry.key));
+        let reason = format!("there is no field `{}` here", shown(&entry.key));
         let gone = map.gone.iter().find(|gone| gone.name == &*entry.key);
         let known = || {
             map.fields
@@ -109,6 +109,9 @@ impl Checker<'_> {
         ) {
             (Some(gone), _) => format!("write: {}", gone.instead),
             (None, Some(meant)) => format!("did you mean `{meant}`?"),
+            (None, None) if entry.key.contains([':', '=']) => {
+                "write: a space after the colon".to_owned()
+            }
             (None, None) => format!(
                 "the fields here are: {}",
                 known().collect::<Vec<_>>().join(", ")

@@ -45,7 +45,7 @@ colour: blue
     let expected = [
         r#"k.yaml:3:16: error: listeners.inbound[0].address: "localhost:8443" is not an address to listen on
     write: an IP address and a port, such as 127.0.0.1:8082 or [::]:8443, or unix:PATH"#,
-        r#"k.yaml:4:7: error: listeners.inbound[0].max_bdy: there is no field "max_bdy" here
+        r#"k.yaml:4:7: error: listeners.inbound[0].max_bdy: there is no field `max_bdy` here
     did you mean `max_body`?"#,
         r#"k.yaml:5:25: error: listeners.inbound[0].timeouts.head: "10" is not a duration
     write: a number and a unit (ms, s, m, h, d) from 1ms to 3650d, such as 500ms or 10s"#,
@@ -61,9 +61,9 @@ colour: blue
     write: a name of its own",
         "k.yaml:12:20: error: keys[acme-crm].allow_addresses: there is no value
     write: a list, or remove the line",
-        r#"k.yaml:13:5: error: keys[acme-crm].token: there is no field "token" here
+        r#"k.yaml:13:5: error: keys[acme-crm].token: there is no field `token` here
     write: primary: blake3:…, as `keystile keys digest` prints it"#,
-        r#"k.yaml:14:1: error: colour: there is no field "colour" here
+        r#"k.yaml:14:1: error: colour: there is no field `colour` here
     the fields here are: listeners, secret_sources, allow_networks, environments, connections, workflows, keys, log, workers"#,
     ];
     for (found, expected) in found.iter().zip(expected) {
@@ -188,6 +188,9 @@ fn secrets_are_never_repeated() {
         "keys: [{ name: k, primary: 'blake3:S3CR3T' }]",
         "keys: [{ name: k, primary: 'env:S3CR3T-x' }]",
         "keys: [{ name: k, primary: [S3CR3T] }]",
+        "keys: [{ name: k, primary:S3CR3T }]",
+        "keys: [{ name: k, primary=S3CR3T }]",
+        "keys: [{ name: k, primary:S3CR3T , primary:S3CR3T }]",
         "keys: [S3CR3T]",
         "keys: S3CR3T",
         "connections: [{ name: c, base_url: 'https://u:S3CR3T@h', secret: S3CR3T }]",

@@ -11,6 +11,7 @@ pub mod check;
 pub mod json_schema;
 pub mod kind;
 pub mod mistake;
+mod names;
 pub mod parse;
 pub mod reference;
 pub mod scalar;
@@ -20,6 +21,7 @@ pub mod show;
 pub mod source;
 pub mod trail;
 pub mod tree;
+mod values;
 pub mod view;
 
 pub use mistake::{Mistake, Mistakes, Severity};

@@ -1,15 +1,13 @@
 //! From YAML text to a [`Node`], by the parser's events and without recursion: what a file nests or repeats is bounded
 //! before it is built.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 
 use super::{
     mistake::Mistakes,
+    names::{Seen, Shared},
     trail::{At, Step, Trail},
     tree::{Entry, Node, Value},
 };
@@ -32,7 +30,7 @@ pub fn parse(text: &str, mistakes: &mut Mistakes) -> Option<Node> {
         open: Vec::new(),
         root: None,
         anchors: HashMap::new(),
-        names: HashSet::new(),
+        names: Shared::default(),
         expanded: 0,
         documents: 0,
     };
@@ -65,7 +63,7 @@ struct Builder<'m> {
     root: Option<Node>,
     /// Anchored nodes with their weights; `None` while they are open or when they are too heavy to repeat.
     anchors: HashMap<usize, Option<(Node, usize)>>,
-    names: HashSet<Arc<str>>,
+    names: Shared,
     expanded: usize,
     documents: usize,
 }
@@ -77,8 +75,7 @@ struct Open {
     weight: usize,
     /// The name that waits for its value, in a map.
     key: Option<(Arc<str>, u32, u32)>,
-    /// Names with their lines, for maps that outgrow a linear search.
-    seen: HashMap<Arc<str>, u32>,
+    seen: Seen,
 }
 
 impl Builder<'_> {
@@ -128,7 +125,7 @@ impl Builder<'_> {
             anchor,
             weight: NODE_WEIGHT,
             key: None,
-            seen: HashMap::new(),
+            seen: Seen::default(),
         });
         Ok(())
     }
@@ -163,7 +160,7 @@ impl Builder<'_> {
                         remedy,
                     );
                 }
-                self.shared(text)
+                self.names.get(text)
             }
             _ => {
                 let reason = format!("{} cannot be the name of a field", node.describe());
@@ -190,7 +187,7 @@ impl Builder<'_> {
         else {
             return;
         };
-        if let Some(first) = first_line(entries, &mut parent.seen, &key) {
+        if let Some(first) = parent.seen.first_line(entries, &key) {
             // The first one stands; which of the two was meant is for the author to say.
             parent.key = Some((key, key_line, key_column));
             let reason = format!("written twice: here and in line {first}");
@@ -258,20 +255,6 @@ impl Builder<'_> {
         self.error(line, column, reason, remedy);
     }
 
-    /// The same few names occur in every resource: they are kept once. The set is bounded, for the names of users'
-    /// own choosing.
-    fn shared(&mut self, name: &str) -> Arc<str> {
-        const MOST: usize = 1024;
-        if let Some(known) = self.names.get(name) {
-            return Arc::clone(known);
-        }
-        let name: Arc<str> = name.into();
-        if self.names.len() < MOST {
-            self.names.insert(Arc::clone(&name));
-        }
-        name
-    }
-
     fn error(&mut self, line: u32, column: u32, reason: impl Into<String>, remedy: &str) {
         let trail = trail(&self.open);
         let at = At {
@@ -300,20 +283,6 @@ fn trail(open: &[Open]) -> Trail<'_> {
         }
     }
     trail
-}
-
-/// The line in which a name stands already. Small maps are searched, large ones indexed: a map of a million names
-/// must not take a million searches.
-fn first_line(entries: &[Entry], seen: &mut HashMap<Arc<str>, u32>, key: &Arc<str>) -> Option<u32> {
-    const SMALL: usize = 24;
-    if entries.len() < SMALL {
-        let first = entries.iter().find(|entry| entry.key == *key);
-        return first.map(|entry| entry.key_line);
-    }
-    for entry in &entries[seen.len()..] {
-        seen.insert(Arc::clone(&entry.key), entry.key_line);
-    }
-    seen.get(key).copied()
 }
 
 fn scalar(text: &str, style: ScalarStyle) -> Value {

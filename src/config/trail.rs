@@ -66,7 +66,7 @@ impl fmt::Display for Trail<'_> {
             match step {
                 Step::Field(name) => {
                     f.write_str(if depth == 0 { "" } else { "." })?;
-                    write_field(f, name)?;
+                    f.write_str(&shown(name))?;
                 }
                 Step::Name(name) => write!(f, "[{name}]")?,
                 Step::Index(index) => write!(f, "[{index}]")?,
@@ -93,14 +93,16 @@ pub struct At<'a> {
     pub trail: Trail<'a>,
 }
 
-/// Field names are the user's text until they are checked: whatever is not plain is escaped and cut, so that no
-/// terminal is driven by a configuration file.
-fn write_field(f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
+/// A field's name as messages show it. Names are the user's text until they are checked: only plain characters reach
+/// the terminal, and `{ primary:TOKEN }` without its space, where the token becomes part of the name, shows `primary…`.
+pub fn shown(name: &str) -> String {
+    const LONGEST: usize = 40;
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    if !name.is_empty() && name.len() <= 64 && name.chars().all(plain) {
-        f.write_str(name)
-    } else {
-        f.write_str(&scalar::quoted(name))
+    let end = name.find(|c| !plain(c)).unwrap_or(name.len());
+    match end {
+        end if end > LONGEST => format!("{}…", &name[..8]),
+        end if end < name.len() => format!("{}…", &name[..end]),
+        _ => name.to_owned(),
     }
 }
 
@@ -126,9 +128,12 @@ mod tests {
     }
 
     #[test]
-    fn odd_names_are_escaped() {
+    fn odd_names_are_cut() {
         let odd = Trail::TOP.field("upstream").field("a\u{1b}[2J");
-        assert_eq!(odd.to_string(), r#"upstream."a\u{1b}[2J""#);
+        assert_eq!(odd.to_string(), "upstream.a…");
+        assert_eq!(shown("primary:kst_secret"), "primary…");
+        assert_eq!(shown(&"k".repeat(53)), "kkkkkkkk…");
+        assert_eq!(shown("äh"), "…");
     }
 
     #[test]

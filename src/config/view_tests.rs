@@ -1,7 +1,7 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{
-    super::{Mistakes, parse, reference::Reference, schema},
+    super::{Mistakes, parse, reference::Reference, scalar, schema},
     *,
 };
 
