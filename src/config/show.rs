@@ -5,7 +5,7 @@
 use serde::Serialize;
 
 use super::{
-    shape::{Field, MapShape, Shape},
+    shape::{Field, MapShape, Rule, Shape},
     trail::Trail,
     tree::{Node, Value},
 };
@@ -85,6 +85,7 @@ impl Show<'_> {
             let trail = trail.field(field.name);
             match node.and_then(|node| node.field(field.name)) {
                 Some(node) => self.node(node, &field.shape, trail, resource),
+                None if idle(field, map, node) => {}
                 None => self.absent(field, trail, resource),
             }
         }
@@ -113,6 +114,15 @@ impl Show<'_> {
     fn place(&self, node: &Node) -> String {
         format!("{}:{}:{}", self.file, node.line, node.column)
     }
+}
+
+/// Whether a field's default has nothing to act on, since what it belongs to is not written.
+fn idle(field: &Field, map: &MapShape, node: Option<&Node>) -> bool {
+    let written = |name: &&str| node.is_some_and(|node| node.entry(name).is_some());
+    map.rules.iter().any(|rule| match rule {
+        Rule::Needs(name, others) => *name == field.name && !others.iter().any(written),
+        Rule::ExactlyOne(_) | Rule::Together(_) => false,
+    })
 }
 
 fn holds_maps(shape: &Shape) -> bool {
@@ -197,6 +207,15 @@ mod tests {
         );
         let everything = table(&settings) + &serde_json::to_string(&settings).unwrap();
         assert!(!everything.contains("verysecret") && !everything.contains("averylong"));
+    }
+
+    #[test]
+    fn defaults_that_have_nothing_to_act_on_are_left_out() {
+        let path = "connections[c].inject.value";
+        let with =
+            |inject: &str| show(&format!("connections: [{{ name: c, inject: {inject} }}]\n"));
+        assert!(line(&with("{ header: X-A }"), path).is_some());
+        assert!(line(&with("{ path: '/bot{secret}' }"), path).is_none());
     }
 
     #[test]

@@ -74,10 +74,7 @@ static FILE: MapShape = MapShape::new(
         .example("4"),
         Field::later("store", "a database beside this file"),
         Field::later("master_key", "sealing stored secrets"),
-        Field::later(
-            "shared_limits",
-            "limits that several gateways share; each counts for itself",
-        ),
+        Field::later("shared_limits", "limits that several gateways share"),
         Field::later("variables", "variables in outbound calls"),
     ],
 )
