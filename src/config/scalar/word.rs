@@ -1,0 +1,204 @@
+//! Words: names, free text, yes and no, moments, identifiers.
+
+use jiff::Timestamp;
+
+use super::Wrong;
+
+/// The name of a resource: `[A-Za-z0-9][A-Za-z0-9._-]{0,62}`, and not of the form of an id, since names and ids are
+/// accepted in the same places.
+pub fn name(text: &str) -> Result<&str, Wrong> {
+    let begins = text.starts_with(|c: char| c.is_ascii_alphanumeric());
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    if !begins || text.len() > 63 || !text.bytes().all(plain) {
+        let remedy =
+            "1 to 63 letters, digits, dots, underscores or hyphens, the first a letter or digit";
+        return Err(Wrong::is_not(text, "a name", remedy));
+    }
+    if uuid(text).is_ok() {
+        let remedy = "a name; ids are told apart from names by their form";
+        return Err(Wrong::is_not(text, "a name but an id", remedy));
+    }
+    Ok(text)
+}
+
+/// Free text for people. Not repeated: pasted text with control characters in it may be anything.
+pub fn text(text: &str) -> Result<&str, Wrong> {
+    const LONGEST: usize = 4096;
+    let control = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    if text.len() > LONGEST || text.contains(control) {
+        let remedy = "at most 4096 bytes of text without control characters";
+        return Err(Wrong::new("not plain text", remedy));
+    }
+    Ok(text)
+}
+
+/// `true` or `false`; not `yes`, `on` or `1`, which other readers of the same file take for something else.
+pub fn flag(text: &str) -> Result<bool, Wrong> {
+    match text {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(Wrong::is_not(text, "true or false", "true or false")),
+    }
+}
+
+/// RFC 3339 with an offset, as milliseconds since 1970.
+pub fn timestamp(text: &str) -> Result<i64, Wrong> {
+    // jiff also reads dialects (a space for the T, time zones in brackets) that we would then owe to everybody.
+    let bytes = text.as_bytes();
+    let dialect = bytes.get(10) != Some(&b'T') || text.contains(['[', ' ']) || bytes.len() < 20;
+    let moment = if dialect {
+        None
+    } else {
+        text.parse::<Timestamp>().ok()
+    };
+    moment.map(Timestamp::as_millisecond).ok_or_else(|| {
+        let remedy = "a date and time with its offset, such as 2027-06-30T00:00:00Z";
+        Wrong::is_not(text, "a moment", remedy)
+    })
+}
+
+/// An id in its usual form, lower-case.
+pub fn uuid(text: &str) -> Result<&str, Wrong> {
+    let fits = |(index, byte): (usize, u8)| match index {
+        8 | 13 | 18 | 23 => byte == b'-',
+        _ => byte.is_ascii_hexdigit(),
+    };
+    if text.len() == 36 && text.bytes().enumerate().all(fits) {
+        return Ok(text);
+    }
+    let remedy = "a UUID such as 0190a5e4-6a5c-7c3e-9f4b-0a1b2c3d4e5f, or leave it out";
+    Err(Wrong::is_not(text, "an id", remedy))
+}
+
+/// The digest of a token. The text is not repeated: somebody may have pasted the token itself behind the prefix.
+pub fn digest(text: &str) -> Result<[u8; 32], Wrong> {
+    text.strip_prefix("blake3:").and_then(hex).ok_or_else(|| {
+        let remedy = "blake3: and 64 hexadecimal digits, as `keystile keys generate` prints them";
+        Wrong::new("not a digest", remedy)
+    })
+}
+
+/// What is put into a header, query value or password around the secret. Not repeated: whoever misunderstands the
+/// field writes the secret there.
+pub fn injected(text: &str) -> Result<&str, Wrong> {
+    if text.chars().any(char::is_control) || text.len() > 1024 {
+        let remedy = "printable text such as \"Bearer {secret}\"";
+        return Err(Wrong::new("control characters, or too long", remedy));
+    }
+    let rest = text.replacen("{secret}", "", 1);
+    if rest.contains("{secret}") {
+        return Err(Wrong::new("the secret is put in twice", "{secret} once"));
+    }
+    if !text.is_empty() && rest.len() == text.len() {
+        let remedy =
+            "\"{secret}\" where the secret goes; the secret itself goes into the field `secret`";
+        return Err(Wrong::new("the secret is not put in", remedy));
+    }
+    Ok(text)
+}
+
+/// Names of environment variables, with `*` for any characters.
+pub fn env_glob(text: &str) -> Result<&str, Wrong> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'*');
+    if !text.is_empty() && text.len() <= 256 && text.bytes().all(plain) {
+        return Ok(text);
+    }
+    let remedy =
+        "the name of an environment variable, `*` standing for any characters, such as KEYS_*";
+    Err(Wrong::is_not(text, "a pattern", remedy))
+}
+
+fn hex(text: &str) -> Option<[u8; 32]> {
+    let digit = |b: u8| {
+        char::from(b)
+            .to_digit(16)
+            .and_then(|d| u8::try_from(d).ok())
+    };
+    let text: &[u8; 64] = text.as_bytes().try_into().ok()?;
+    let mut bytes = [0; 32];
+    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
+        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn names() {
+        for good in ["a", "acme-crm", "9.lives_", "no", "null", &"x".repeat(63)] {
+            assert_eq!(name(good), Ok(good));
+        }
+        let id = "0190a5e4-6a5c-7c3e-9f4b-0a1b2c3d4e5f";
+        for bad in [
+            "",
+            "-a",
+            ".a",
+            "a b",
+            "ä",
+            "a/b",
+            "a\n",
+            id,
+            &"x".repeat(64),
+        ] {
+            assert!(name(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn moments() {
+        assert_eq!(timestamp("1970-01-01T00:00:01Z"), Ok(1000));
+        assert_eq!(timestamp("1970-01-01T01:00:00.5+01:00"), Ok(500));
+        for bad in [
+            "2027-06-30",
+            "2027-06-30T00:00:00",
+            "2027-06-30 00:00:00Z",
+            "2027-02-30T00:00:00Z",
+            "",
+        ] {
+            assert!(timestamp(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn only_true_is_true() {
+        assert_eq!((flag("true"), flag("false")), (Ok(true), Ok(false)));
+        for bad in ["yes", "on", "1", "True", ""] {
+            assert!(flag(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn digests_are_exact_and_never_repeated() {
+        let good = format!("blake3:{}", "0F".repeat(32));
+        assert_eq!(digest(&good), Ok([15; 32]));
+        let pasted = "blake3:kst_verysecret";
+        assert!(!format!("{:?}", digest(pasted)).contains("verysecret"));
+    }
+
+    #[test]
+    fn the_secret_is_put_in_exactly_once() {
+        assert!(injected("Bearer {secret}").is_ok() && injected("").is_ok());
+        let pasted = injected("Bearer sk_live_1").unwrap_err();
+        assert!(!format!("{pasted:?}").contains("sk_live_1"));
+        assert!(injected("{secret}{secret}").is_err());
+        assert!(injected("{secret}\r\nX: y").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn moments_read_back(millis in -62_000_000_000_000_i64..253_000_000_000_000) {
+            let moment = Timestamp::from_millisecond(millis).unwrap();
+            prop_assert_eq!(timestamp(&moment.to_string()), Ok(millis));
+        }
+
+        #[test]
+        fn no_text_panics(text in "\\PC*") {
+            let _ = (name(&text), timestamp(&text), uuid(&text), digest(&text), injected(&text));
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Every default, in one place. The commented example quotes them, and a test holds the two together.
+
+/// Lists that permit something permit nothing until it is written.
+pub const NOTHING: &str = "[]";
+
+/// Loopback: the admin listener shows names and numbers, and without a store it asks nobody for a token. Who wants it
+/// elsewhere says so.
+pub const ADMIN_ADDRESS: &str = "127.0.0.1:8082";
+
+pub const OFF: &str = "false";
+pub const ON: &str = "true";
+
+/// All three places are accepted, because existing callers use all three; a listener or workflow can be narrower.
+pub const CREDENTIAL_HEADER: &str = "X-API-Key";
+pub const CREDENTIAL_QUERY: &str = "auth-key";
+
+/// The name that callers of the source platform send.
+pub const ENVIRONMENT_PARAMETER: &str = "_profile";
+
+/// Generous for people and tight for guessers: at 100 a minute a token's 256 bits outlast the sun, while an office
+/// behind one address can mistype for a while. Well-formed tokens are judged even beyond it, so nobody is locked out.
+pub const FAILED_AUTH_LIMIT: &str = "100/min";
+
+/// Bodies are streamed, so this bounds what an upstream is sent rather than our memory. 16 MiB passes documents and
+/// photos; who moves films says so.
+pub const MAX_BODY: &str = "16MiB";
+
+/// Twice what common servers accept, so that cookies and long tokens pass; small enough to keep ten thousand
+/// connections in memory.
+pub const MAX_HEAD: &str = "16KiB";
+
+/// What common servers accept; a longer URI is refused further on anyway, and there less clearly.
+pub const MAX_URI: &str = "8KiB";
+
+/// A head is a few packets. Whoever needs longer holds a connection open on purpose.
+pub const HEAD_TIMEOUT: &str = "10s";
+
+/// Between two parts of a body, not for the whole: slow links pass, stalled ones do not.
+pub const BODY_IDLE_TIMEOUT: &str = "30s";
+
+/// From the head to the first byte of the reply. Longer than a connection's own timeouts together, so that the reply
+/// names the upstream as the cause.
+pub const REQUEST_TIMEOUT: &str = "60s";
+
+/// Longer than the 60 s that load balancers keep connections, so that it is they who close and no request is lost in
+/// between.
+pub const IDLE_TIMEOUT: &str = "75s";
+
+/// A TCP and TLS handshake around the world takes less than one; the rest is for one lost packet.
+pub const CONNECT_TIMEOUT: &str = "3s";
+
+/// To the head of the reply; half of what the caller's request may take.
+pub const UPSTREAM_HEAD_TIMEOUT: &str = "30s";
+
+/// Shorter than the usual keep-alive of servers (75 s and more), so that we do not send into a connection that is
+/// being closed.
+pub const UPSTREAM_IDLE_TIMEOUT: &str = "60s";
+
+/// The secret alone; a prefix such as "Bearer " is written out.
+pub const INJECTED: &str = "{secret}";
+
+/// What callers need, and no more: administration is only granted by naming it.
+pub const SCOPES: &str = "[workflows:invoke, connections:use]";
+
+pub const LOG_LEVEL: &str = "info";
+
+/// Collectors read it without rules of their own.
+pub const LOG_FORMAT: &str = "json";
+
+pub const LOG_ACCESS: &str = "stdout";

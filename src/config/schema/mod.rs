@@ -1,0 +1,160 @@
+//! What may be written in a configuration file: the tables that everything else follows.
+//!
+//! Fields that this version does not carry out are here as well, as `later`: they are refused by name, because a gateway that ignores `webhook:` or `require_client_cert:` leaves open what its
+//! operator believes to be closed.
+
+mod connections;
+mod defaults;
+mod listeners;
+mod resources;
+
+use super::{
+    kind::Kind,
+    shape::{Field, Gone, MapShape, Shape},
+};
+
+/// The whole file.
+pub const ROOT: Shape = Shape::Map(&FILE);
+
+static FILE: MapShape = MapShape::new(
+    "The configuration of a Keystile gateway.",
+    &[
+        Field::new(
+            "listeners",
+            Shape::Map(&listeners::LISTENERS),
+            "Where the gateway listens, and what it accepts there.",
+        )
+        .required()
+        .example("{ inbound: [{ address: 127.0.0.1:8080 }] }"),
+        Field::new(
+            "secret_sources",
+            Shape::Map(&SECRET_SOURCES),
+            "The only places that env: and file: may point to; without it, anywhere.",
+        ),
+        Field::new(
+            "allow_networks",
+            Shape::List(&CIDR),
+            "Private networks that every connection may reach; connections can add their own.",
+        )
+        .default(defaults::NOTHING)
+        .example("[10.0.0.0/8]"),
+        Field::new(
+            "environments",
+            Shape::List(&Shape::Map(&resources::ENVIRONMENT)),
+            "The worlds that are kept apart; without it there is one, Production.",
+        ),
+        Field::new(
+            "connections",
+            Shape::List(&Shape::Map(&connections::CONNECTION)),
+            "Upstreams, each with the credential it wants and the place where it goes.",
+        ),
+        Field::new(
+            "workflows",
+            Shape::List(&Shape::Map(&resources::WORKFLOW)),
+            "What callers may invoke.",
+        ),
+        Field::new(
+            "keys",
+            Shape::List(&Shape::Map(&resources::KEY)),
+            "Who may call; only digests of their tokens are written down.",
+        ),
+        Field::new(
+            "log",
+            Shape::Map(&LOG),
+            "What is written about the gateway's work, and where.",
+        ),
+        Field::new(
+            "workers",
+            Shape::Scalar(Kind::Integer {
+                least: 1,
+                most: 1024,
+            }),
+            "Threads that carry traffic; without it one per processor core.",
+        )
+        .example("4"),
+        Field::later("store", "a database beside this file"),
+        Field::later("master_key", "sealing stored secrets"),
+        Field::later("shared_limits", "limits that several gateways share"),
+        Field::later("variables", "variables in outbound calls"),
+    ],
+)
+.gone(&[
+    Gone::new(
+        "routes",
+        "workflows: [{ name: …, template: GET /path, upstream: { … } }]",
+    ),
+    Gone::new("upstreams", "connections: [{ name: …, base_url: … }]"),
+    Gone::new("services", "connections: [{ name: …, base_url: … }]"),
+    Gone::new("consumers", "keys: [{ name: …, primary: blake3:… }]"),
+    Gone::new("api_keys", "keys: [{ name: …, primary: blake3:… }]"),
+    Gone::new(
+        "port",
+        "listeners: { inbound: [{ address: 0.0.0.0:8443 }] }",
+    ),
+    Gone::new(
+        "listen",
+        "listeners: { inbound: [{ address: 0.0.0.0:8443 }] }",
+    ),
+    Gone::new("logging", "log: { level: info }"),
+    Gone::new("threads", "workers: 4"),
+]);
+
+static SECRET_SOURCES: MapShape = MapShape::new(
+    "The only places to read secrets from; a kind that is left out is not permitted.",
+    &[
+        Field::new(
+            "env",
+            Shape::List(&Shape::Scalar(Kind::EnvGlob)),
+            "Names of environment variables; `*` stands for any characters.",
+        )
+        .example("[KEYS_*]"),
+        Field::new(
+            "files",
+            Shape::List(&PATH),
+            "Directories, with everything below them.",
+        )
+        .example("[/run/secrets]"),
+        Field::later("vault", "secrets from Vault"),
+    ],
+);
+
+static LOG: MapShape = MapShape::new(
+    "What is written about the gateway's work; never a credential.",
+    &[
+        Field::new(
+            "level",
+            Shape::Scalar(Kind::Enum(&["error", "warn", "info", "debug"])),
+            "How much is told of the gateway itself.",
+        )
+        .default(defaults::LOG_LEVEL),
+        Field::new(
+            "format",
+            Shape::Scalar(Kind::Enum(&["text", "json"])),
+            "Lines for people or for programs.",
+        )
+        .default(defaults::LOG_FORMAT),
+        Field::new(
+            "access",
+            Shape::Scalar(Kind::LogTarget),
+            "Where one line per request goes: stdout, stderr, off or file:PATH.",
+        )
+        .default(defaults::LOG_ACCESS),
+    ],
+);
+
+// Shapes that several tables use.
+static CIDR: Shape = Shape::Scalar(Kind::Cidr);
+static NAME: Shape = Shape::Scalar(Kind::Name);
+static PATH: Shape = Shape::Scalar(Kind::Path);
+const BOOL: Shape = Shape::Scalar(Kind::Bool);
+const TEXT: Shape = Shape::Scalar(Kind::Text);
+const RATE: Shape = Shape::Scalar(Kind::Rate);
+const SIZE: Shape = Shape::Scalar(Kind::Size);
+const DURATION: Shape = Shape::Scalar(Kind::Duration);
+const CONCURRENCY: Shape = Shape::Scalar(Kind::Integer {
+    least: 1,
+    most: 1_000_000,
+});
+
+#[cfg(test)]
+mod tests;
