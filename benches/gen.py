@@ -1,0 +1,335 @@
+#!/usr/bin/env python3
+"""Writes every configuration of the benchmark: gen.py [NUMBER OF KEYS, 10000 by default].
+
+Everything goes to $BENCH_WORK/conf (by default keystile-bench below the system's temporary directory) and is the same
+at every run, but for the certificate. All proxies know the same keys and do the same work. Keystile's configuration
+holds digests: they come from the Python package `blake3`, or else from `$KEYSTILE keys digest`, which is slow.
+"""
+import json
+import os
+import pathlib
+import random
+import subprocess
+import sys
+import tempfile
+import zlib
+
+WORK = pathlib.Path(os.environ.get("BENCH_WORK") or pathlib.Path(tempfile.gettempdir(), "keystile-bench"))
+CONF = WORK / "conf"
+OUT = WORK / "out"
+
+BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+UPSTREAM = "127.0.0.1:9100"
+SECRET = "upstream-secret"
+RATE = 100_000  # per key and second: the limiter works, and refuses nobody
+LOG_SINK = "127.0.0.1:9310"  # HAProxy cannot write a log file; bench.py listens there and does
+CALL = "/prod/workflows/wf-1234/"
+
+
+def main():
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
+    for folder in (CONF, OUT, CONF / "www"):
+        folder.mkdir(parents=True, exist_ok=True)
+    keys = make_keys(count)
+    write("keys.txt", "".join(f"{token} {name} {group}\n" for token, name, group in keys))
+    digested = digests(keys)
+    certificate()
+    upstream()
+    for threads in (1, 2):
+        for suffix, logging in (("", False), ("-log", True)):
+            write(f"nginx{threads}{suffix}.conf", nginx(threads, logging))
+            write(f"haproxy{threads}{suffix}.cfg", haproxy(threads, logging))
+            write(f"keystile{threads}{suffix}.yaml", keystile(threads, logging, keys, digested))
+    write("nginx-keys.map", "".join(f"{token} {name}-{group};\n" for token, name, group in keys))
+    write("haproxy-keys.map", "".join(f"{token} {name}-{group}\n" for token, name, group in keys))
+    # Caddy's map is a linear scan: ten thousand keys would be hopeless, so it is given a thousand.
+    write("Caddyfile", caddy(keys[:1000]))
+    load_scripts(keys)
+    write("first.key", keys[0][0])
+    write("g7.key", keys[7][0])
+    write("bad.key", unknown(keys[0][0]))
+
+
+def write(name, text):
+    (CONF / name).write_text(text)
+
+
+def make_keys(count):
+    """(token, name, group): the tokens are well-formed, as Keystile makes them, checksum included."""
+    rnd = random.Random(7)
+    tokens = (checksummed("kst_" + "".join(rnd.choices(BASE62, k=43))) for _ in range(count))
+    return [(token, f"u{i:05}", f"g{i % 8}") for i, token in enumerate(tokens)]
+
+
+def checksummed(head):
+    number, tail = zlib.crc32(head.encode()), ""
+    for _ in range(6):
+        number, digit = divmod(number, 62)
+        tail = BASE62[digit] + tail
+    return head + tail
+
+
+def unknown(token):
+    """A well-formed token that nobody has: refusing it takes the look-up."""
+    return checksummed("kst_bad" + token[7:47])
+
+
+def certificate():
+    if (CONF / "both.pem").exists():
+        return
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+         "-days", "3650", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+         "-keyout", CONF / "key.pem", "-out", CONF / "cert.pem"],
+        check=True, stderr=subprocess.DEVNULL)
+    write("both.pem", (CONF / "cert.pem").read_text() + (CONF / "key.pem").read_text())
+
+
+def upstream():
+    """The fast upstream: 100 bytes at …/run, 10 KiB at …/big; …/echo/run tells what the proxy sent."""
+    write("www/big", "z" * 10240)
+    seen = "".join(f"{name}=${variable}\\n" for name, variable in [
+        ("apikey", "http_x_api_key"), ("identity", "http_x_keystile_identity"),
+        ("username", "http_x_keystile_username"), ("authorization", "http_authorization"),
+        ("length", "http_content_length"), ("uri", "request_uri")])
+    write("upstream.conf", f"""worker_processes 1; daemon off; pid {OUT}/upstream.pid; error_log {OUT}/upstream.err warn;
+worker_rlimit_nofile 65536;
+events {{ worker_connections 8192; }}
+http {{
+  access_log off; keepalive_requests 1000000000; keepalive_timeout 3600s; tcp_nodelay on; default_type text/plain;
+  large_client_header_buffers 4 32k; client_body_buffer_size 32k;
+  server {{
+    listen {UPSTREAM} backlog=4096 reuseport;
+    open_file_cache max=16;
+    location ~ /big$ {{ alias {CONF}/www/big; }}
+    location / {{ return 200 "{'x' * 99}y"; }}
+    location /prod/workflows/echo/run {{ return 200 "{seen}"; }}
+  }}
+}}
+""")
+
+
+def nginx(workers, logging):
+    reuse = " reuseport" if workers > 1 else ""
+    log = f"access_log {OUT}/nginx-access.log bench buffer=64k flush=1s" if logging else "access_log off"
+    return f"""worker_processes {workers}; daemon off; pid {OUT}/nginx-proxy.pid; error_log {OUT}/nginx-proxy.err warn;
+worker_rlimit_nofile 65536; pcre_jit on;
+events {{ worker_connections 8192; }}
+http {{
+  log_format bench '$time_iso8601 $remote_addr $ident $request_method $uri $status $bytes_sent $request_time';
+  {log}; keepalive_requests 1000000000; keepalive_timeout 3600s; tcp_nodelay on; default_type text/plain;
+  map_hash_max_size 65536; map_hash_bucket_size 512; client_body_buffer_size 32k;
+  map $http_authorization $tok {{ default $query_key; "~^Key=(?<t>.+)$" $t; }}
+  # ?auth-key=: nginx variables cannot hold '-', so it is taken by a regex
+  map $args $query_key {{ default ""; "~(?:^|&)auth-key=(?<q>[^&]+)" $q; }}
+  map $tok $ident {{ default ""; include {CONF}/nginx-keys.map; }}
+  map "$ident$uri" $allowed {{ default 0;
+     "~-g[0-3]/(prod|staging)/workflows/[^/]+/(run|big|cancel)$" 1;
+     "~-g[4-7]/prod/workflows/[^/]+/(run|big)$" 1; }}
+  limit_req_zone $ident zone=k:16m rate={RATE}r/s;
+  limit_req_status 429;
+  upstream up {{ server {UPSTREAM}; keepalive 1024; keepalive_requests 1000000000; keepalive_timeout 3600s; }}
+  server {{
+    listen 127.0.0.1:9201 backlog=4096{reuse};
+    listen 127.0.0.1:9202 ssl http2 backlog=4096{reuse};
+    ssl_certificate {CONF}/cert.pem; ssl_certificate_key {CONF}/key.pem; ssl_protocols TLSv1.3;
+    http2_max_concurrent_streams 256;
+    location / {{
+      if ($ident = "") {{ return 401 "unauthorized\\n"; }}
+      if ($allowed = 0) {{ return 403 "forbidden\\n"; }}
+      # the key in the URL goes; after the look-up above, which remembers what it found
+      if ($args ~ "^auth-key=[^&]*&?(.*)$") {{ set $args $1; }}
+      if ($args ~ "^(.*)&auth-key=[^&]*(.*)$") {{ set $args $1$2; }}
+      limit_req zone=k burst={RATE} nodelay;
+      proxy_pass http://up; proxy_http_version 1.1;
+      proxy_set_header Connection ""; proxy_set_header Host $host; proxy_set_header Authorization "";
+      proxy_set_header X-API-Key {SECRET}; proxy_set_header X-Keystile-Identity $ident;
+      proxy_buffer_size 16k; proxy_buffers 8 16k;
+    }}
+  }}
+}}
+"""
+
+
+def haproxy(threads, logging):
+    # The ring is HAProxy's buffered log: requests put lines into it, one connection empties it.
+    ring = f"""ring access
+  format raw
+  maxlen 1024
+  size 4194304
+  timeout connect 5s
+  timeout server 60s
+  server sink {LOG_SINK}
+""" if logging else ""
+    target = "log ring@access local0 info" if logging else "no log"
+    line = ("log global\n  log-format "
+            '"%[date,utime(%Y-%m-%dT%H:%M:%SZ)] %ci %[var(txn.ident)] %HM %HPO %ST %B %Ta"') if logging else "no log"
+    return f"""global
+  nbthread {threads}
+  maxconn 8000
+  tune.maxpollevents 200
+  {target}
+  ssl-default-bind-options ssl-min-ver TLSv1.3
+{ring}defaults
+  mode http
+  timeout connect 5s
+  timeout client 60s
+  timeout server 60s
+  timeout http-keep-alive 60s
+  {line}
+  http-reuse always
+backend st
+  stick-table type string len 40 size 20k expire 60s store http_req_rate(1s)
+frontend fe
+  bind 127.0.0.1:9301 backlog 4096
+  bind 127.0.0.1:9302 ssl crt {CONF}/both.pem alpn h2,http/1.1 backlog 4096
+  http-request set-var(txn.tok) req.hdr(authorization),word(2,=) if {{ req.hdr(authorization) -m beg Key= }}
+  http-request set-var(txn.tok) url_param(auth-key) if !{{ var(txn.tok) -m found }}
+  http-request set-var(txn.ident) var(txn.tok),map_str({CONF}/haproxy-keys.map)
+  http-request return status 401 content-type text/plain string "unauthorized" unless {{ var(txn.ident) -m found }}
+  http-request set-var-fmt(txn.ck) "%[var(txn.ident)]%[path]"
+  acl ok1 var(txn.ck) -m reg -- -g[0-3]/(prod|staging)/workflows/[^/]+/(run|big|cancel)$
+  acl ok2 var(txn.ck) -m reg -- -g[4-7]/prod/workflows/[^/]+/(run|big)$
+  http-request return status 403 content-type text/plain string "forbidden" unless ok1 or ok2
+  http-request track-sc0 var(txn.ident) table st
+  http-request return status 429 content-type text/plain string "slow down" if {{ sc0_http_req_rate(st) gt {RATE} }}
+  http-request del-header authorization
+  acl query_key url_param(auth-key) -m found
+  http-request replace-uri ^([^?]*)[?]auth-key=[^&]*$ \\1 if query_key
+  http-request replace-uri ^([^?]*[?])auth-key=[^&]*&(.*)$ \\1\\2 if query_key
+  http-request replace-uri ^([^?]*[?].*)&auth-key=[^&]*(.*)$ \\1\\2 if query_key
+  http-request set-header X-API-Key {SECRET}
+  http-request set-header X-Keystile-Identity %[var(txn.ident)]
+  default_backend up
+backend up
+  server s1 {UPSTREAM} pool-max-conn 1024
+"""
+
+
+def keystile(workers, logging, keys, digested):
+    write("upstream-secret", SECRET)
+    (CONF / "upstream-secret").chmod(0o600)
+    routes = [(environment, action, method)
+              for environment in ("prod", "staging")
+              for action, method in (("run", "GET"), ("run", "POST"), ("big", "GET"), ("cancel", "GET"))]
+    named = [(f"{environment}-{action}" + ("-post" if method == "POST" else ""), environment, action, method)
+             for environment, action, method in routes]
+    all_workflows = ", ".join(name for name, *_ in named)
+    few_workflows = ", ".join(name for name, environment, action, _ in named
+                              if environment == "prod" and action != "cancel")
+    access = f"file:{OUT}/keystile-access.log" if logging else "off"
+    workflows = "".join(
+        f'  - {{ name: {name}, template: "{method} /{environment}/workflows/{{id}}/{action}", '
+        f"upstream: {{ Production: upstream }} }}\n"
+        for name, environment, action, method in named)
+    records = "".join(
+        f"  - {{ name: {name}-{group}, primary: {digest}, "
+        f"workflows: [{all_workflows if group < 'g4' else few_workflows}], rate_limit: {RATE}/s }}\n"
+        for (_, name, group), digest in zip(keys, digested))
+    return f"""workers: {workers}
+log: {{ format: json, access: "{access}" }}
+listeners:
+  inbound:
+    - address: 127.0.0.1:9801
+    - address: 127.0.0.1:9802
+      tls: {{ certificate: cert.pem, key: key.pem }}
+  admin:
+    address: 127.0.0.1:9803
+environments:
+  - {{ name: Production, default: true }}
+connections:
+  - name: upstream
+    environment: Production
+    base_url: http://{UPSTREAM}
+    allow_networks: [127.0.0.0/8]
+    inject: {{ header: X-API-Key }}
+    secret: file:upstream-secret
+workflows:
+{workflows}keys:
+{records}"""
+
+
+def digests(keys):
+    try:
+        from blake3 import blake3
+    except ImportError:
+        binary = os.environ.get("KEYSTILE")
+        if not binary:
+            sys.exit("gen.py needs the Python package blake3 (benches/setup installs it), or KEYSTILE=PATH")
+        return [ask_keystile(binary, token) for token, *_ in keys]
+    return ["blake3:" + blake3(token.encode()).hexdigest() for token, *_ in keys]
+
+
+def ask_keystile(binary, token):
+    done = subprocess.run([binary, "keys", "digest", "-o", "json"], input=token, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)["digest"]
+
+
+def caddy(keys):
+    """Caddy's standard build has no rate limiter, and this map has no groups: it does less than the others."""
+    table = "".join(f"    Key={token} {name}-{group}\n" for token, name, group in keys)
+    return ("{\n  admin off\n  auto_https off\n}\n(work) {\n  map {header.Authorization} {ident} {\n" + table
+            + """    default ""
+  }
+  @noauth expression `{ident} == ""`
+  handle @noauth {
+    respond "unauthorized" 401
+  }
+  @ok path_regexp ^/(prod|staging)/workflows/[^/]+/(run|big)$
+  handle @ok {
+    reverse_proxy """ + UPSTREAM + """ {
+      header_up -Authorization
+      header_up X-API-Key """ + SECRET + """
+      header_up X-Keystile-Identity {ident}
+      transport http {
+        keepalive_idle_conns 512
+        keepalive_idle_conns_per_host 512
+      }
+    }
+  }
+  respond "forbidden" 403
+}
+http://127.0.0.1:9401 {
+  import work
+}
+""" + f"https://127.0.0.1:9402 {{\n  tls {CONF}/cert.pem {CONF}/key.pem\n  import work\n}}\n")
+
+
+LUA = """local keys = {%(keys)s}
+local requests, i = {}, 0
+local headers = {['User-Agent'] = 'bench/1.0', ['Accept'] = 'application/json'%(more)s}
+function init(args)
+  for n, key in ipairs(keys) do
+    headers['Authorization'] = 'Key=' .. key
+    requests[n] = wrk.format('%(method)s', '%(path)s', headers%(body)s)
+  end
+end
+function request()
+  i = i + 1
+  if i > #requests then i = 1 end
+  return requests[i]
+end
+function done(s, l, r)
+  local e = s.errors
+  io.write(string.format('RESULT reqs=%%d dur_us=%%d p50=%%.1f p99=%%.1f p999=%%.1f errs=%%d status=%%d\\n', s.requests,
+    s.duration, l:percentile(50), l:percentile(99), l:percentile(99.9), e.connect + e.read + e.write + e.timeout, e.status))
+end
+"""
+
+
+def load_scripts(keys):
+    """For wrk: requests with 500 different keys are formatted beforehand, so that one costs a Lua call and no more."""
+    known = [token for token, *_ in keys[:1000:2]]
+
+    def script(name, method, path, tokens=known, more="", body=""):
+        listed = ",".join(f'"{token}"' for token in tokens)
+        write(name, LUA % dict(keys=listed, method=method, path=path, more=more, body=body))
+
+    script("get.lua", "GET", CALL + "run")
+    script("big.lua", "GET", CALL + "big")
+    script("post.lua", "POST", CALL + "run", more=", ['Content-Type'] = 'application/json'", body=", string.rep('b', 1024)")
+    script("bad.lua", "GET", CALL + "run", tokens=[unknown(token) for token in known])
+    script("close.lua", "GET", CALL + "run", more=", ['Connection'] = 'close'")
+
+
+main()
