@@ -35,24 +35,16 @@ impl Checker<'_> {
             // Never taken for "absent": `allow_addresses:` with its entries commented out would open what it closed.
             (_, Value::Null) => {
                 let remedy = format!("write: {}, or remove the line", shape.describe());
-                self.mistakes
-                    .error(at(node, trail), "there is no value", remedy);
+                self.mistakes.error(at(node, trail), "there is no value", remedy);
             }
             (Shape::Map(map), Value::Map(entries)) => self.map(node, entries, map, trail),
-            (Shape::Free { key, value }, Value::Map(entries)) => {
-                self.free(entries, *key, value, trail)
-            }
-            (Shape::Scalar(kind), Value::Scalar { text, .. }) => {
-                self.scalar(node, text, *kind, trail)
-            }
+            (Shape::Free { key, value }, Value::Map(entries)) => self.free(entries, *key, value, trail),
+            (Shape::Scalar(kind), Value::Scalar { text, .. }) => self.scalar(node, text, *kind, trail),
             (Shape::OrFalse(kind), Value::Scalar { text, quoted }) => {
                 self.or_false(node, text, *quoted, *kind, trail);
             }
             (Shape::AllOr(_), Value::Scalar { text, .. }) if &**text == "all" => {}
-            (
-                Shape::List(item) | Shape::OneOrMany(item) | Shape::AllOr(item),
-                Value::List(items),
-            ) => {
+            (Shape::List(item) | Shape::OneOrMany(item) | Shape::AllOr(item), Value::List(items)) => {
                 self.list(items, item, trail);
             }
             (Shape::OneOrMany(item), _) => self.node(node, item, trail),
@@ -68,9 +60,7 @@ impl Checker<'_> {
         for entry in entries {
             let here = trail.field(&entry.key);
             match map.field(&entry.key) {
-                Some(Field {
-                    later: Some(what), ..
-                }) => {
+                Some(Field { later: Some(what), .. }) => {
                     let reason = format!("not available in this version: {what}");
                     let remedy = "remove it; nothing of it would take effect";
                     self.mistakes.error(at_key(entry, here), reason, remedy);
@@ -81,9 +71,7 @@ impl Checker<'_> {
         }
         for field in map.fields {
             if field.required && node.entry(field.name).is_none() {
-                let example = field
-                    .example
-                    .map_or_else(|| field.shape.describe(), str::to_owned);
+                let example = field.example.map_or_else(|| field.shape.describe(), str::to_owned);
                 let reason = format!("the required field `{}` is missing", field.name);
                 let remedy = format!("write: {}: {example}", field.name);
                 self.mistakes.error(at(node, trail), reason, remedy);
@@ -97,25 +85,12 @@ impl Checker<'_> {
     fn unknown(&mut self, entry: &Entry, map: &MapShape, trail: Trail<'_>) {
         let reason = format!("there is no field `{}` here", shown(&entry.key));
         let gone = map.gone.iter().find(|gone| gone.name == &*entry.key);
-        let known = || {
-            map.fields
-                .iter()
-                .filter(|field| field.later.is_none())
-                .map(|field| field.name)
-        };
-        let remedy = match (
-            gone,
-            nearest(&entry.key, map.fields.iter().map(|field| field.name)),
-        ) {
+        let known = || map.fields.iter().filter(|field| field.later.is_none()).map(|field| field.name);
+        let remedy = match (gone, nearest(&entry.key, map.fields.iter().map(|field| field.name))) {
             (Some(gone), _) => format!("write: {}", gone.instead),
             (None, Some(meant)) => format!("did you mean `{meant}`?"),
-            (None, None) if entry.key.contains([':', '=']) => {
-                "write: a space after the colon".to_owned()
-            }
-            (None, None) => format!(
-                "the fields here are: {}",
-                known().collect::<Vec<_>>().join(", ")
-            ),
+            (None, None) if entry.key.contains([':', '=']) => "write: a space after the colon".to_owned(),
+            (None, None) => format!("the fields here are: {}", known().collect::<Vec<_>>().join(", ")),
         };
         self.mistakes.error(at_key(entry, trail), reason, remedy);
     }
@@ -128,34 +103,23 @@ impl Checker<'_> {
                 if count != 1 {
                     let number = if count == 0 { "none" } else { "several" };
                     let names = names.join(", ");
-                    let reason =
-                        format!("{number} of {names} is written, where exactly one belongs");
-                    self.mistakes
-                        .error(at(node, trail), reason, format!("write: one of {names}"));
+                    let reason = format!("{number} of {names} is written, where exactly one belongs");
+                    self.mistakes.error(at(node, trail), reason, format!("write: one of {names}"));
                 }
             }
             Rule::Together(names) => {
-                if let (Some(present), Some(missing)) = (
-                    names.iter().find(written),
-                    names.iter().find(|name| !written(name)),
-                ) {
+                if let (Some(present), Some(missing)) =
+                    (names.iter().find(written), names.iter().find(|name| !written(name)))
+                {
                     let reason = format!("`{present}` is written without `{missing}`");
-                    self.mistakes.error(
-                        at(node, trail),
-                        reason,
-                        format!("write: {missing}, or leave out {present}"),
-                    );
+                    self.mistakes.error(at(node, trail), reason, format!("write: {missing}, or leave out {present}"));
                 }
             }
             Rule::Needs(name, others) => {
                 if written(&name) && !others.iter().any(|other| written(&other)) {
                     let others = others.join(" or ");
                     let reason = format!("`{name}` has a meaning only with {others}");
-                    self.mistakes.error(
-                        at(node, trail),
-                        reason,
-                        format!("write: {others}, or leave out {name}"),
-                    );
+                    self.mistakes.error(at(node, trail), reason, format!("write: {others}, or leave out {name}"));
                 }
             }
         }
@@ -173,11 +137,7 @@ impl Checker<'_> {
         let named = matches!(item, Shape::Map(map) if map.field("name").is_some());
         let mut names: HashMap<&str, u32> = HashMap::new();
         for (index, node) in items.iter().enumerate() {
-            let here = trail.then(if named {
-                node.step(index)
-            } else {
-                Step::Index(index)
-            });
+            let here = trail.then(if named { node.step(index) } else { Step::Index(index) });
             self.node(node, item, here);
             let Some(name) = node.field("name").filter(|_| named) else {
                 continue;
@@ -188,11 +148,7 @@ impl Checker<'_> {
             let first = *names.entry(text).or_insert(name.line);
             if first != name.line {
                 let reason = format!("a second one of this name; the first is in line {first}");
-                self.mistakes.error(
-                    at(name, here.field("name")),
-                    reason,
-                    "write: a name of its own",
-                );
+                self.mistakes.error(at(name, here.field("name")), reason, "write: a name of its own");
             }
         }
     }
@@ -206,10 +162,7 @@ impl Checker<'_> {
         if text == "false" {
             return;
         }
-        let slip = matches!(
-            text.to_ascii_lowercase().as_str(),
-            "true" | "yes" | "no" | "on" | "off" | "none"
-        );
+        let slip = matches!(text.to_ascii_lowercase().as_str(), "true" | "yes" | "no" | "on" | "off" | "none");
         if slip && !quoted {
             let remedy = format!("{}, or false to switch it off", kind.describe());
             let reason = format!("{text:?} is neither a name nor false");
@@ -228,19 +181,11 @@ impl Checker<'_> {
 }
 
 fn at<'a>(node: &Node, trail: Trail<'a>) -> At<'a> {
-    At {
-        line: node.line,
-        column: node.column,
-        trail,
-    }
+    At { line: node.line, column: node.column, trail }
 }
 
 fn at_key<'a>(entry: &Entry, trail: Trail<'a>) -> At<'a> {
-    At {
-        line: entry.key_line,
-        column: entry.key_column,
-        trail,
-    }
+    At { line: entry.key_line, column: entry.key_column, trail }
 }
 
 #[cfg(test)]

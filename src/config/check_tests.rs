@@ -6,11 +6,7 @@ use super::{
 fn mistakes(text: &str) -> Vec<String> {
     let mut mistakes = Mistakes::new("k.yaml");
     load(text, &mut mistakes);
-    mistakes
-        .into_sorted()
-        .iter()
-        .map(ToString::to_string)
-        .collect()
+    mistakes.into_sorted().iter().map(ToString::to_string).collect()
 }
 
 /// A file that is right but for `more`.
@@ -89,19 +85,12 @@ connections: [{ name: c, base_url: 'https://a', allow: [] }]
 ",
     ));
     assert_eq!(found.len(), 4);
-    assert!(
-        found
-            .iter()
-            .all(|line| line.contains("not available in this version: ")),
-        "{found:?}"
-    );
+    assert!(found.iter().all(|line| line.contains("not available in this version: ")), "{found:?}");
 }
 
 #[test]
 fn wrong_structures() {
-    let found = mistakes(&file(
-        "workflows: { name: a }\nkeys: [acme]\nlog: [a]\nworkers: [1]\n",
-    ));
+    let found = mistakes(&file("workflows: { name: a }\nkeys: [acme]\nlog: [a]\nworkers: [1]\n"));
     let starts = [
         "k.yaml:2:12: error: workflows: a map where a list belongs",
         "k.yaml:3:8: error: keys[0]: a single value where a map (name: value) belongs",
@@ -116,50 +105,28 @@ fn wrong_structures() {
 
 #[test]
 fn rules_between_fields() {
-    let connection = |rest: &str| {
-        mistakes(&file(&format!(
-            "connections: [{{ name: c, base_url: 'https://a', {rest} }}]\n"
-        )))
-    };
+    let connection =
+        |rest: &str| mistakes(&file(&format!("connections: [{{ name: c, base_url: 'https://a', {rest} }}]\n")));
     assert!(connection("secret: env:A")[0].contains("`secret` is written without `inject`"));
+    assert!(connection("secret: env:A, inject: { header: X-A, query: b }")[0].contains("several of header, query"));
     assert!(
-        connection("secret: env:A, inject: { header: X-A, query: b }")[0]
-            .contains("several of header, query")
-    );
-    assert!(
-        connection("secret: env:A, inject: [{ value: '{secret}' }]")
-            .iter()
-            .any(|m| m.contains("inject[0]: none of"))
+        connection("secret: env:A, inject: [{ value: '{secret}' }]").iter().any(|m| m.contains("inject[0]: none of"))
     );
     assert!(
         connection("secret: env:A, inject: { path: '/bot{secret}', value: '{secret}' }")[0]
             .contains("`value` has a meaning")
     );
-    assert!(
-        connection("tls: { key: a.pem }")[0].contains("`key` is written without `certificate`")
-    );
-    assert!(
-        connection("tls: { insecure: true }")[0].contains("verification cannot be switched off")
-    );
+    assert!(connection("tls: { key: a.pem }")[0].contains("`key` is written without `certificate`"));
+    assert!(connection("tls: { insecure: true }")[0].contains("verification cannot be switched off"));
 }
 
 #[test]
 fn one_or_many_all_or_some_name_or_false() {
-    let listener = |rest: &str| {
-        mistakes(&format!(
-            "listeners: {{ inbound: [{{ address: 127.0.0.1:1, {rest} }}] }}\n"
-        ))
-    };
+    let listener = |rest: &str| mistakes(&format!("listeners: {{ inbound: [{{ address: 127.0.0.1:1, {rest} }}] }}\n"));
     let pair = "{ certificate: a, key: b }";
-    assert!(
-        listener(&format!("tls: {pair}")).is_empty()
-            && listener(&format!("tls: [{pair}, {pair}]")).is_empty()
-    );
+    assert!(listener(&format!("tls: {pair}")).is_empty() && listener(&format!("tls: [{pair}, {pair}]")).is_empty());
     assert!(listener("credentials: { header: false, query: k }").is_empty());
-    assert!(
-        listener("credentials: { header: true }")[0]
-            .contains(r#""true" is neither a name nor false"#)
-    );
+    assert!(listener("credentials: { header: true }")[0].contains(r#""true" is neither a name nor false"#));
     assert!(listener("credentials: { header: off }")[0].contains("or false to switch it off"));
     let key = |rest: &str| mistakes(&file(&format!("keys: [{{ name: k, {rest} }}]\n")));
     assert!(key("workflows: all").is_empty() && key("workflows: [a]").is_empty());
@@ -172,10 +139,7 @@ fn literal_secrets_are_warned_about() {
     let mut found = Mistakes::new("k.yaml");
     load(&text, &mut found);
     let only = found.iter().next().unwrap();
-    assert_eq!(
-        (only.severity, only.path.as_str()),
-        (Severity::Warning, "keys[k].primary")
-    );
+    assert_eq!((only.severity, only.path.as_str()), (Severity::Warning, "keys[k].primary"));
     assert!(!found.has_errors());
 }
 

@@ -35,17 +35,8 @@ fn list(item: &Shape) -> Value {
 }
 
 fn object(map: &MapShape) -> Value {
-    let properties: Map<String, Value> = map
-        .fields
-        .iter()
-        .map(|f| (f.name.to_owned(), field(f)))
-        .collect();
-    let required: Vec<&str> = map
-        .fields
-        .iter()
-        .filter(|f| f.required)
-        .map(|f| f.name)
-        .collect();
+    let properties: Map<String, Value> = map.fields.iter().map(|f| (f.name.to_owned(), field(f))).collect();
+    let required: Vec<&str> = map.fields.iter().filter(|f| f.required).map(|f| f.name).collect();
     let mut object = json!({
         "type": "object",
         "description": map.doc,
@@ -103,9 +94,7 @@ fn scalar(kind: Kind) -> Value {
         }
         Kind::Enum(words) => json!({ "enum": words }),
         // Numbers are text to us and numbers to an editor.
-        Kind::Name | Kind::Text | Kind::Size => {
-            with_pattern(json!({ "type": ["string", "integer"] }), kind)
-        }
+        Kind::Name | Kind::Text | Kind::Size => with_pattern(json!({ "type": ["string", "integer"] }), kind),
         _ => with_pattern(json!({ "type": "string" }), kind),
     }
 }
@@ -120,9 +109,7 @@ fn with_pattern(mut schema: Value, kind: Kind) -> Value {
 /// Defaults and examples are kept as they are written; YAML knows what they are.
 fn typed(shape: &Shape, text: &str) -> Value {
     match shape {
-        Shape::Scalar(Kind::Bool | Kind::Integer { .. }) => {
-            serde_json::from_str(text).unwrap_or(json!(text))
-        }
+        Shape::Scalar(Kind::Bool | Kind::Integer { .. }) => serde_json::from_str(text).unwrap_or(json!(text)),
         Shape::Scalar(_) | Shape::OrFalse(_) if !text.starts_with('"') => json!(text),
         _ => serde_yaml::from_str(text).unwrap_or(json!(text)),
     }
@@ -141,16 +128,8 @@ mod tests {
         assert_eq!(inbound["properties"]["max_body"]["default"], json!("16MiB"));
         assert_eq!(inbound["properties"]["conceal"]["default"], json!(false));
         let key = &schema["properties"]["keys"]["items"]["properties"];
-        assert_eq!(
-            key["scopes"]["default"],
-            json!(["workflows:invoke", "connections:use"])
-        );
-        assert!(
-            key["workflows"]["description"]
-                .as_str()
-                .unwrap()
-                .contains("all")
-        );
+        assert_eq!(key["scopes"]["default"], json!(["workflows:invoke", "connections:use"]));
+        assert!(key["workflows"]["description"].as_str().unwrap().contains("all"));
     }
 
     #[test]
@@ -163,9 +142,6 @@ mod tests {
     fn rules_are_carried_over() {
         let schema = json_schema();
         let connection = &schema["properties"]["connections"]["items"];
-        assert_eq!(
-            connection["allOf"][0]["dependentRequired"]["inject"],
-            json!(["inject", "secret"])
-        );
+        assert_eq!(connection["allOf"][0]["dependentRequired"]["inject"], json!(["inject", "secret"]));
     }
 }

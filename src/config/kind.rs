@@ -110,9 +110,7 @@ impl Kind {
     pub fn show(self, text: &str) -> String {
         match self {
             _ if !self.accepts(text) => "<not valid>".to_owned(),
-            Kind::SecretRef => {
-                Reference::parse(text).map_or_else(|_| String::new(), |r| r.to_string())
-            }
+            Kind::SecretRef => Reference::parse(text).map_or_else(|_| String::new(), |r| r.to_string()),
             Kind::Slot => match Slot::parse(text) {
                 Ok(Slot::Reference(reference)) => reference.to_string(),
                 _ => text.to_owned(),

@@ -45,11 +45,7 @@ impl fmt::Display for Mistake {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
-        write!(
-            f,
-            "{}:{}:{}: {severity}: ",
-            self.file, self.line, self.column
-        )?;
+        write!(f, "{}:{}:{}: {severity}: ", self.file, self.line, self.column)?;
         if !self.path.is_empty() {
             write!(f, "{}: ", self.path)?;
         }
@@ -71,10 +67,7 @@ pub struct Mistakes {
 impl Mistakes {
     /// None yet.
     pub fn new(file: &str) -> Mistakes {
-        Mistakes {
-            file: file.into(),
-            list: Vec::new(),
-        }
+        Mistakes { file: file.into(), list: Vec::new() }
     }
 
     /// The file, as the user named it.
@@ -193,21 +186,13 @@ mod tests {
     use super::*;
 
     fn at(line: u32, column: u32, field: &str) -> At<'_> {
-        At {
-            line,
-            column,
-            trail: Trail::TOP.field(field),
-        }
+        At { line, column, trail: Trail::TOP.field(field) }
     }
 
     #[test]
     fn prints_place_field_reason_and_remedy() {
         let mut mistakes = Mistakes::new("keystile.yaml");
-        mistakes.error(
-            at(12, 7, "workers"),
-            "\"x\" is not a number",
-            "write: a number",
-        );
+        mistakes.error(at(12, 7, "workers"), "\"x\" is not a number", "write: a number");
         assert_eq!(
             mistakes.to_string(),
             "keystile.yaml:12:7: error: workers: \"x\" is not a number\n    write: a number\n"
@@ -221,11 +206,7 @@ mod tests {
         assert!(!mistakes.has_errors() && !mistakes.is_empty());
         mistakes.error(at(2, 5, "a"), "earlier", "");
         assert!(mistakes.has_errors());
-        let reasons: Vec<_> = mistakes
-            .into_sorted()
-            .into_iter()
-            .map(|m| m.reason)
-            .collect();
+        let reasons: Vec<_> = mistakes.into_sorted().into_iter().map(|m| m.reason).collect();
         assert_eq!(reasons, ["earlier", "later"]);
     }
 

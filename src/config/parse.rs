@@ -47,11 +47,7 @@ pub fn parse(text: &str, mistakes: &mut Mistakes) -> Option<Node> {
             return None;
         }
     }
-    Some(builder.root.unwrap_or(Node {
-        line: 1,
-        column: 1,
-        value: Value::Null,
-    }))
+    Some(builder.root.unwrap_or(Node { line: 1, column: 1, value: Value::Null }))
 }
 
 /// The file cannot be read any further; the reason is among the mistakes.
@@ -81,11 +77,7 @@ struct Open {
 impl Builder<'_> {
     fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), Stop> {
         let (line, column) = place(span);
-        let node = |value| Node {
-            line,
-            column,
-            value,
-        };
+        let node = |value| Node { line, column, value };
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 self.refuse_tag(tag.is_some(), line, column);
@@ -120,13 +112,7 @@ impl Builder<'_> {
         if anchor > 0 {
             self.anchors.insert(anchor, None);
         }
-        self.open.push(Open {
-            node,
-            anchor,
-            weight: NODE_WEIGHT,
-            key: None,
-            seen: Seen::default(),
-        });
+        self.open.push(Open { node, anchor, weight: NODE_WEIGHT, key: None, seen: Seen::default() });
         Ok(())
     }
 
@@ -153,23 +139,13 @@ impl Builder<'_> {
             Value::Scalar { ref text, quoted } => {
                 if &**text == "<<" && !quoted {
                     let remedy = "write: the fields themselves";
-                    self.error(
-                        node.line,
-                        node.column,
-                        "merge keys are not supported",
-                        remedy,
-                    );
+                    self.error(node.line, node.column, "merge keys are not supported", remedy);
                 }
                 self.names.get(text)
             }
             _ => {
                 let reason = format!("{} cannot be the name of a field", node.describe());
-                self.error(
-                    node.line,
-                    node.column,
-                    reason,
-                    "write: a plain name before the colon",
-                );
+                self.error(node.line, node.column, reason, "write: a plain name before the colon");
                 Arc::from("")
             }
         };
@@ -182,8 +158,7 @@ impl Builder<'_> {
         let Some(parent) = self.open.last_mut() else {
             return;
         };
-        let (Some((key, key_line, key_column)), Value::Map(entries)) =
-            (parent.key.take(), &mut parent.node.value)
+        let (Some((key, key_line, key_column)), Value::Map(entries)) = (parent.key.take(), &mut parent.node.value)
         else {
             return;
         };
@@ -198,12 +173,7 @@ impl Builder<'_> {
             return;
         }
         if !key.is_empty() {
-            entries.push(Entry {
-                key,
-                key_line,
-                key_column,
-                node,
-            });
+            entries.push(Entry { key, key_line, key_column, node });
         }
     }
 
@@ -216,12 +186,7 @@ impl Builder<'_> {
         let weight = *weight;
         if self.expanded + weight > MAX_EXPANSION {
             let reason = format!("the aliases stand for more than {MAX_EXPANSION} bytes");
-            self.error(
-                line,
-                column,
-                reason,
-                "write: the values themselves, or fewer aliases",
-            );
+            self.error(line, column, reason, "write: the values themselves, or fewer aliases");
             return Err(Stop);
         }
         self.expanded += weight;
@@ -257,11 +222,7 @@ impl Builder<'_> {
 
     fn error(&mut self, line: u32, column: u32, reason: impl Into<String>, remedy: &str) {
         let trail = trail(&self.open);
-        let at = At {
-            line,
-            column,
-            trail,
-        };
+        let at = At { line, column, trail };
         self.mistakes.error(at, reason, remedy);
     }
 }
@@ -290,20 +251,14 @@ fn scalar(text: &str, style: ScalarStyle) -> Value {
     match text {
         "" | "~" | "null" if !quoted => Value::Null,
         // A box and not the parser's string, which reserves far more than it holds.
-        _ => Value::Scalar {
-            text: text.into(),
-            quoted,
-        },
+        _ => Value::Scalar { text: text.into(), quoted },
     }
 }
 
 fn place(span: Span) -> (u32, u32) {
     let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let start = span.start;
-    (
-        number(start.line()).max(1),
-        number(start.col()).saturating_add(1),
-    )
+    (number(start.line()).max(1), number(start.col()).saturating_add(1))
 }
 
 #[cfg(test)]

@@ -24,23 +24,17 @@ fn place(node: &Node) -> (u32, u32) {
 fn remembers_where_everything_stands() {
     let root = good("a: 1\nb:\n  - c: x\n    d: [y, z]\n");
     assert_eq!(place(root.field("a").unwrap()), (1, 4));
-    let Value::List(items) = &root.field("b").unwrap().value else {
-        panic!("b is a list")
-    };
+    let Value::List(items) = &root.field("b").unwrap().value else { panic!("b is a list") };
     assert_eq!(place(&items[0]), (3, 5));
     let entry = items[0].entry("d").unwrap();
     assert_eq!((entry.key_line, entry.key_column), (4, 5));
-    let Value::List(letters) = &entry.node.value else {
-        panic!("d is a list")
-    };
+    let Value::List(letters) = &entry.node.value else { panic!("d is a list") };
     assert_eq!((place(&entry.node), place(&letters[1])), ((4, 8), (4, 12)));
 }
 
 #[test]
 fn scalars_stay_text() {
-    let root = good(
-        "country: no\nnumber: 0x10\nquoted: \"null\"\nnothing: null\nempty:\nblock: |\n  a\n  b\n",
-    );
+    let root = good("country: no\nnumber: 0x10\nquoted: \"null\"\nnothing: null\nempty:\nblock: |\n  a\n  b\n");
     assert_eq!(root.field("country").unwrap().text(), Some("no"));
     assert_eq!(root.field("number").unwrap().text(), Some("0x10"));
     assert_eq!(root.field("quoted").unwrap().text(), Some("null"));
@@ -80,10 +74,7 @@ fn syntax_has_a_place() {
     assert_eq!(mistakes.len(), 1);
     assert!(mistakes[0].contains("not valid YAML"), "{mistakes:?}");
     let (root, mistakes) = read("a: secret-value: x\n");
-    assert!(
-        root.is_none() && !mistakes[0].contains("secret-value"),
-        "{mistakes:?}"
-    );
+    assert!(root.is_none() && !mistakes[0].contains("secret-value"), "{mistakes:?}");
 }
 
 #[test]
@@ -96,10 +87,7 @@ fn one_document_per_file() {
 #[test]
 fn aliases_stand_for_what_was_anchored() {
     let root = good("a: &x { t: 1s }\nb: *x\nc: &y word\nd: *y\n");
-    assert_eq!(
-        root.field("b").unwrap().field("t").unwrap().text(),
-        Some("1s")
-    );
+    assert_eq!(root.field("b").unwrap().field("t").unwrap().text(), Some("1s"));
     assert_eq!(root.field("d").unwrap().text(), Some("word"));
     assert!(read("a: &x [*x]\n").0.is_none());
     assert!(read("a: *nobody\n").0.is_none());
@@ -113,30 +101,17 @@ fn a_billion_laughs_are_a_mistake() {
         writeln!(text, "a{level}: &a{level} [{aliases}]").unwrap();
     }
     let (root, mistakes) = read(&text);
-    assert!(
-        root.is_none() && mistakes[0].contains("aliases stand for more"),
-        "{mistakes:?}"
-    );
-    let long = format!(
-        "a: &a {}\nb: [{}]\n",
-        "x".repeat(1 << 16),
-        vec!["*a"; 4096].join(", ")
-    );
+    assert!(root.is_none() && mistakes[0].contains("aliases stand for more"), "{mistakes:?}");
+    let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(1 << 16), vec!["*a"; 4096].join(", "));
     assert!(read(&long).0.is_none());
 }
 
 #[test]
 fn depth_is_bounded() {
-    for text in [
-        "[".repeat(10_000),
-        "a: ".repeat(10_000),
-        "- ".repeat(10_000),
-    ] {
+    for text in ["[".repeat(10_000), "a: ".repeat(10_000), "- ".repeat(10_000)] {
         assert!(read(&text).0.is_none());
     }
-    let nested: String = (0..1000)
-        .map(|depth| format!("{}a:\n", " ".repeat(depth)))
-        .collect();
+    let nested: String = (0..1000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
     assert!(read(&nested).1[0].contains("levels deep"));
 }
 
@@ -145,18 +120,12 @@ fn large_files_take_proportional_time() {
     let started = Instant::now();
     let mut text = "keys:\n".to_owned();
     for n in 0..10_000 {
-        write!(
-            text,
-            "  - name: key-{n}\n    primary: env:A{n}\n    workflows: [a, b]\n"
-        )
-        .unwrap();
+        write!(text, "  - name: key-{n}\n    primary: env:A{n}\n    workflows: [a, b]\n").unwrap();
     }
     text.push_str("upstream:\n");
     (0..20_000).for_each(|n| writeln!(text, "  e{n}: c").unwrap());
     let root = good(&text);
-    assert!(
-        matches!(&root.field("keys").unwrap().value, Value::List(keys) if keys.len() == 10_000)
-    );
+    assert!(matches!(&root.field("keys").unwrap().value, Value::List(keys) if keys.len() == 10_000));
     assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
 }
 
@@ -166,9 +135,6 @@ fn duplicates_are_found_in_large_maps_too() {
     text.push_str("e999: d\ne3: d\n");
     assert_eq!(
         read(&text).1,
-        [
-            "1001:1 e999: written twice: here and in line 1000",
-            "1002:1 e3: written twice: here and in line 4"
-        ]
+        ["1001:1 e999: written twice: here and in line 1000", "1002:1 e3: written twice: here and in line 4"]
     );
 }

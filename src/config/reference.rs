@@ -30,37 +30,19 @@ impl<'a> Reference<'a> {
             return variable_name(name).map(Reference::Env);
         }
         if let Some(file) = text.strip_prefix("file:") {
-            let wrong = |_| {
-                Wrong::new(
-                    "not the path of a file",
-                    "file:PATH, such as file:/run/secrets/stripe",
-                )
-            };
+            let wrong = |_| Wrong::new("not the path of a file", "file:PATH, such as file:/run/secrets/stripe");
             return scalar::path(file).map(Reference::File).map_err(wrong);
         }
         if text.starts_with("vault:") {
-            return Err(Wrong::new(
-                "not available in this version: secrets from Vault",
-                REMEDY,
-            ));
+            return Err(Wrong::new("not available in this version: secrets from Vault", REMEDY));
         }
         if let Some((scheme, _)) = text.split_once(':')
-            && nearest(
-                scheme,
-                ["env", "file", "vault", "blake3", "sha256", "literal"],
-            )
-            .is_some()
+            && nearest(scheme, ["env", "file", "vault", "blake3", "sha256", "literal"]).is_some()
         {
-            return Err(Wrong::new(
-                "neither a reference nor, by its looks, a secret",
-                REMEDY,
-            ));
+            return Err(Wrong::new("neither a reference nor, by its looks, a secret", REMEDY));
         }
         if text.is_empty() || text.chars().any(char::is_control) {
-            return Err(Wrong::new(
-                "empty, or with control characters in it",
-                REMEDY,
-            ));
+            return Err(Wrong::new("empty, or with control characters in it", REMEDY));
         }
         Ok(Reference::Literal(text))
     }
@@ -101,11 +83,8 @@ impl<'a> Slot<'a> {
         let reference = Reference::parse(text)?;
         let printable = |token: &str| token.bytes().all(|b| b.is_ascii_graphic());
         match reference {
-            Reference::Literal(token)
-                if !(20..=512).contains(&token.len()) || !printable(token) =>
-            {
-                let remedy =
-                    "blake3:DIGEST, env:NAME, file:PATH, or 20 to 512 printable characters";
+            Reference::Literal(token) if !(20..=512).contains(&token.len()) || !printable(token) => {
+                let remedy = "blake3:DIGEST, env:NAME, file:PATH, or 20 to 512 printable characters";
                 Err(Wrong::new("not a digest, a reference or a token", remedy))
             }
             reference => Ok(Slot::Reference(reference)),
@@ -120,10 +99,7 @@ fn variable_name(name: &str) -> Result<&str, Wrong> {
     if begins && name.len() <= 256 && name.bytes().all(plain) {
         return Ok(name);
     }
-    Err(Wrong::new(
-        "not the name of an environment variable",
-        "env:NAME, such as env:STRIPE_KEY",
-    ))
+    Err(Wrong::new("not the name of an environment variable", "env:NAME, such as env:STRIPE_KEY"))
 }
 
 #[cfg(test)]
@@ -132,41 +108,19 @@ mod tests {
 
     #[test]
     fn references_say_where_never_what() {
-        assert_eq!(
-            Reference::parse("env:STRIPE_KEY"),
-            Ok(Reference::Env("STRIPE_KEY"))
-        );
-        assert_eq!(
-            Reference::parse("file:a/b").unwrap().to_string(),
-            "file:a/b"
-        );
+        assert_eq!(Reference::parse("env:STRIPE_KEY"), Ok(Reference::Env("STRIPE_KEY")));
+        assert_eq!(Reference::parse("file:a/b").unwrap().to_string(), "file:a/b");
         let literal = Reference::parse("sk_live_123").unwrap();
-        assert_eq!(
-            format!("{literal} {literal:?}"),
-            "<literal secret> <literal secret>"
-        );
+        assert_eq!(format!("{literal} {literal:?}"), "<literal secret> <literal secret>");
     }
 
     #[test]
     fn what_resembles_a_reference_is_no_secret() {
-        for bad in [
-            "evn:TOKEN",
-            "File:/run/x",
-            "env:",
-            "env:A B",
-            "file:",
-            "vault:kv/a#b",
-            "",
-            "a\nb",
-            "sha256:00ff",
-        ] {
+        for bad in ["evn:TOKEN", "File:/run/x", "env:", "env:A B", "file:", "vault:kv/a#b", "", "a\nb", "sha256:00ff"] {
             assert!(Reference::parse(bad).is_err(), "{bad}");
         }
         let vault = Reference::parse("vault:kv/a#b").unwrap_err();
-        assert_eq!(
-            vault.reason,
-            "not available in this version: secrets from Vault"
-        );
+        assert_eq!(vault.reason, "not available in this version: secrets from Vault");
         // A secret with a colon in it, such as a pair of user and password, stays one.
         assert!(Reference::parse("apikey:s3cr3t").is_ok());
     }

@@ -78,12 +78,7 @@ pub struct Gone {
 impl MapShape {
     /// A map of these fields and nothing else.
     pub const fn new(doc: &'static str, fields: &'static [Field]) -> MapShape {
-        MapShape {
-            doc,
-            fields,
-            rules: &[],
-            gone: &[],
-        }
+        MapShape { doc, fields, rules: &[], gone: &[] }
     }
 
     /// With rules between the fields.
@@ -107,15 +102,7 @@ impl MapShape {
 impl Field {
     /// An optional field without a default.
     pub const fn new(name: &'static str, shape: Shape, doc: &'static str) -> Field {
-        Field {
-            name,
-            doc,
-            shape,
-            required: false,
-            default: None,
-            example: None,
-            later: None,
-        }
+        Field { name, doc, shape, required: false, default: None, example: None, later: None }
     }
 
     /// A field that a later version understands; `what` completes "not available in this version: …".

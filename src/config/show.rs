@@ -24,10 +24,7 @@ pub struct Setting {
 /// All settings of a file, in the order of the schema. Within resources only what is written or has a default is told:
 /// ten thousand keys would otherwise bury it under what they all do not have.
 pub fn effective(root: &Node, shape: &Shape, file: &str) -> Vec<Setting> {
-    let mut show = Show {
-        file,
-        settings: Vec::new(),
-    };
+    let mut show = Show { file, settings: Vec::new() };
     show.node(root, shape, Trail::TOP, false);
     show.settings
 }
@@ -37,8 +34,7 @@ pub fn table(settings: &[Setting]) -> String {
     /// One long value must not push every line off the screen.
     const WIDEST: usize = 60;
     let value = |setting: &Setting| setting.value.clone().unwrap_or_else(|| "-".to_owned());
-    let width =
-        |text: &dyn Fn(&Setting) -> usize| settings.iter().map(text).max().unwrap_or(0).min(WIDEST);
+    let width = |text: &dyn Fn(&Setting) -> usize| settings.iter().map(text).max().unwrap_or(0).min(WIDEST);
     let paths = width(&|setting| setting.path.chars().count());
     let values = width(&|setting| value(setting).chars().count());
     let line = |setting: &Setting| {
@@ -104,11 +100,7 @@ impl Show<'_> {
     }
 
     fn push(&mut self, trail: Trail<'_>, value: Option<String>, from: String) {
-        self.settings.push(Setting {
-            path: trail.to_string(),
-            value,
-            from,
-        });
+        self.settings.push(Setting { path: trail.to_string(), value, from });
     }
 
     fn place(&self, node: &Node) -> String {
@@ -166,22 +158,12 @@ mod tests {
 
     #[test]
     fn tells_values_defaults_and_what_is_not_set() {
-        let settings =
-            show("listeners:\n  inbound:\n    - address: 127.0.0.1:1\n      max_body: 1MiB\n");
+        let settings = show("listeners:\n  inbound:\n    - address: 127.0.0.1:1\n      max_body: 1MiB\n");
         let value = |path: &str| line(&settings, path);
         let written = |text: &str, from: &str| Some((Some(text.to_owned()), from.to_owned()));
-        assert_eq!(
-            value("listeners.inbound[0].max_body"),
-            written("1MiB", "k.yaml:4:17")
-        );
-        assert_eq!(
-            value("listeners.inbound[0].timeouts.head"),
-            written("10s", "default")
-        );
-        assert_eq!(
-            value("listeners.admin.address"),
-            written("127.0.0.1:8082", "default")
-        );
+        assert_eq!(value("listeners.inbound[0].max_body"), written("1MiB", "k.yaml:4:17"));
+        assert_eq!(value("listeners.inbound[0].timeouts.head"), written("10s", "default"));
+        assert_eq!(value("listeners.admin.address"), written("127.0.0.1:8082", "default"));
         assert_eq!(value("workers"), Some((None, "not set".to_owned())));
         assert_eq!(value("listeners.inbound[0].rate_limit"), None);
     }
@@ -195,16 +177,10 @@ mod tests {
         );
         let settings = show(&text);
         let value = |path: &str| line(&settings, path).and_then(|(value, _)| value);
-        assert_eq!(
-            value("connections[a].secret").as_deref(),
-            Some("<literal secret>")
-        );
+        assert_eq!(value("connections[a].secret").as_deref(), Some("<literal secret>"));
         assert_eq!(value("connections[b].secret").as_deref(), Some("env:B"));
         assert_eq!(value("keys[k].primary"), Some(digest));
-        assert_eq!(
-            value("keys[k].secondary").as_deref(),
-            Some("<literal secret>")
-        );
+        assert_eq!(value("keys[k].secondary").as_deref(), Some("<literal secret>"));
         let everything = table(&settings) + &serde_json::to_string(&settings).unwrap();
         assert!(!everything.contains("verysecret") && !everything.contains("averylong"));
     }
@@ -212,8 +188,7 @@ mod tests {
     #[test]
     fn defaults_that_have_nothing_to_act_on_are_left_out() {
         let path = "connections[c].inject.value";
-        let with =
-            |inject: &str| show(&format!("connections: [{{ name: c, inject: {inject} }}]\n"));
+        let with = |inject: &str| show(&format!("connections: [{{ name: c, inject: {inject} }}]\n"));
         assert!(line(&with("{ header: X-A }"), path).is_some());
         assert!(line(&with("{ path: '/bot{secret}' }"), path).is_none());
     }
@@ -221,11 +196,7 @@ mod tests {
     #[test]
     fn yaml_and_json_are_lists_of_settings() {
         let settings = show("workers: 4\n");
-        assert!(
-            serde_yaml::to_string(&settings)
-                .unwrap()
-                .contains("path: workers\n")
-        );
+        assert!(serde_yaml::to_string(&settings).unwrap().contains("path: workers\n"));
         assert!(table(&settings).contains("k.yaml:1:10\n"));
     }
 }

@@ -64,26 +64,18 @@ impl SourceError {
     pub fn remedy(&self) -> &'static str {
         match self {
             SourceError::NotSet(_) => "set it in the gateway's environment before starting it",
-            SourceError::Unreadable(..) => {
-                "see that the file exists and that the gateway's user may read it"
-            }
+            SourceError::Unreadable(..) => "see that the file exists and that the gateway's user may read it",
             SourceError::NotAFile(_) => "name a file that holds nothing but the secret",
             SourceError::TooLarge(_) => "name a file that holds nothing but the secret",
             SourceError::Empty(_) => "write the secret into it",
             SourceError::Control(_) => "write the secret in one line, as text",
-            SourceError::NotPermitted(_) => {
-                "add it to secret_sources, or point to a place that is listed there"
-            }
+            SourceError::NotPermitted(_) => "add it to secret_sources, or point to a place that is listed there",
         }
     }
 }
 
 /// Fetches the secret. Relative paths start in `base`, the directory of the configuration file.
-pub fn resolve(
-    reference: &Reference<'_>,
-    base: &Path,
-    sources: &SecretSources,
-) -> Result<Found, SourceError> {
+pub fn resolve(reference: &Reference<'_>, base: &Path, sources: &SecretSources) -> Result<Found, SourceError> {
     resolve_with(reference, base, sources, |name| env::var_os(name))
 }
 
@@ -125,9 +117,7 @@ impl SecretSources {
     fn permit_env(&self, name: &str) -> bool {
         match self {
             SecretSources::Anywhere => true,
-            SecretSources::Only { env, .. } => env
-                .iter()
-                .any(|pattern| glob(pattern.as_bytes(), name.as_bytes())),
+            SecretSources::Only { env, .. } => env.iter().any(|pattern| glob(pattern.as_bytes(), name.as_bytes())),
         }
     }
 
@@ -143,14 +133,8 @@ impl SecretSources {
     }
 }
 
-fn read(
-    path: &Path,
-    base: &Path,
-    shown: &str,
-    sources: &SecretSources,
-) -> Result<Zeroizing<Vec<u8>>, SourceError> {
-    let unreadable =
-        |error: std::io::Error| SourceError::Unreadable(shown.to_owned(), error.kind());
+fn read(path: &Path, base: &Path, shown: &str, sources: &SecretSources) -> Result<Zeroizing<Vec<u8>>, SourceError> {
+    let unreadable = |error: std::io::Error| SourceError::Unreadable(shown.to_owned(), error.kind());
     // Links are followed first and judged by where they lead; the place that was judged is the one that is opened.
     let real = base.join(path).canonicalize().map_err(unreadable)?;
     if !sources.permit_file(&real, base) {
@@ -163,9 +147,7 @@ fn read(
     // Reserved at once, because a vector that grows leaves copies of the secret behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_FILE as usize + 2));
     let file = File::open(&real).map_err(unreadable)?;
-    file.take(MAX_FILE + 1)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > MAX_FILE {
         return Err(SourceError::TooLarge(shown.to_owned()));
     }
@@ -180,10 +162,7 @@ fn clean(raw: Zeroizing<Vec<u8>>, shown: &str) -> Result<Found, SourceError> {
     if secret.iter().any(u8::is_ascii_control) {
         return Err(SourceError::Control(shown.to_owned()));
     }
-    Ok(Found {
-        trimmed: secret.len() != raw.len(),
-        secret: Zeroizing::new(secret.to_vec()),
-    })
+    Ok(Found { trimmed: secret.len() != raw.len(), secret: Zeroizing::new(secret.to_vec()) })
 }
 
 /// Whether a pattern with `*` fits, in time proportional to the product of the lengths.

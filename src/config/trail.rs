@@ -40,10 +40,7 @@ pub struct Trail<'a> {
 
 impl<'a> Trail<'a> {
     /// The path of the whole file.
-    pub const TOP: Trail<'static> = Trail {
-        steps: [Step::Index(0); DEPTH],
-        len: 0,
-    };
+    pub const TOP: Trail<'static> = Trail { steps: [Step::Index(0); DEPTH], len: 0 };
 
     /// The path of a part.
     pub fn then(mut self, step: Step<'a>) -> Trail<'a> {
@@ -93,6 +90,11 @@ pub struct At<'a> {
     pub trail: Trail<'a>,
 }
 
+impl At<'static> {
+    /// The beginning of the file.
+    pub const TOP: At<'static> = At { line: 1, column: 1, trail: Trail::TOP };
+}
+
 /// A field's name as messages show it. Names are the user's text until they are checked: only plain characters reach
 /// the terminal, and `{ primary:TOKEN }` without its space, where the token becomes part of the name, shows `primary…`.
 pub fn shown(name: &str) -> String {
@@ -114,16 +116,10 @@ mod tests {
     fn names_resources_and_counts_the_nameless() {
         let keys = Trail::TOP.field("keys");
         let named = keys.then(Step::item(3, Some("acme-crm")));
-        assert_eq!(
-            named.field("rate_limit").to_string(),
-            "keys[acme-crm].rate_limit"
-        );
+        assert_eq!(named.field("rate_limit").to_string(), "keys[acme-crm].rate_limit");
         let nameless = keys.then(Step::item(3, None)).field("rate_limit");
         assert_eq!(nameless.to_string(), "keys[3].rate_limit");
-        assert_eq!(
-            keys.then(Step::item(3, Some("no good"))).to_string(),
-            "keys[3]"
-        );
+        assert_eq!(keys.then(Step::item(3, Some("no good"))).to_string(), "keys[3]");
         assert_eq!(Trail::TOP.to_string(), "");
     }
 

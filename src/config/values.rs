@@ -17,10 +17,7 @@ impl<'a> View<'a> {
             Shape::Scalar(kind) | Shape::OrFalse(kind) => kind,
             _ => return None,
         };
-        let written = self
-            .node
-            .and_then(Node::text)
-            .filter(|text| kind.accepts(text));
+        let written = self.node.and_then(Node::text).filter(|text| kind.accepts(text));
         written.or(self.default)
     }
 
@@ -93,9 +90,7 @@ impl<'a> View<'a> {
     pub fn opt_integer(&self, names: &str) -> Option<u64> {
         let part = self.part(names);
         match part.shape {
-            Shape::Scalar(Kind::Integer { least, most }) => {
-                part.opt_here(|text| scalar::integer(text, least, most))
-            }
+            Shape::Scalar(Kind::Integer { least, most }) => part.opt_here(|text| scalar::integer(text, least, most)),
             _ => None,
         }
     }

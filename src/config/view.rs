@@ -50,11 +50,7 @@ impl<'a> View<'a> {
             node: Some(node),
             shape,
             default: None,
-            at: At {
-                line: node.line,
-                column: node.column,
-                trail: Trail::TOP,
-            },
+            at: At { line: node.line, column: node.column, trail: Trail::TOP },
         }
     }
 
@@ -87,21 +83,12 @@ impl<'a> View<'a> {
             Some((node, _)) if matches!(list.shape, Shape::OneOrMany(_)) => (&[][..], Some(node)),
             _ => (&[][..], None),
         };
-        let written = many
-            .iter()
-            .enumerate()
-            .map(move |(index, node)| (node, list.at.trail.then(node.step(index))));
+        let written = many.iter().enumerate().map(move |(index, node)| (node, list.at.trail.then(node.step(index))));
         let written = written.chain(one.map(|node| (node, list.at.trail)));
         let defaults = words(list.default.filter(|_| list.node.is_none()));
         written
             .filter_map(move |(node, trail)| Some(View::of(node, item?, trail)))
-            .chain(defaults.filter_map(move |word| {
-                Some(View {
-                    shape: item?,
-                    default: Some(word),
-                    ..list
-                })
-            }))
+            .chain(defaults.filter_map(move |word| Some(View { shape: item?, default: Some(word), ..list })))
     }
 
     /// The values of a list's items.
@@ -132,43 +119,22 @@ impl<'a> View<'a> {
             let trail = map.at.trail.field(&entry.key);
             key.accepts(&entry.key).then(|| Pair {
                 key: &entry.key,
-                key_at: At {
-                    line: entry.key_line,
-                    column: entry.key_column,
-                    trail,
-                },
+                key_at: At { line: entry.key_line, column: entry.key_column, trail },
                 value: View::of(&entry.node, *value, trail),
             })
         })
     }
 
     fn of(node: &'a Node, shape: Shape, trail: Trail<'a>) -> View<'a> {
-        View {
-            node: Some(node),
-            shape,
-            default: None,
-            at: At {
-                line: node.line,
-                column: node.column,
-                trail,
-            },
-        }
+        View { node: Some(node), shape, default: None, at: At { line: node.line, column: node.column, trail } }
     }
 
     fn child(&self, name: &str) -> View<'a> {
         let field = self.field(name);
         let trail = self.at.trail.field(field.name);
         match self.node.and_then(|node| node.field(name)) {
-            Some(node) => View {
-                default: field.default,
-                ..View::of(node, field.shape, trail)
-            },
-            None => View {
-                node: None,
-                shape: field.shape,
-                default: field.default,
-                at: At { trail, ..self.at },
-            },
+            Some(node) => View { default: field.default, ..View::of(node, field.shape, trail) },
+            None => View { node: None, shape: field.shape, default: field.default, at: At { trail, ..self.at } },
         }
     }
 

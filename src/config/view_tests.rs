@@ -31,14 +31,8 @@ fn values_and_defaults_read_alike() {
     let tree = tree();
     let root = View::root(&tree, schema::ROOT);
     let inbound = root.list("listeners.inbound").next().unwrap();
-    assert_eq!(
-        inbound.opt_address("address").unwrap().to_string(),
-        "0.0.0.0:8443"
-    );
-    assert_eq!(
-        (inbound.size("max_body"), inbound.size("max_head")),
-        (1 << 20, 16 << 10)
-    );
+    assert_eq!(inbound.opt_address("address").unwrap().to_string(), "0.0.0.0:8443");
+    assert_eq!((inbound.size("max_body"), inbound.size("max_head")), (1 << 20, 16 << 10));
     assert_eq!(inbound.duration("timeouts.head").as_secs(), 5);
     assert_eq!(inbound.duration("timeouts.body_idle").as_secs(), 30);
     assert_eq!(inbound.rate("failed_auth_limit").to_string(), "100/min");
@@ -64,13 +58,7 @@ fn places_can_be_switched_off() {
     let tree = tree();
     let root = View::root(&tree, schema::ROOT);
     let inbound = root.list("listeners.inbound").next().unwrap();
-    assert_eq!(
-        (
-            inbound.switch("credentials.header"),
-            inbound.switch("credentials.query")
-        ),
-        (None, Some("auth-key"))
-    );
+    assert_eq!((inbound.switch("credentials.header"), inbound.switch("credentials.query")), (None, Some("auth-key")));
     let workflow = root.list("workflows").next().unwrap();
     assert_eq!(workflow.opt_switch("credentials.query"), Some(None));
     assert_eq!(workflow.opt_switch("credentials.header"), None);
@@ -97,18 +85,12 @@ fn everything_is_only_granted_by_the_word() {
     assert!(matches!(keys[1].grant("workflows"), Grant::These(list) if list.len() == 3));
     assert!(matches!(keys[0].grant("connections"), Grant::These(list) if list.is_empty()));
     let scopes = |key: &View<'_>| {
-        key.list("scopes")
-            .filter_map(|scope| scope.text_here().map(str::to_owned))
-            .collect::<Vec<_>>()
+        key.list("scopes").filter_map(|scope| scope.text_here().map(str::to_owned)).collect::<Vec<_>>()
     };
     assert_eq!(scopes(&keys[0]), ["workflows:invoke", "connections:use"]);
     assert_eq!(scopes(&keys[1]), ["admin:read"]);
     assert_eq!(
-        (
-            keys[0].opt_moment("expires_at"),
-            keys[0].flag("enabled"),
-            keys[1].flag("enabled")
-        ),
+        (keys[0].opt_moment("expires_at"), keys[0].flag("enabled"), keys[1].flag("enabled")),
         (Some(1000), false, true)
     );
 }
@@ -118,14 +100,8 @@ fn names_of_the_users_choosing() {
     let tree = tree();
     let root = View::root(&tree, schema::ROOT);
     let workflow = root.list("workflows").next().unwrap();
-    let pairs: Vec<_> = workflow
-        .entries("upstream")
-        .map(|pair| (pair.key, pair.value.text_here()))
-        .collect();
-    assert_eq!(
-        pairs,
-        [("Production", Some("engine")), ("Test", Some("other"))]
-    );
+    let pairs: Vec<_> = workflow.entries("upstream").map(|pair| (pair.key, pair.value.text_here())).collect();
+    assert_eq!(pairs, [("Production", Some("engine")), ("Test", Some("other"))]);
 }
 
 #[test]
@@ -138,11 +114,7 @@ fn mistakes_of_meaning_have_places_too() {
     mistakes.error(test.key_at, "an unknown environment", "");
     mistakes.error(test.value.here(), "an unknown connection", "");
     // What is not written is missed where it would have to be written.
-    mistakes.warning(
-        root.list("keys").next().unwrap().at("rate_limit"),
-        "no limit",
-        "",
-    );
+    mistakes.warning(root.list("keys").next().unwrap().at("rate_limit"), "no limit", "");
     let lines: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
     assert_eq!(
         lines,
@@ -158,10 +130,7 @@ fn mistakes_of_meaning_have_places_too() {
 fn readers_of_other_modules_fit_in() {
     let text = "connections: [{ name: c, secret: 'file:a/b' }]\n";
     let tree = parse::parse(text, &mut Mistakes::new("k.yaml")).unwrap();
-    let connection = View::root(&tree, schema::ROOT)
-        .list("connections")
-        .next()
-        .unwrap();
+    let connection = View::root(&tree, schema::ROOT).list("connections").next().unwrap();
     let secret = connection.opt("secret", Reference::parse).unwrap();
     assert_eq!(secret, Reference::File(&PathBuf::from("a/b")));
 }

@@ -41,8 +41,8 @@ pub struct Key {
     pub environment: Option<EnvironmentId>,
     pub workflows: Grants,
     pub scopes: Scopes,
-    /// K13: empty means any address.
-    pub allow_addresses: Vec<IpNet>,
+    /// K13: `None` means any address; an empty list none.
+    pub allow_addresses: Option<Vec<IpNet>>,
     pub quota: Option<Quota>,
     /// K6: Unix milliseconds after which this key is no longer accepted in a URL.
     pub query_key_sunset: Option<i64>,

@@ -68,7 +68,7 @@ pub fn authorise<'s>(
     asked: &Asked<'_>,
 ) -> Result<Permit<'s>, Denial> {
     let key = caller.key();
-    if !key.allow_addresses.is_empty() && !super::address::within(address, &key.allow_addresses) {
+    if key.allow_addresses.as_ref().is_some_and(|nets| !super::address::within(address, nets)) {
         return Err(Denial::AddressNotAllowed);
     }
     let workflow = match route {

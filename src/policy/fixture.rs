@@ -110,7 +110,7 @@ fn key(index: u32, name: &str, workflows: Grants) -> Key {
         environment: None,
         workflows,
         scopes: Scopes::UNNAMED,
-        allow_addresses: vec![],
+        allow_addresses: None,
         quota: None,
         query_key_sunset: None,
         username_header: HeaderValue::from_str(&format!("Key: {name}")).unwrap(),

@@ -57,7 +57,7 @@ fn world() -> impl Strategy<Value = Snapshot> {
             key.enabled = enabled;
             key.expires_at = expires_at;
             if !anywhere {
-                key.allow_addresses = vec!["192.0.2.0/24".parse().unwrap()];
+                key.allow_addresses = Some(vec!["192.0.2.0/24".parse().unwrap()]);
             }
             s
         },
@@ -105,7 +105,7 @@ proptest! {
             let key = &s.keys[0];
             prop_assert!(key.environment.is_none_or(|e| e == environment));
             prop_assert!(key.scopes.has(ScopeName::WorkflowsInvoke));
-            prop_assert!(key.allow_addresses.is_empty() || address == "192.0.2.7");
+            prop_assert!(key.allow_addresses.is_none() || address == "192.0.2.7");
             prop_assert_ne!(&key.workflows, &Grants::some(vec![]));
         }
     }

@@ -8,8 +8,7 @@ mod quantity;
 mod word;
 
 pub use place::{
-    Address, LogTarget, address, cidr, header_name, inject_path, log_target, method, path,
-    query_name, template, url,
+    Address, LogTarget, address, cidr, header_name, inject_path, log_target, method, path, query_name, template, url,
 };
 pub use quantity::{Rate, duration, integer, rate, show_duration, show_size, size};
 pub use word::{digest, env_glob, flag, injected, name, text, timestamp, uuid};
@@ -31,10 +30,7 @@ impl Wrong {
 
     /// For the others, or when there is more to say.
     pub fn new(reason: impl Into<String>, remedy: &str) -> Wrong {
-        Wrong {
-            reason: reason.into(),
-            remedy: format!("write: {remedy}"),
-        }
+        Wrong { reason: reason.into(), remedy: format!("write: {remedy}") }
     }
 }
 

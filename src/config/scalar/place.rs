@@ -52,10 +52,7 @@ pub fn cidr(text: &str) -> Result<IpNet, Wrong> {
     if network.addr() != network.network() {
         let (host, whole) = (network.addr(), network.trunc());
         let remedy = format!("{host} for the one address, or {whole} for the network");
-        return Err(Wrong::new(
-            format!("{} has bits beyond its prefix", quoted(text)),
-            &remedy,
-        ));
+        return Err(Wrong::new(format!("{} has bits beyond its prefix", quoted(text)), &remedy));
     }
     // Peers are compared in their IPv4 form, so that an entry in this form would never match.
     if let IpNet::V6(v6) = network
@@ -70,16 +67,12 @@ pub fn cidr(text: &str) -> Result<IpNet, Wrong> {
 
 /// `https://host[:port][/base]`. The text is not repeated when it may hold a password or a key.
 pub fn url(text: &str) -> Result<Uri, Wrong> {
-    let remedy =
-        "http or https, a host, a port and path if needed, as in https://api.example.com/v1";
+    let remedy = "http or https, a host, a port and path if needed, as in https://api.example.com/v1";
     if text.contains('@') {
         return Err(Wrong::new("a URL with a user or password in it", remedy));
     }
     if text.contains(['?', '#']) {
-        return Err(Wrong::new(
-            "a base URL has neither a query nor a fragment",
-            remedy,
-        ));
+        return Err(Wrong::new("a base URL has neither a query nor a fragment", remedy));
     }
     let wrong = || Wrong::is_not(text, "a base URL", remedy);
     let uri: Uri = text.parse().map_err(|_| wrong())?;
@@ -90,21 +83,14 @@ pub fn url(text: &str) -> Result<Uri, Wrong> {
         bare || authority.port_u16().is_some_and(|port| port > 0)
     });
     let plain = !text.contains(['\\', '%']) && path_is_plain(uri.path());
-    if scheme && host && port && plain {
-        Ok(uri)
-    } else {
-        Err(wrong())
-    }
+    if scheme && host && port && plain { Ok(uri) } else { Err(wrong()) }
 }
 
 /// A file or directory.
 pub fn path(text: &str) -> Result<&Path, Wrong> {
     if text.is_empty() || text.chars().any(char::is_control) {
         // Not repeated: it is sometimes the content of the file, a private key included.
-        return Err(Wrong::new(
-            "not the path of a file",
-            "the path of a file or directory",
-        ));
+        return Err(Wrong::new("not the path of a file", "the path of a file or directory"));
     }
     Ok(Path::new(text))
 }
@@ -129,10 +115,7 @@ pub fn header_name(text: &str) -> Result<&str, Wrong> {
     ];
     let lower = text.to_ascii_lowercase();
     if HeaderName::from_bytes(text.as_bytes()).is_err() {
-        return Err(Wrong::new(
-            "not the name of a header",
-            "a name such as X-API-Key",
-        ));
+        return Err(Wrong::new("not the name of a header", "a name such as X-API-Key"));
     }
     if FRAMING.contains(&lower.as_str()) || lower.starts_with("x-keystile-") {
         let what = "a header for credentials: its meaning is fixed";
@@ -154,23 +137,17 @@ pub fn query_name(text: &str) -> Result<&str, Wrong> {
 
 /// A method that workflows may have.
 pub fn method(text: &str) -> Result<&str, Wrong> {
-    let token =
-        (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_uppercase() || b == b'-');
+    let token = (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_uppercase() || b == b'-');
     // CONNECT opens a tunnel, TRACE and TRACK echo credentials: none of them is ever a workflow.
     if token && !matches!(text, "CONNECT" | "TRACE" | "TRACK") {
         return Ok(text);
     }
-    Err(Wrong::is_not(
-        text,
-        "a method",
-        "a method in capitals, such as GET or POST",
-    ))
+    Err(Wrong::is_not(text, "a method", "a method in capitals, such as GET or POST"))
 }
 
 /// `GET /customers/{id}`: as method and path.
 pub fn template(text: &str) -> Result<(&str, &str), Wrong> {
-    let remedy =
-        "a method, a space and a path, such as GET /customers/{id} or POST /files/{rest...}";
+    let remedy = "a method, a space and a path, such as GET /customers/{id} or POST /files/{rest...}";
     let wrong = || Wrong::is_not(text, "a template", remedy);
     let (verb, path) = text.split_once(' ').ok_or_else(wrong)?;
     method(verb)?;
@@ -225,11 +202,7 @@ pub fn log_target(text: &str) -> Result<LogTarget, Wrong> {
         "off" => Ok(LogTarget::Off),
         _ => match text.strip_prefix("file:") {
             Some(file) => path(file).map(|path| LogTarget::File(path.into())),
-            None => Err(Wrong::is_not(
-                text,
-                "a place for a log",
-                "stdout, stderr, off or file:PATH",
-            )),
+            None => Err(Wrong::is_not(text, "a place for a log", "stdout, stderr, off or file:PATH")),
         },
     }
 }
@@ -241,11 +214,7 @@ fn path_is_plain(path: &str) -> bool {
     };
     let rest = rest.strip_suffix('/').unwrap_or(rest);
     let control = path.chars().any(char::is_control);
-    !control
-        && (path == "/"
-            || rest
-                .split('/')
-                .all(|segment| !matches!(segment, "" | "." | "..")))
+    !control && (path == "/" || rest.split('/').all(|segment| !matches!(segment, "" | "." | "..")))
 }
 
 /// The name in `{name}`, or in `{name...}` at the end.

@@ -7,16 +7,7 @@ fn addresses() {
     for good in ["0.0.0.0:8443", "[::1]:80", "unix:/run/keystile/in.sock"] {
         assert_eq!(address(good).unwrap().to_string(), good);
     }
-    for bad in [
-        "",
-        ":8443",
-        "8443",
-        "localhost:8080",
-        "unix:",
-        "1.2.3.4",
-        "1.2.3.4:99999",
-        "::1:80",
-    ] {
+    for bad in ["", ":8443", "8443", "localhost:8080", "unix:", "1.2.3.4", "1.2.3.4:99999", "::1:80"] {
         assert!(address(bad).is_err(), "{bad}");
     }
 }
@@ -26,35 +17,17 @@ fn networks() {
     assert_eq!(cidr("10.0.0.0/8").unwrap().to_string(), "10.0.0.0/8");
     assert_eq!(cidr("203.0.113.7").unwrap().to_string(), "203.0.113.7/32");
     assert_eq!(cidr("2001:db8::1").unwrap().to_string(), "2001:db8::1/128");
-    for bad in [
-        "",
-        "10.0.0.0/33",
-        "10/8",
-        "example.com",
-        "10.0.0.0/8 ",
-        "::ffff:10.0.0.1",
-        "::ffff:10.0.0.0/104",
-    ] {
+    for bad in ["", "10.0.0.0/33", "10/8", "example.com", "10.0.0.0/8 ", "::ffff:10.0.0.1", "::ffff:10.0.0.0/104"] {
         assert!(cidr(bad).is_err(), "{bad}");
     }
     let both = cidr("10.1.2.3/8").unwrap_err();
-    assert_eq!(
-        both.remedy,
-        "write: 10.1.2.3 for the one address, or 10.0.0.0/8 for the network"
-    );
-    assert_eq!(
-        cidr("::ffff:10.0.0.0/104").unwrap_err().remedy,
-        "write: 10.0.0.0/8"
-    );
+    assert_eq!(both.remedy, "write: 10.1.2.3 for the one address, or 10.0.0.0/8 for the network");
+    assert_eq!(cidr("::ffff:10.0.0.0/104").unwrap_err().remedy, "write: 10.0.0.0/8");
 }
 
 #[test]
 fn urls() {
-    for good in [
-        "http://10.0.0.5:5678",
-        "https://api.example.com/v1",
-        "https://[::1]:8443/",
-    ] {
+    for good in ["http://10.0.0.5:5678", "https://api.example.com/v1", "https://[::1]:8443/"] {
         assert!(url(good).is_ok(), "{good}");
     }
     for bad in [
@@ -83,15 +56,7 @@ fn urls() {
 fn credentials_stay_away_from_framing() {
     assert_eq!(header_name("X-API-Key"), Ok("X-API-Key"));
     assert_eq!(header_name("Authorization"), Ok("Authorization"));
-    for bad in [
-        "",
-        "X Key",
-        "Host",
-        "content-length",
-        "Transfer-Encoding",
-        "X-Keystile-Username",
-        "ä",
-    ] {
+    for bad in ["", "X Key", "Host", "content-length", "Transfer-Encoding", "X-Keystile-Username", "ä"] {
         assert!(header_name(bad).is_err(), "{bad}");
     }
     assert!(query_name("auth-key").is_ok() && query_name("auth%2Dkey").is_err());
@@ -99,16 +64,8 @@ fn credentials_stay_away_from_framing() {
 
 #[test]
 fn templates() {
-    assert_eq!(
-        template("GET /customers/{id}"),
-        Ok(("GET", "/customers/{id}"))
-    );
-    for good in [
-        "GET /",
-        "POST /hooks/stripe/",
-        "DELETE /a/{b}/c/{d_1}",
-        "GET /files/{rest...}",
-    ] {
+    assert_eq!(template("GET /customers/{id}"), Ok(("GET", "/customers/{id}")));
+    for good in ["GET /", "POST /hooks/stripe/", "DELETE /a/{b}/c/{d_1}", "GET /files/{rest...}"] {
         assert!(template(good).is_ok(), "{good}");
     }
     for bad in [
@@ -140,10 +97,7 @@ fn secrets_in_paths_and_logs() {
     assert!(inject_path("/bot{secret}").is_ok());
     let pasted = inject_path("/bot123:ABC").unwrap_err();
     assert!(!format!("{pasted:?}").contains("ABC"));
-    assert_eq!(
-        log_target("file:/var/log/a"),
-        Ok(LogTarget::File("/var/log/a".into()))
-    );
+    assert_eq!(log_target("file:/var/log/a"), Ok(LogTarget::File("/var/log/a".into())));
     assert!(log_target("file:").is_err() && log_target("syslog").is_err());
 }
 

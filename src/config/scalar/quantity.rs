@@ -7,13 +7,7 @@ use super::{Wrong, digits};
 /// Timers beyond this overflow somewhere in the stack, and nobody means them.
 const LONGEST: Duration = Duration::from_secs(3650 * 86_400);
 
-const DURATIONS: &[(&str, u64)] = &[
-    ("d", 86_400_000),
-    ("h", 3_600_000),
-    ("m", 60_000),
-    ("s", 1_000),
-    ("ms", 1),
-];
+const DURATIONS: &[(&str, u64)] = &[("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 const SIZES: &[(&str, u64)] = &[
     ("GiB", 1 << 30),
@@ -28,14 +22,7 @@ const SIZES: &[(&str, u64)] = &[
 ];
 
 /// The first spelling of each unit is the one that is printed.
-const PERIODS: &[(&str, u64)] = &[
-    ("s", 1),
-    ("min", 60),
-    ("h", 3_600),
-    ("day", 86_400),
-    ("sec", 1),
-    ("hour", 3_600),
-];
+const PERIODS: &[(&str, u64)] = &[("s", 1), ("min", 60), ("h", 3_600), ("day", 86_400), ("sec", 1), ("hour", 3_600)];
 
 /// `10s`, `500ms`, `2h`: one number, one unit, more than nothing.
 pub fn duration(text: &str) -> Result<Duration, Wrong> {
@@ -60,13 +47,10 @@ pub fn show_duration(duration: Duration) -> String {
 
 /// `16KiB`, `1MiB`, `10MB`, or bytes without a unit.
 pub fn size(text: &str) -> Result<u64, Wrong> {
-    counted(text, SIZES)
-        .filter(|bytes| *bytes > 0)
-        .ok_or_else(|| {
-            let remedy =
-                "bytes, or a number and a unit (KiB, MiB, GiB, kB, MB, GB), such as 16KiB or 1MiB";
-            Wrong::is_not(text, "a size", remedy)
-        })
+    counted(text, SIZES).filter(|bytes| *bytes > 0).ok_or_else(|| {
+        let remedy = "bytes, or a number and a unit (KiB, MiB, GiB, kB, MB, GB), such as 16KiB or 1MiB";
+        Wrong::is_not(text, "a size", remedy)
+    })
 }
 
 /// A size as [`size`] reads it, in its largest whole unit.
@@ -87,9 +71,7 @@ pub struct Rate {
 
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let period = PERIODS
-            .iter()
-            .find(|(_, seconds)| self.per == Duration::from_secs(*seconds));
+        let period = PERIODS.iter().find(|(_, seconds)| self.per == Duration::from_secs(*seconds));
         let period = period.map_or("s", |(unit, _)| unit);
         write!(f, "{}/{period}", self.count)?;
         if self.burst != self.count {
@@ -109,12 +91,10 @@ pub fn rate(text: &str) -> Result<Rate, Wrong> {
 
 /// A whole number between two bounds.
 pub fn integer(text: &str, least: u64, most: u64) -> Result<u64, Wrong> {
-    digits(text)
-        .filter(|number| (least..=most).contains(number))
-        .ok_or_else(|| {
-            let what = format!("a whole number from {least} to {most}");
-            Wrong::is_not(text, &what, &what)
-        })
+    digits(text).filter(|number| (least..=most).contains(number)).ok_or_else(|| {
+        let what = format!("a whole number from {least} to {most}");
+        Wrong::is_not(text, &what, &what)
+    })
 }
 
 fn read_rate(text: &str) -> Option<Rate> {
@@ -125,24 +105,16 @@ fn read_rate(text: &str) -> Option<Rate> {
     let (count, period) = limit.split_once('/')?;
     let count = positive(count)?;
     let (_, seconds) = PERIODS.iter().find(|(unit, _)| *unit == period)?;
-    Some(Rate {
-        count,
-        per: Duration::from_secs(*seconds),
-        burst: burst.unwrap_or(count),
-    })
+    Some(Rate { count, per: Duration::from_secs(*seconds), burst: burst.unwrap_or(count) })
 }
 
 fn positive(text: &str) -> Option<u32> {
-    digits(text)
-        .and_then(|number| u32::try_from(number).ok())
-        .filter(|number| *number > 0)
+    digits(text).and_then(|number| u32::try_from(number).ok()).filter(|number| *number > 0)
 }
 
 /// A number and one of the units, multiplied out.
 fn counted(text: &str, units: &[(&str, u64)]) -> Option<u64> {
-    let end = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
     let (_, worth) = units.iter().find(|(name, _)| *name == unit)?;
     digits(number)?.checked_mul(*worth)
@@ -150,10 +122,7 @@ fn counted(text: &str, units: &[(&str, u64)]) -> Option<u64> {
 
 fn show(amount: u64, units: &[(&str, u64)]) -> String {
     let fits = |worth: u64| amount >= worth && amount.is_multiple_of(worth);
-    let largest = units
-        .iter()
-        .filter(|(_, worth)| fits(*worth))
-        .max_by_key(|(_, worth)| *worth);
+    let largest = units.iter().filter(|(_, worth)| fits(*worth)).max_by_key(|(_, worth)| *worth);
     match largest {
         Some((unit, worth)) => format!("{}{unit}", amount / worth),
         None => amount.to_string(),
@@ -197,17 +166,7 @@ mod tests {
         assert_eq!(size("16KiB").unwrap(), 16 << 10);
         assert_eq!(size("10MB").unwrap(), 10_000_000);
         assert_eq!(size("1024").unwrap(), 1024);
-        for bad in [
-            "",
-            "0",
-            "0B",
-            "MiB",
-            "1 MiB",
-            "-1",
-            "1e3",
-            "18446744073709551615GiB",
-            "1mib",
-        ] {
+        for bad in ["", "0", "0B", "MiB", "1 MiB", "-1", "1e3", "18446744073709551615GiB", "1mib"] {
             assert!(size(bad).is_err(), "{bad}");
         }
     }
@@ -215,10 +174,7 @@ mod tests {
     #[test]
     fn rates() {
         let per_minute = rate("600/min burst 50").unwrap();
-        assert_eq!(
-            (per_minute.count, per_minute.per.as_secs(), per_minute.burst),
-            (600, 60, 50)
-        );
+        assert_eq!((per_minute.count, per_minute.per.as_secs(), per_minute.burst), (600, 60, 50));
         assert_eq!(rate("100/s").unwrap().burst, 100);
         assert_eq!(rate("5/hour").unwrap(), rate("5/h").unwrap());
         for bad in [

@@ -10,8 +10,7 @@ pub fn name(text: &str) -> Result<&str, Wrong> {
     let begins = text.starts_with(|c: char| c.is_ascii_alphanumeric());
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     if !begins || text.len() > 63 || !text.bytes().all(plain) {
-        let remedy =
-            "1 to 63 letters, digits, dots, underscores or hyphens, the first a letter or digit";
+        let remedy = "1 to 63 letters, digits, dots, underscores or hyphens, the first a letter or digit";
         return Err(Wrong::is_not(text, "a name", remedy));
     }
     if uuid(text).is_ok() {
@@ -46,11 +45,7 @@ pub fn timestamp(text: &str) -> Result<i64, Wrong> {
     // jiff also reads dialects (a space for the T, time zones in brackets) that we would then owe to everybody.
     let bytes = text.as_bytes();
     let dialect = bytes.get(10) != Some(&b'T') || text.contains(['[', ' ']) || bytes.len() < 20;
-    let moment = if dialect {
-        None
-    } else {
-        text.parse::<Timestamp>().ok()
-    };
+    let moment = if dialect { None } else { text.parse::<Timestamp>().ok() };
     moment.map(Timestamp::as_millisecond).ok_or_else(|| {
         let remedy = "a date and time with its offset, such as 2027-06-30T00:00:00Z";
         Wrong::is_not(text, "a moment", remedy)
@@ -90,8 +85,7 @@ pub fn injected(text: &str) -> Result<&str, Wrong> {
         return Err(Wrong::new("the secret is put in twice", "{secret} once"));
     }
     if !text.is_empty() && rest.len() == text.len() {
-        let remedy =
-            "\"{secret}\" where the secret goes; the secret itself goes into the field `secret`";
+        let remedy = "\"{secret}\" where the secret goes; the secret itself goes into the field `secret`";
         return Err(Wrong::new("the secret is not put in", remedy));
     }
     Ok(text)
@@ -103,17 +97,12 @@ pub fn env_glob(text: &str) -> Result<&str, Wrong> {
     if !text.is_empty() && text.len() <= 256 && text.bytes().all(plain) {
         return Ok(text);
     }
-    let remedy =
-        "the name of an environment variable, `*` standing for any characters, such as KEYS_*";
+    let remedy = "the name of an environment variable, `*` standing for any characters, such as KEYS_*";
     Err(Wrong::is_not(text, "a pattern", remedy))
 }
 
 fn hex(text: &str) -> Option<[u8; 32]> {
-    let digit = |b: u8| {
-        char::from(b)
-            .to_digit(16)
-            .and_then(|d| u8::try_from(d).ok())
-    };
+    let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
     let text: &[u8; 64] = text.as_bytes().try_into().ok()?;
     let mut bytes = [0; 32];
     for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
@@ -134,17 +123,7 @@ mod tests {
             assert_eq!(name(good), Ok(good));
         }
         let id = "0190a5e4-6a5c-7c3e-9f4b-0a1b2c3d4e5f";
-        for bad in [
-            "",
-            "-a",
-            ".a",
-            "a b",
-            "ä",
-            "a/b",
-            "a\n",
-            id,
-            &"x".repeat(64),
-        ] {
+        for bad in ["", "-a", ".a", "a b", "ä", "a/b", "a\n", id, &"x".repeat(64)] {
             assert!(name(bad).is_err(), "{bad}");
         }
     }
@@ -153,13 +132,7 @@ mod tests {
     fn moments() {
         assert_eq!(timestamp("1970-01-01T00:00:01Z"), Ok(1000));
         assert_eq!(timestamp("1970-01-01T01:00:00.5+01:00"), Ok(500));
-        for bad in [
-            "2027-06-30",
-            "2027-06-30T00:00:00",
-            "2027-06-30 00:00:00Z",
-            "2027-02-30T00:00:00Z",
-            "",
-        ] {
+        for bad in ["2027-06-30", "2027-06-30T00:00:00", "2027-06-30 00:00:00Z", "2027-02-30T00:00:00Z", ""] {
             assert!(timestamp(bad).is_err(), "{bad}");
         }
     }

@@ -15,19 +15,11 @@ pub static CONNECTION: MapShape = MapShape::new(
         name("What workflows call it.", "engine-production"),
         TITLE,
         DESCRIPTION,
-        Field::new(
-            "environment",
-            Shape::Scalar(Kind::Name),
-            "Where it belongs; without it the default environment.",
-        )
-        .example("Production"),
-        Field::new(
-            "base_url",
-            Shape::Scalar(Kind::Url),
-            "What a workflow's path is appended to.",
-        )
-        .required()
-        .example("https://engine.example.com"),
+        Field::new("environment", Shape::Scalar(Kind::Name), "Where it belongs; without it the default environment.")
+            .example("Production"),
+        Field::new("base_url", Shape::Scalar(Kind::Url), "What a workflow's path is appended to.")
+            .required()
+            .example("https://engine.example.com"),
         Field::new(
             "allow_networks",
             Shape::List(&CIDR),
@@ -35,49 +27,22 @@ pub static CONNECTION: MapShape = MapShape::new(
         )
         .default(defaults::NOTHING)
         .example("[10.0.0.0/8]"),
-        Field::new(
-            "allow_cleartext",
-            BOOL,
-            "Permits http:// beyond loopback, where others can read the credential.",
-        )
-        .default(defaults::OFF),
-        Field::new(
-            "inject",
-            Shape::OneOrMany(&INJECT_SHAPE),
-            "Where in a request the secret goes.",
-        )
-        .example("{ header: X-Engine-Key }"),
-        Field::new(
-            "secret",
-            Shape::Scalar(Kind::SecretRef),
-            "Where the secret is read from: env:NAME or file:PATH.",
-        )
-        .example("env:ENGINE_KEY"),
+        Field::new("allow_cleartext", BOOL, "Permits http:// beyond loopback, where others can read the credential.")
+            .default(defaults::OFF),
+        Field::new("inject", Shape::OneOrMany(&INJECT_SHAPE), "Where in a request the secret goes.")
+            .example("{ header: X-Engine-Key }"),
+        Field::new("secret", Shape::Scalar(Kind::SecretRef), "Where the secret is read from: env:NAME or file:PATH.")
+            .example("env:ENGINE_KEY"),
         Field::new(
             "tls",
             Shape::Map(&UPSTREAM_TLS),
             "Whom to believe, and what to show, when the upstream is private.",
         ),
         Field::new("rate_limit", RATE, "How much this upstream is sent.").example("90/s"),
-        Field::new(
-            "concurrency",
-            CONCURRENCY,
-            "How many requests it is sent at once.",
-        )
-        .example("50"),
-        Field::new(
-            "timeouts",
-            Shape::Map(&UPSTREAM_TIMEOUTS),
-            "How long this upstream may take.",
-        ),
-        Field::later(
-            "connector",
-            "base URL and injection from the catalogue; write base_url and inject",
-        ),
-        Field::later(
-            "allow",
-            "permitting only some methods and paths of a connection",
-        ),
+        Field::new("concurrency", CONCURRENCY, "How many requests it is sent at once.").example("50"),
+        Field::new("timeouts", Shape::Map(&UPSTREAM_TIMEOUTS), "How long this upstream may take."),
+        Field::later("connector", "base URL and injection from the catalogue; write base_url and inject"),
+        Field::later("allow", "permitting only some methods and paths of a connection"),
         Field::later("pacing", "waiting for a free slot"),
         Field::later("retries", "repeating failed requests"),
         Field::later("scrub", "removing reflected secrets from replies"),
@@ -100,12 +65,7 @@ static INJECT: MapShape = MapShape::new(
     "One place for the secret; the caller's own value there is replaced.",
     &[
         Field::new("header", Shape::Scalar(Kind::HeaderName), "A header.").example("Authorization"),
-        Field::new(
-            "query",
-            Shape::Scalar(Kind::QueryName),
-            "A query parameter.",
-        )
-        .example("api_key"),
+        Field::new("query", Shape::Scalar(Kind::QueryName), "A query parameter.").example("api_key"),
         Field::new(
             "value",
             Shape::Scalar(Kind::Injected),
@@ -113,36 +73,19 @@ static INJECT: MapShape = MapShape::new(
         )
         .default(defaults::INJECTED)
         .example("\"Bearer {secret}\""),
-        Field::new(
-            "basic",
-            Shape::Map(&BASIC),
-            "User and password of the Basic scheme.",
-        ),
-        Field::new(
-            "path",
-            Shape::Scalar(Kind::InjectPath),
-            "A segment before the call's path.",
-        )
-        .example("\"/bot{secret}\""),
+        Field::new("basic", Shape::Map(&BASIC), "User and password of the Basic scheme."),
+        Field::new("path", Shape::Scalar(Kind::InjectPath), "A segment before the call's path.")
+            .example("\"/bot{secret}\""),
     ],
 )
-.rules(&[
-    Rule::ExactlyOne(&["header", "query", "basic", "path"]),
-    Rule::Needs("value", &["header", "query"]),
-])
-.gone(&[Gone::new(
-    "bearer",
-    "{ header: Authorization, value: \"Bearer {secret}\" }",
-)]);
+.rules(&[Rule::ExactlyOne(&["header", "query", "basic", "path"]), Rule::Needs("value", &["header", "query"])])
+.gone(&[Gone::new("bearer", "{ header: Authorization, value: \"Bearer {secret}\" }")]);
 
 static BASIC: MapShape = MapShape::new(
     "User and password of the Basic scheme; one of them holds {secret}.",
     &[
-        Field::new("username", TEXT, "The user.")
-            .required()
-            .example("api"),
-        Field::new("password", Shape::Scalar(Kind::Injected), "The password.")
-            .default(defaults::INJECTED),
+        Field::new("username", TEXT, "The user.").required().example("api"),
+        Field::new("password", Shape::Scalar(Kind::Injected), "The password.").default(defaults::INJECTED),
     ],
 );
 
@@ -155,54 +98,26 @@ static UPSTREAM_TLS: MapShape = MapShape::new(
             "A PEM file: the only authorities that this upstream's certificate may come from.",
         )
         .example("tls/private-ca.pem"),
-        Field::new(
-            "certificate",
-            Shape::Scalar(Kind::Path),
-            "A PEM file: the certificate that we show.",
-        )
-        .example("tls/client.pem"),
-        Field::new(
-            "key",
-            Shape::Scalar(Kind::Path),
-            "A PEM file: its private key.",
-        )
-        .example("tls/client-key.pem"),
-        Field::new(
-            "server_name",
-            TEXT,
-            "The name in the upstream's certificate, when it differs from the URL's host.",
-        )
-        .example("engine.internal"),
+        Field::new("certificate", Shape::Scalar(Kind::Path), "A PEM file: the certificate that we show.")
+            .example("tls/client.pem"),
+        Field::new("key", Shape::Scalar(Kind::Path), "A PEM file: its private key.").example("tls/client-key.pem"),
+        Field::new("server_name", TEXT, "The name in the upstream's certificate, when it differs from the URL's host.")
+            .example("engine.internal"),
     ],
 )
 .rules(&[Rule::Together(&["certificate", "key"])])
 .gone(&[
-    Gone::new(
-        "insecure",
-        "ca: FILE with the upstream's own authority; verification cannot be switched off",
-    ),
-    Gone::new(
-        "verify",
-        "ca: FILE with the upstream's own authority; verification cannot be switched off",
-    ),
+    Gone::new("insecure", "ca: FILE with the upstream's own authority; verification cannot be switched off"),
+    Gone::new("verify", "ca: FILE with the upstream's own authority; verification cannot be switched off"),
 ]);
 
 static UPSTREAM_TIMEOUTS: MapShape = MapShape::new(
     "How long an upstream may take.",
     &[
-        Field::new(
-            "connect",
-            DURATION,
-            "Until the connection stands, TLS included.",
-        )
-        .default(defaults::CONNECT_TIMEOUT),
-        Field::new(
-            "head",
-            DURATION,
-            "From the request to the head of the reply.",
-        )
-        .default(defaults::UPSTREAM_HEAD_TIMEOUT),
-        Field::new("idle", DURATION, "How long an unused connection is kept.")
-            .default(defaults::UPSTREAM_IDLE_TIMEOUT),
+        Field::new("connect", DURATION, "Until the connection stands, TLS included.")
+            .default(defaults::CONNECT_TIMEOUT),
+        Field::new("head", DURATION, "From the request to the head of the reply.")
+            .default(defaults::UPSTREAM_HEAD_TIMEOUT),
+        Field::new("idle", DURATION, "How long an unused connection is kept.").default(defaults::UPSTREAM_IDLE_TIMEOUT),
     ],
 );

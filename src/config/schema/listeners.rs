@@ -18,11 +18,7 @@ pub static LISTENERS: MapShape = MapShape::new(
         )
         .required()
         .example("[{ address: 127.0.0.1:8080 }]"),
-        Field::new(
-            "admin",
-            Shape::Map(&ADMIN),
-            "The door for operators: status, health and metrics.",
-        ),
+        Field::new("admin", Shape::Map(&ADMIN), "The door for operators: status, health and metrics."),
         Field::new(
             "health",
             Shape::Map(&HEALTH),
@@ -35,35 +31,23 @@ pub static LISTENERS: MapShape = MapShape::new(
 static INBOUND: MapShape = MapShape::new(
     "A door for callers.",
     &[
-        Field::new(
-            "address",
-            Shape::Scalar(Kind::Address),
-            "The IP address and port to listen on, or unix:PATH.",
-        )
-        .required()
-        .example("0.0.0.0:8443"),
+        Field::new("address", Shape::Scalar(Kind::Address), "The IP address and port to listen on, or unix:PATH.")
+            .required()
+            .example("0.0.0.0:8443"),
         Field::new(
             "tls",
             Shape::OneOrMany(&TLS_SHAPE),
             "The certificate to show, or several of which the caller's server name chooses.",
         )
         .example("{ certificate: tls/cert.pem, key: tls/key.pem }"),
-        Field::new(
-            "credentials",
-            Shape::Map(&CREDENTIALS),
-            "Where in a request a key's token is looked for.",
-        ),
+        Field::new("credentials", Shape::Map(&CREDENTIALS), "Where in a request a key's token is looked for."),
         Field::new(
             "environment_parameter",
             Shape::Map(&ENVIRONMENT_PARAMETER),
             "The query parameter that chooses the environment.",
         ),
-        Field::new(
-            "conceal",
-            BOOL,
-            "Makes every refusal look like an unknown path, so that nothing can be probed.",
-        )
-        .default(defaults::OFF),
+        Field::new("conceal", BOOL, "Makes every refusal look like an unknown path, so that nothing can be probed.")
+            .default(defaults::OFF),
         Field::new(
             "trusted_proxies",
             Shape::List(&CIDR),
@@ -71,49 +55,17 @@ static INBOUND: MapShape = MapShape::new(
         )
         .default(defaults::NOTHING)
         .example("[10.0.0.0/8]"),
-        Field::new(
-            "rate_limit",
-            RATE,
-            "How much this listener accepts from all callers together.",
-        )
-        .example("5000/s"),
-        Field::new(
-            "address_rate_limit",
-            RATE,
-            "How much it accepts from one client address.",
-        )
-        .example("50/s"),
-        Field::new(
-            "failed_auth_limit",
-            RATE,
-            "How often one client address may present a wrong token.",
-        )
-        .default(defaults::FAILED_AUTH_LIMIT),
-        Field::new(
-            "limit_headers",
-            BOOL,
-            "Tells passed callers how much of their limit is left, too.",
-        )
-        .default(defaults::OFF),
-        Field::new("max_body", SIZE, "The largest body that is accepted.")
-            .default(defaults::MAX_BODY),
-        Field::new(
-            "max_head",
-            SIZE,
-            "The largest head (request line and headers) that is accepted.",
-        )
-        .default(defaults::MAX_HEAD),
-        Field::new(
-            "max_uri",
-            SIZE,
-            "The longest path with query that is accepted.",
-        )
-        .default(defaults::MAX_URI),
-        Field::new(
-            "timeouts",
-            Shape::Map(&TIMEOUTS),
-            "How long callers may take.",
-        ),
+        Field::new("rate_limit", RATE, "How much this listener accepts from all callers together.").example("5000/s"),
+        Field::new("address_rate_limit", RATE, "How much it accepts from one client address.").example("50/s"),
+        Field::new("failed_auth_limit", RATE, "How often one client address may present a wrong token.")
+            .default(defaults::FAILED_AUTH_LIMIT),
+        Field::new("limit_headers", BOOL, "Tells passed callers how much of their limit is left, too.")
+            .default(defaults::OFF),
+        Field::new("max_body", SIZE, "The largest body that is accepted.").default(defaults::MAX_BODY),
+        Field::new("max_head", SIZE, "The largest head (request line and headers) that is accepted.")
+            .default(defaults::MAX_HEAD),
+        Field::new("max_uri", SIZE, "The longest path with query that is accepted.").default(defaults::MAX_URI),
+        Field::new("timeouts", Shape::Map(&TIMEOUTS), "How long callers may take."),
         Field::later("client_ca", "certificates of callers"),
         Field::later("proxy_protocol", "the PROXY protocol of load balancers"),
     ],
@@ -122,14 +74,8 @@ static INBOUND: MapShape = MapShape::new(
     Gone::new("port", "address: 0.0.0.0:8443"),
     Gone::new("bind", "address: 0.0.0.0:8443"),
     Gone::new("listen", "address: 0.0.0.0:8443"),
-    Gone::new(
-        "ssl",
-        "tls: { certificate: tls/cert.pem, key: tls/key.pem }",
-    ),
-    Gone::new(
-        "limits",
-        "rate_limit, address_rate_limit, failed_auth_limit, max_body, max_head or max_uri",
-    ),
+    Gone::new("ssl", "tls: { certificate: tls/cert.pem, key: tls/key.pem }"),
+    Gone::new("limits", "rate_limit, address_rate_limit, failed_auth_limit, max_body, max_head or max_uri"),
 ]);
 
 static ADMIN: MapShape = MapShape::new(
@@ -141,25 +87,17 @@ static ADMIN: MapShape = MapShape::new(
             "The IP address and port to listen on; beyond loopback only with tls.",
         )
         .default(defaults::ADMIN_ADDRESS),
-        Field::new(
-            "tls",
-            Shape::OneOrMany(&TLS_SHAPE),
-            "The certificate to show.",
-        )
-        .example("{ certificate: tls/cert.pem, key: tls/key.pem }"),
+        Field::new("tls", Shape::OneOrMany(&TLS_SHAPE), "The certificate to show.")
+            .example("{ certificate: tls/cert.pem, key: tls/key.pem }"),
         Field::later("client_ca", "certificates of operators"),
     ],
 );
 
 static HEALTH: MapShape = MapShape::new(
     "A door for probes and Prometheus alone.",
-    &[Field::new(
-        "address",
-        Shape::Scalar(Kind::Address),
-        "The IP address and port to listen on.",
-    )
-    .required()
-    .example("0.0.0.0:8083")],
+    &[Field::new("address", Shape::Scalar(Kind::Address), "The IP address and port to listen on.")
+        .required()
+        .example("0.0.0.0:8083")],
 );
 
 static TLS_SHAPE: Shape = Shape::Map(&TLS);
@@ -174,36 +112,19 @@ static TLS: MapShape = MapShape::new(
         )
         .required()
         .example("tls/cert.pem"),
-        Field::new(
-            "key",
-            Shape::Scalar(Kind::Path),
-            "A PEM file: the private key.",
-        )
-        .required()
-        .example("tls/key.pem"),
+        Field::new("key", Shape::Scalar(Kind::Path), "A PEM file: the private key.").required().example("tls/key.pem"),
         Field::later("client_ca", "certificates of callers"),
     ],
 )
-.gone(&[
-    Gone::new("cert", "certificate: tls/cert.pem"),
-    Gone::new("private_key", "key: tls/key.pem"),
-]);
+.gone(&[Gone::new("cert", "certificate: tls/cert.pem"), Gone::new("private_key", "key: tls/key.pem")]);
 
 static CREDENTIALS: MapShape = MapShape::new(
     "The places where a token is looked for; each can be switched off.",
     &[
-        Field::new(
-            "authorization",
-            BOOL,
-            "The header Authorization, with the schemes Key and Bearer.",
-        )
-        .default(defaults::ON),
-        Field::new(
-            "header",
-            Shape::OrFalse(Kind::HeaderName),
-            "A header of its own, or false.",
-        )
-        .default(defaults::CREDENTIAL_HEADER),
+        Field::new("authorization", BOOL, "The header Authorization, with the schemes Key and Bearer.")
+            .default(defaults::ON),
+        Field::new("header", Shape::OrFalse(Kind::HeaderName), "A header of its own, or false.")
+            .default(defaults::CREDENTIAL_HEADER),
         Field::new(
             "query",
             Shape::OrFalse(Kind::QueryName),
@@ -216,10 +137,8 @@ static CREDENTIALS: MapShape = MapShape::new(
 static ENVIRONMENT_PARAMETER: MapShape = MapShape::new(
     "The query parameter that chooses the environment.",
     &[
-        Field::new("name", Shape::Scalar(Kind::QueryName), "Its name.")
-            .default(defaults::ENVIRONMENT_PARAMETER),
-        Field::new("strip", BOOL, "Removes it before the request is forwarded.")
-            .default(defaults::OFF),
+        Field::new("name", Shape::Scalar(Kind::QueryName), "Its name.").default(defaults::ENVIRONMENT_PARAMETER),
+        Field::new("strip", BOOL, "Removes it before the request is forwarded.").default(defaults::OFF),
     ],
 );
 
@@ -227,15 +146,8 @@ static TIMEOUTS: MapShape = MapShape::new(
     "How long callers may take.",
     &[
         Field::new("head", DURATION, "Until the head is complete.").default(defaults::HEAD_TIMEOUT),
-        Field::new("body_idle", DURATION, "Between two parts of the body.")
-            .default(defaults::BODY_IDLE_TIMEOUT),
-        Field::new(
-            "request",
-            DURATION,
-            "From the head to the reply's first byte.",
-        )
-        .default(defaults::REQUEST_TIMEOUT),
-        Field::new("idle", DURATION, "Between two requests of one connection.")
-            .default(defaults::IDLE_TIMEOUT),
+        Field::new("body_idle", DURATION, "Between two parts of the body.").default(defaults::BODY_IDLE_TIMEOUT),
+        Field::new("request", DURATION, "From the head to the reply's first byte.").default(defaults::REQUEST_TIMEOUT),
+        Field::new("idle", DURATION, "Between two requests of one connection.").default(defaults::IDLE_TIMEOUT),
     ],
 );

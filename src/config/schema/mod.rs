@@ -48,27 +48,16 @@ static FILE: MapShape = MapShape::new(
             Shape::List(&Shape::Map(&connections::CONNECTION)),
             "Upstreams, each with the credential it wants and the place where it goes.",
         ),
-        Field::new(
-            "workflows",
-            Shape::List(&Shape::Map(&resources::WORKFLOW)),
-            "What callers may invoke.",
-        ),
+        Field::new("workflows", Shape::List(&Shape::Map(&resources::WORKFLOW)), "What callers may invoke."),
         Field::new(
             "keys",
             Shape::List(&Shape::Map(&resources::KEY)),
             "Who may call; only digests of their tokens are written down.",
         ),
-        Field::new(
-            "log",
-            Shape::Map(&LOG),
-            "What is written about the gateway's work, and where.",
-        ),
+        Field::new("log", Shape::Map(&LOG), "What is written about the gateway's work, and where."),
         Field::new(
             "workers",
-            Shape::Scalar(Kind::Integer {
-                least: 1,
-                most: 1024,
-            }),
+            Shape::Scalar(Kind::Integer { least: 1, most: 1024 }),
             "Threads that carry traffic; without it one per processor core.",
         )
         .example("4"),
@@ -79,22 +68,13 @@ static FILE: MapShape = MapShape::new(
     ],
 )
 .gone(&[
-    Gone::new(
-        "routes",
-        "workflows: [{ name: …, template: GET /path, upstream: { … } }]",
-    ),
+    Gone::new("routes", "workflows: [{ name: …, template: GET /path, upstream: { … } }]"),
     Gone::new("upstreams", "connections: [{ name: …, base_url: … }]"),
     Gone::new("services", "connections: [{ name: …, base_url: … }]"),
     Gone::new("consumers", "keys: [{ name: …, primary: blake3:… }]"),
     Gone::new("api_keys", "keys: [{ name: …, primary: blake3:… }]"),
-    Gone::new(
-        "port",
-        "listeners: { inbound: [{ address: 0.0.0.0:8443 }] }",
-    ),
-    Gone::new(
-        "listen",
-        "listeners: { inbound: [{ address: 0.0.0.0:8443 }] }",
-    ),
+    Gone::new("port", "listeners: { inbound: [{ address: 0.0.0.0:8443 }] }"),
+    Gone::new("listen", "listeners: { inbound: [{ address: 0.0.0.0:8443 }] }"),
     Gone::new("logging", "log: { level: info }"),
     Gone::new("threads", "workers: 4"),
 ]);
@@ -108,12 +88,7 @@ static SECRET_SOURCES: MapShape = MapShape::new(
             "Names of environment variables; `*` stands for any characters.",
         )
         .example("[KEYS_*]"),
-        Field::new(
-            "files",
-            Shape::List(&PATH),
-            "Directories, with everything below them.",
-        )
-        .example("[/run/secrets]"),
+        Field::new("files", Shape::List(&PATH), "Directories, with everything below them.").example("[/run/secrets]"),
         Field::later("vault", "secrets from Vault"),
     ],
 );
@@ -127,12 +102,8 @@ static LOG: MapShape = MapShape::new(
             "How much is told of the gateway itself.",
         )
         .default(defaults::LOG_LEVEL),
-        Field::new(
-            "format",
-            Shape::Scalar(Kind::Enum(&["text", "json"])),
-            "Lines for people or for programs.",
-        )
-        .default(defaults::LOG_FORMAT),
+        Field::new("format", Shape::Scalar(Kind::Enum(&["text", "json"])), "Lines for people or for programs.")
+            .default(defaults::LOG_FORMAT),
         Field::new(
             "access",
             Shape::Scalar(Kind::LogTarget),
@@ -151,10 +122,7 @@ const TEXT: Shape = Shape::Scalar(Kind::Text);
 const RATE: Shape = Shape::Scalar(Kind::Rate);
 const SIZE: Shape = Shape::Scalar(Kind::Size);
 const DURATION: Shape = Shape::Scalar(Kind::Duration);
-const CONCURRENCY: Shape = Shape::Scalar(Kind::Integer {
-    least: 1,
-    most: 1_000_000,
-});
+const CONCURRENCY: Shape = Shape::Scalar(Kind::Integer { least: 1, most: 1_000_000 });
 
 #[cfg(test)]
 mod tests;

@@ -12,24 +12,15 @@ pub const TITLE: Field = Field::new("title", TEXT, "What people call it.");
 pub const DESCRIPTION: Field = Field::new("description", TEXT, "What people should know about it.");
 
 pub const fn name(doc: &'static str, example: &'static str) -> Field {
-    Field::new("name", Shape::Scalar(Kind::Name), doc)
-        .required()
-        .example(example)
+    Field::new("name", Shape::Scalar(Kind::Name), doc).required().example(example)
 }
 
 pub static ENVIRONMENT: MapShape = MapShape::new(
     "A world of its own: keys, upstreams and credentials of one never meet those of another.",
     &[
-        name(
-            "What `_profile` and keys call it; names are case-sensitive.",
-            "Production",
-        ),
-        Field::new(
-            "default",
-            BOOL,
-            "The one that counts when nobody chooses; exactly one is it.",
-        )
-        .default(defaults::OFF),
+        name("What `_profile` and keys call it; names are case-sensitive.", "Production"),
+        Field::new("default", BOOL, "The one that counts when nobody chooses; exactly one is it.")
+            .default(defaults::OFF),
         TITLE,
         DESCRIPTION,
     ],
@@ -49,31 +40,13 @@ pub static WORKFLOW: MapShape = MapShape::new(
         .example("GET /customers/{id}"),
         Field::new(
             "upstream",
-            Shape::Free {
-                key: Kind::Name,
-                value: &NAME,
-            },
+            Shape::Free { key: Kind::Name, value: &NAME },
             "For each environment the connection that requests go to.",
         )
         .example("{ Production: engine-production, Test: engine-test }"),
-        Field::new(
-            "rate_limit",
-            RATE,
-            "How much it accepts from all callers together.",
-        )
-        .example("500/s"),
-        Field::new(
-            "concurrency",
-            CONCURRENCY,
-            "How many requests of it run at once.",
-        )
-        .example("100"),
-        Field::new(
-            "max_body",
-            SIZE,
-            "The largest body that is accepted, if less than the listener's.",
-        )
-        .example("1MiB"),
+        Field::new("rate_limit", RATE, "How much it accepts from all callers together.").example("500/s"),
+        Field::new("concurrency", CONCURRENCY, "How many requests of it run at once.").example("100"),
+        Field::new("max_body", SIZE, "The largest body that is accepted, if less than the listener's.").example("1MiB"),
         Field::new(
             "credentials",
             Shape::Map(&NARROWED),
@@ -88,15 +61,9 @@ pub static WORKFLOW: MapShape = MapShape::new(
 .gone(&[
     Gone::new("path", "template: GET /customers/{id}"),
     Gone::new("method", "template: GET /customers/{id}"),
-    Gone::new(
-        "methods",
-        "template: GET /customers/{id}, in a workflow for each method",
-    ),
+    Gone::new("methods", "template: GET /customers/{id}, in a workflow for each method"),
     Gone::new("url", "upstream: { Production: NAME-OF-A-CONNECTION }"),
-    Gone::new(
-        "connection",
-        "upstream: { Production: NAME-OF-A-CONNECTION }",
-    ),
+    Gone::new("connection", "upstream: { Production: NAME-OF-A-CONNECTION }"),
 ]);
 
 /// Without defaults: what a workflow does not say is as on the listener.
@@ -104,18 +71,8 @@ static NARROWED: MapShape = MapShape::new(
     "The places where a token is looked for, narrower than the listener's.",
     &[
         Field::new("authorization", BOOL, "The header Authorization.").example("true"),
-        Field::new(
-            "header",
-            Shape::OrFalse(Kind::HeaderName),
-            "A header of its own, or false.",
-        )
-        .example("false"),
-        Field::new(
-            "query",
-            Shape::OrFalse(Kind::QueryName),
-            "A query parameter, or false.",
-        )
-        .example("false"),
+        Field::new("header", Shape::OrFalse(Kind::HeaderName), "A header of its own, or false.").example("false"),
+        Field::new("query", Shape::OrFalse(Kind::QueryName), "A query parameter, or false.").example("false"),
     ],
 );
 
@@ -131,12 +88,8 @@ pub static KEY: MapShape = MapShape::new(
         TITLE,
         DESCRIPTION,
         Field::new("enabled", BOOL, "Refuses every call while it is false.").default(defaults::ON),
-        Field::new(
-            "primary",
-            Shape::Scalar(Kind::Slot),
-            "The digest of a token, or where the token is read from.",
-        )
-        .example("env:ACME_TOKEN"),
+        Field::new("primary", Shape::Scalar(Kind::Slot), "The digest of a token, or where the token is read from.")
+            .example("env:ACME_TOKEN"),
         Field::new(
             "secondary",
             Shape::Scalar(Kind::Slot),
@@ -162,19 +115,10 @@ pub static KEY: MapShape = MapShape::new(
             "The connections it may use for outbound calls, or all; without it none.",
         )
         .default(defaults::NOTHING),
-        Field::new(
-            "scopes",
-            Shape::List(&SCOPE),
-            "What it may do at all; administration only when named.",
-        )
-        .default(defaults::SCOPES),
+        Field::new("scopes", Shape::List(&SCOPE), "What it may do at all; administration only when named.")
+            .default(defaults::SCOPES),
         Field::new("rate_limit", RATE, "How much it may call.").example("600/min burst 50"),
-        Field::new(
-            "expires_at",
-            Shape::Scalar(Kind::Timestamp),
-            "When it ends.",
-        )
-        .example("2027-06-30T00:00:00Z"),
+        Field::new("expires_at", Shape::Scalar(Kind::Timestamp), "When it ends.").example("2027-06-30T00:00:00Z"),
         Field::new(
             "allow_addresses",
             Shape::List(&CIDR),
@@ -188,31 +132,17 @@ pub static KEY: MapShape = MapShape::new(
         )
         .example("2027-01-01T00:00:00Z"),
         Field::later("quota", "quotas over a day or month"),
-        Field::later(
-            "require_client_cert",
-            "binding a key to a client certificate",
-        ),
+        Field::later("require_client_cert", "binding a key to a client certificate"),
         Field::later("owner", "owners of keys"),
     ],
 )
 .gone(&[
-    Gone::new(
-        "token",
-        "primary: blake3:…, as `keystile keys digest` prints it",
-    ),
-    Gone::new(
-        "key",
-        "primary: blake3:…, as `keystile keys digest` prints it",
-    ),
+    Gone::new("token", "primary: blake3:…, as `keystile keys digest` prints it"),
+    Gone::new("key", "primary: blake3:…, as `keystile keys digest` prints it"),
     Gone::new("digest", "primary: blake3:…"),
     Gone::new("secret", "primary: env:NAME or file:PATH"),
     Gone::new("allowed_ips", "allow_addresses: [203.0.113.0/24]"),
     Gone::new("disabled", "enabled: false"),
 ]);
 
-static SCOPE: Shape = Shape::Scalar(Kind::Enum(&[
-    "workflows:invoke",
-    "connections:use",
-    "admin:read",
-    "admin:write",
-]));
+static SCOPE: Shape = Shape::Scalar(Kind::Enum(&["workflows:invoke", "connections:use", "admin:read", "admin:write"]));

@@ -18,10 +18,7 @@ fn maps() -> Vec<(String, &'static MapShape)> {
                 }
             }
             Shape::Free { value, .. } => walk(value, path, found),
-            shape => shape
-                .item()
-                .into_iter()
-                .for_each(|item| walk(item, path, found)),
+            shape => shape.item().into_iter().for_each(|item| walk(item, path, found)),
         }
     }
     let mut found = Vec::new();
@@ -30,11 +27,9 @@ fn maps() -> Vec<(String, &'static MapShape)> {
 }
 
 fn fields() -> impl Iterator<Item = (String, &'static Field)> {
-    maps().into_iter().flat_map(|(path, map)| {
-        map.fields
-            .iter()
-            .map(move |field| (format!("{path}.{}", field.name), field))
-    })
+    maps()
+        .into_iter()
+        .flat_map(|(path, map)| map.fields.iter().map(move |field| (format!("{path}.{}", field.name), field)))
 }
 
 fn checked(text: &str) -> Node {
@@ -59,11 +54,7 @@ fn written(node: &Node, path: &str, found: &mut Vec<(String, Option<String>, u32
         Value::Map(entries) => {
             for entry in entries {
                 let path = format!("{path}.{}", entry.key);
-                found.push((
-                    path.clone(),
-                    entry.node.text().map(str::to_owned),
-                    entry.node.line,
-                ));
+                found.push((path.clone(), entry.node.text().map(str::to_owned), entry.node.line));
                 written(&entry.node, &path, found);
             }
         }
@@ -77,19 +68,10 @@ fn every_field_teaches() {
     for (path, field) in fields() {
         let sentence = field.later.is_some() || field.doc.ends_with('.');
         assert!(sentence && field.doc.len() > 8, "{path}: {:?}", field.doc);
-        assert!(
-            !(field.required && field.default.is_some()),
-            "{path} is required and has a default"
-        );
+        assert!(!(field.required && field.default.is_some()), "{path} is required and has a default");
         let described = field.default.is_some() || field.example.is_some() || field.later.is_some();
-        let plain = matches!(
-            field.shape,
-            Shape::Scalar(Kind::Text | Kind::Uuid) | Shape::Map(_) | Shape::List(_)
-        );
-        assert!(
-            described || plain,
-            "{path} has neither a default nor an example"
-        );
+        let plain = matches!(field.shape, Shape::Scalar(Kind::Text | Kind::Uuid) | Shape::Map(_) | Shape::List(_));
+        assert!(described || plain, "{path} has neither a default nor an example");
     }
 }
 
@@ -98,19 +80,13 @@ fn names_are_unique_and_rules_name_fields() {
     for (path, map) in maps() {
         let names: BTreeSet<_> = map.fields.iter().map(|field| field.name).collect();
         assert_eq!(names.len(), map.fields.len(), "{path}");
-        assert!(
-            map.gone.iter().all(|gone| !names.contains(gone.name)),
-            "{path}: a field is gone and there"
-        );
+        assert!(map.gone.iter().all(|gone| !names.contains(gone.name)), "{path}: a field is gone and there");
         for rule in map.rules {
             let mentioned = match rule {
                 Rule::ExactlyOne(names) | Rule::Together(names) => names.to_vec(),
                 Rule::Needs(name, others) => [&[*name], *others].concat(),
             };
-            assert!(
-                mentioned.iter().all(|name| names.contains(name)),
-                "{path}: {rule:?}"
-            );
+            assert!(mentioned.iter().all(|name| names.contains(name)), "{path}: {rule:?}");
         }
     }
 }
@@ -123,10 +99,7 @@ fn defaults_and_examples_of_single_values_are_valid() {
         };
         for text in field.default.into_iter().chain(field.example) {
             let off = matches!(field.shape, Shape::OrFalse(_)) && text == "false";
-            assert!(
-                off || kind.accepts(text.trim_matches('"')),
-                "{path}: {text}"
-            );
+            assert!(off || kind.accepts(text.trim_matches('"')), "{path}: {text}");
         }
     }
 }
@@ -157,10 +130,7 @@ fn the_commented_example_quotes_the_defaults() {
             }
             let quoted = match value {
                 Some(value) => value.clone(),
-                None => text
-                    .split_once(": ")
-                    .map(|(_, list)| list.to_owned())
-                    .unwrap_or_default(),
+                None => text.split_once(": ").map(|(_, list)| list.to_owned()).unwrap_or_default(),
             };
             assert_eq!(quoted, default, "{path} in line {line}");
             compared += 1;
@@ -175,9 +145,7 @@ fn the_commented_example_has_every_field() {
     let mut found = Vec::new();
     written(&root, "", &mut found);
     let found: BTreeSet<_> = found.into_iter().map(|(path, ..)| path).collect();
-    let missing: Vec<_> = fields()
-        .filter(|(path, field)| field.later.is_none() && !found.contains(path))
-        .map(|(path, _)| path)
-        .collect();
+    let missing: Vec<_> =
+        fields().filter(|(path, field)| field.later.is_none() && !found.contains(path)).map(|(path, _)| path).collect();
     assert_eq!(missing, Vec::<String>::new());
 }

@@ -1,0 +1,177 @@
+//! `connections`: destinations, injections, trust.
+
+use super::listeners::bad_tls;
+use super::{Environments, Names, Site, quota};
+use crate::config::reference::Reference;
+use crate::config::{View, scalar};
+use crate::model::connection::{
+    Connection, ConnectionId, Destination, DestinationId, InjectRule, Injection, UpstreamTimeouts, UpstreamTls,
+};
+use crate::net::tls;
+use crate::policy::address::may_dial;
+use http::header::AUTHORIZATION;
+use http::{HeaderName, HeaderValue, Uri};
+use ipnet::IpNet;
+use rustls::ClientConfig;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+type Trust = Vec<Option<Arc<ClientConfig>>>;
+
+pub fn assemble(
+    site: &Site<'_>,
+    root: &View<'_>,
+    environments: &Environments,
+    names: &Names<'_>,
+) -> (Vec<Connection>, Trust) {
+    let everywhere: Vec<IpNet> = root.values("allow_networks", scalar::cidr);
+    let (mut list, mut trust) = (Vec::new(), Trust::new());
+    for view in root.list("connections") {
+        let Some(name) = view.text("name") else { continue };
+        let index = ConnectionId(list.len() as u32);
+        let environment = names.environment(site, &view, "environment").unwrap_or(environments.default);
+        let (destination, verified) = destination(site, &view, &everywhere);
+        let injection = injection(site, &view);
+        list.push(Connection {
+            index,
+            name: name.into(),
+            environment,
+            destination,
+            injection,
+            quota: view.opt_rate("rate_limit").map(quota),
+            concurrency: view.opt_integer("concurrency").map(|n| n as u32),
+            timeouts: UpstreamTimeouts {
+                connect: view.duration("timeouts.connect"),
+                head: view.duration("timeouts.head"),
+                idle: view.duration("timeouts.idle"),
+            },
+        });
+        trust.push(verified);
+    }
+    (list, trust)
+}
+
+fn destination(site: &Site<'_>, view: &View<'_>, everywhere: &[IpNet]) -> (Destination, Option<Arc<ClientConfig>>) {
+    // A URL that is missing or malformed is reported by the schema; the rest is still looked at.
+    let url = view.opt("base_url", scalar::url).unwrap_or(Uri::from_static("https://invalid.invalid"));
+    let secure = url.scheme_str() == Some("https");
+    let host = url.host().unwrap_or_default().trim_matches(['[', ']']).to_ascii_lowercase();
+    let port = url.port_u16().unwrap_or(if secure { 443 } else { 80 });
+    let mut allow_networks = everywhere.to_vec();
+    allow_networks.extend(view.values("allow_networks", scalar::cidr));
+    check_host(site, view, &host, secure, &allow_networks);
+    let tls = secure.then(|| upstream_tls(site, view));
+    if !secure && view.is_set("tls") {
+        site.error(view.at("tls"), "the base URL speaks no TLS", "write: base_url: https://…, or leave tls out");
+    }
+    let trust =
+        tls.as_ref().and_then(|tls| tls::client(tls).map_err(|error| bad_tls(site, view.at("tls"), &error)).ok());
+    let authority = url.authority().map(|a| a.as_str().to_ascii_lowercase()).unwrap_or_default();
+    let destination = Destination {
+        id: identify(&host, port, tls.as_ref(), &allow_networks),
+        tls,
+        host,
+        port,
+        authority: HeaderValue::try_from(authority).unwrap_or(HeaderValue::from_static("invalid")),
+        base_path: url.path().trim_end_matches('/').to_owned(),
+        allow_networks: allow_networks.into(),
+    };
+    (destination, trust)
+}
+
+/// C10, C13: what can be said of a host without resolving it.
+fn check_host(site: &Site<'_>, view: &View<'_>, host: &str, secure: bool, networks: &[IpNet]) {
+    let literal: Option<IpAddr> = match host {
+        "localhost" => Some(Ipv4Addr::LOCALHOST.into()),
+        _ => host.parse().ok(),
+    };
+    if let Some(Err(error)) = literal.map(|address| may_dial(address, networks)) {
+        let network = match error.address {
+            IpAddr::V4(a) if a.is_loopback() => "127.0.0.0/8".to_owned(),
+            IpAddr::V4(a) => format!("{a}/32"),
+            IpAddr::V6(a) => format!("{a}/128"),
+        };
+        let reason = format!("{error}, and no allow_networks names it");
+        site.error(view.at("base_url"), reason, format!("add: allow_networks: [\"{network}\"]"));
+    }
+    let loopback = literal.is_some_and(|a| a.is_loopback());
+    if !secure && !loopback && !view.flag("allow_cleartext") {
+        let remedy = "write https://, or add: allow_cleartext: true";
+        site.error(view.at("base_url"), "the secret would travel in the clear", remedy);
+    }
+}
+
+fn upstream_tls(site: &Site<'_>, view: &View<'_>) -> UpstreamTls {
+    let file = |field: &str| view.opt_path(field).map(|p| site.path(p));
+    UpstreamTls {
+        ca: file("tls.ca"),
+        identity: file("tls.certificate").zip(file("tls.key")),
+        server_name: view.text("tls.server_name").map(str::to_owned),
+    }
+}
+
+/// Everything a kept-alive connection stands for; the files by their content, so that a new CA means new connections.
+fn identify(host: &str, port: u16, tls: Option<&UpstreamTls>, networks: &[IpNet]) -> DestinationId {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(format!("{host}\0{port}\0{tls:?}\0{networks:?}").as_bytes());
+    let identity = tls.and_then(|t| t.identity.clone());
+    let files = [tls.and_then(|t| t.ca.clone()), identity.as_ref().map(|i| i.0.clone()), identity.map(|i| i.1)];
+    for file in files.into_iter().flatten() {
+        hasher.update(&std::fs::read(file).unwrap_or_default());
+    }
+    let mut id = [0u8; 8];
+    id.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+    DestinationId(u64::from_le_bytes(id))
+}
+
+fn injection(site: &Site<'_>, view: &View<'_>) -> Injection {
+    let rules: Vec<InjectRule> = view.list("inject").filter_map(|v| rule(site, &v)).collect();
+    for (at, rule) in rules.iter().enumerate() {
+        if rules[..at].iter().any(|other| slot(other) == slot(rule)) {
+            let reason = format!("two values for the same place ({})", rule.slot());
+            site.error(view.at("inject"), reason, "inject each place once");
+        }
+    }
+    let Some(secret) = view.opt("secret", Reference::parse).and_then(|r| site.secret(view.at("secret"), &r)) else {
+        return Injection::default();
+    };
+    Injection::prepare(&rules, &secret).unwrap_or_else(|unfit| {
+        site.error(view.at("secret"), unfit.to_string(), "check that the right value is referred to");
+        Injection::default()
+    })
+}
+
+/// Where a rule writes, folded as the rewriting folds names.
+fn slot(rule: &InjectRule) -> (u8, String) {
+    let fold = |n: &str| n.to_ascii_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+    match rule {
+        InjectRule::Header { name, .. } => (0, fold(name.as_str())),
+        InjectRule::Basic { .. } => (0, fold(AUTHORIZATION.as_str())),
+        InjectRule::Query { name, .. } => (1, fold(name)),
+        InjectRule::Path { .. } => (2, String::new()),
+    }
+}
+
+fn rule(site: &Site<'_>, view: &View<'_>) -> Option<InjectRule> {
+    let value = || view.text("value").unwrap_or("{secret}").to_owned();
+    if let Some(name) = view.text("header") {
+        let name: HeaderName = name.parse().ok()?;
+        return Some(InjectRule::Header { name, value: value() });
+    }
+    if let Some(name) = view.text("query") {
+        return Some(InjectRule::Query { name: name.to_owned(), value: value() });
+    }
+    if let Some(prefix) = view.text("path") {
+        return Some(InjectRule::Path { prefix: prefix.to_owned() });
+    }
+    let username = view.text("basic.username")?.to_owned();
+    let password = view.text("basic.password").unwrap_or("{secret}").to_owned();
+    if username.contains(':') {
+        site.error(
+            view.at("basic.username"),
+            "a user name of Basic holds no colon",
+            "put what follows it into password",
+        );
+    }
+    Some(InjectRule::Basic { username, password })
+}

@@ -1,0 +1,135 @@
+//! `listeners`.
+
+use super::{Site, quota};
+use crate::config::scalar::{self, Address};
+use crate::config::{At, View};
+use crate::model::listener::{EnvironmentParameter, FrontTimeouts, Inbound, Place, PlaceMask, Places};
+use crate::net::tls;
+use http::HeaderName;
+use rustls::ServerConfig;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+type Certificates = Vec<Option<Arc<ServerConfig>>>;
+
+pub fn inbound(site: &Site<'_>, root: &View<'_>) -> (Vec<Inbound>, Certificates, Vec<SocketAddr>) {
+    let (mut doors, mut certificates, mut addresses) = (Vec::new(), Vec::new(), Vec::new());
+    for view in root.list("listeners.inbound") {
+        let Some(socket) = tcp(site, &view) else { continue };
+        if addresses.contains(&socket) && socket.port() != 0 {
+            site.error(view.at("address"), "another listener has this address", "give each listener its own");
+        }
+        certificates.push(server_tls(site, &view));
+        doors.push(door(site, &view, socket, doors.len()));
+        addresses.push(socket);
+    }
+    if doors.is_empty() && root.list("listeners.inbound").next().is_none() && root.is_set("listeners.inbound") {
+        let remedy = "write: inbound: [{ address: 127.0.0.1:8080 }]";
+        site.error(root.at("listeners.inbound"), "there is no inbound listener", remedy);
+    }
+    (doors, certificates, addresses)
+}
+
+fn door(site: &Site<'_>, view: &View<'_>, socket: SocketAddr, index: usize) -> Inbound {
+    // Port 0 means "any free one"; the index keeps two of them apart.
+    let address = if socket.port() == 0 { format!("{socket}#{index}") } else { socket.to_string() };
+    Inbound {
+        address: address.into(),
+        tls: view.is_set("tls"),
+        places: places(site, view),
+        environment_parameter: EnvironmentParameter {
+            name: view.text("environment_parameter.name").unwrap_or("_profile").to_owned(),
+            strip: view.flag("environment_parameter.strip"),
+        },
+        conceal: view.flag("conceal"),
+        trusted_proxies: view.values("trusted_proxies", scalar::cidr),
+        quota: view.opt_rate("rate_limit").map(quota),
+        address_quota: view.opt_rate("address_rate_limit").map(quota),
+        failed_auth_quota: quota(view.rate("failed_auth_limit")),
+        limit_headers: view.flag("limit_headers"),
+        max_body: view.size("max_body"),
+        max_head: view.size("max_head"),
+        max_uri: view.size("max_uri"),
+        timeouts: FrontTimeouts {
+            head: view.duration("timeouts.head"),
+            body_idle: view.duration("timeouts.body_idle"),
+            request: view.duration("timeouts.request"),
+            idle: view.duration("timeouts.idle"),
+        },
+    }
+}
+
+fn places(site: &Site<'_>, view: &View<'_>) -> Places {
+    let mut open = PlaceMask::ALL;
+    if !view.flag("credentials.authorization") {
+        open = open.without(Place::Authorization);
+    }
+    let header = view.switch("credentials.header");
+    let query = view.switch("credentials.query");
+    if header.is_none() {
+        open = open.without(Place::Header);
+    }
+    if query.is_none() {
+        open = open.without(Place::Query);
+    }
+    if open.is_empty() {
+        let remedy = "leave at least one place open, such as authorization: true";
+        site.error(view.at("credentials"), "no place is left for a credential", remedy);
+    }
+    // Switched off, the usual names are still where a token of ours would be removed.
+    let header = header.and_then(|h| h.parse().ok()).unwrap_or(HeaderName::from_static("x-api-key"));
+    Places { open, header, query: query.unwrap_or("auth-key").to_owned() }
+}
+
+pub fn admin(site: &Site<'_>, root: &View<'_>) -> (SocketAddr, Option<Arc<ServerConfig>>) {
+    let view = root.part("listeners.admin");
+    let certificates = server_tls(site, &view);
+    let socket = tcp(site, &view).unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 8082)));
+    if !socket.ip().is_loopback() && !view.is_set("tls") {
+        let remedy = "add tls: { certificate: …, key: … }, or use 127.0.0.1; for probes there is listeners.health";
+        site.error(view.at("address"), "the admin listener is open beyond loopback without TLS", remedy);
+    }
+    (socket, certificates)
+}
+
+pub fn health(site: &Site<'_>, root: &View<'_>) -> Option<SocketAddr> {
+    let view = root.part("listeners.health");
+    root.is_set("listeners.health").then(|| tcp(site, &view)).flatten()
+}
+
+fn tcp(site: &Site<'_>, view: &View<'_>) -> Option<SocketAddr> {
+    match view.opt("address", scalar::address)? {
+        Address::Tcp(socket) => Some(socket),
+        Address::Unix(_) => {
+            let remedy = "write an IP address and a port, such as 127.0.0.1:8080";
+            site.error(view.at("address"), "Unix sockets are not available here in this version", remedy);
+            None
+        }
+    }
+}
+
+/// Loads the pairs at `view.tls`; a mistake in them is reported at the field.
+fn server_tls(site: &Site<'_>, view: &View<'_>) -> Option<Arc<ServerConfig>> {
+    let mut pairs = Vec::new();
+    for pair in view.list("tls") {
+        let (Some(certificate), Some(key)) = (pair.opt_path("certificate"), pair.opt_path("key")) else {
+            continue;
+        };
+        pairs.push((site.path(certificate), site.path(key)));
+    }
+    if pairs.is_empty() {
+        return None;
+    }
+    match tls::server(&pairs) {
+        Ok(config) => Some(config),
+        Err(error) => {
+            bad_tls(site, view.at("tls"), &error);
+            None
+        }
+    }
+}
+
+pub fn bad_tls(site: &Site<'_>, at: At<'_>, error: &tls::TlsError) {
+    let remedy = "name PEM files that the gateway's user may read, and that belong together";
+    site.error(at, error.to_string(), remedy);
+}

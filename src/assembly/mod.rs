@@ -1,0 +1,256 @@
+//! Floor 4: from a configuration file to what runs. Every mistake is reported, with its place; nothing is put in force
+//! by this module.
+
+mod connections;
+mod keys;
+mod listeners;
+mod workflows;
+
+use crate::config::reference::Reference;
+use crate::config::scalar::{LogTarget, Rate};
+use crate::config::source::{self, SecretSources};
+use crate::config::{self, At, Mistakes, View, mistake::nearest, schema};
+use crate::model::environment::{Environment, EnvironmentId};
+use crate::model::{Quota, Secret, Snapshot};
+use http::HeaderValue;
+use rustls::{ClientConfig, ServerConfig};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A whole configuration, checked and made ready.
+pub struct Assembled {
+    pub snapshot: Snapshot,
+    /// By the connection's index.
+    pub trust: Vec<Option<Arc<ClientConfig>>>,
+    /// By the listener's index.
+    pub certificates: Vec<Option<Arc<ServerConfig>>>,
+    pub settings: Settings,
+    /// What the lints say.
+    pub warnings: Mistakes,
+}
+
+/// What is not the data plane's.
+#[derive(Clone)]
+pub struct Settings {
+    /// Where inbound listeners listen, by their index.
+    pub inbound: Vec<SocketAddr>,
+    pub admin: SocketAddr,
+    pub admin_tls: Option<Arc<ServerConfig>>,
+    pub health: Option<SocketAddr>,
+    pub log: Log,
+    pub workers: Option<usize>,
+    /// Every file that was read: when one changes, the configuration is read again.
+    pub files: Vec<PathBuf>,
+}
+
+/// `log`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    pub level: String,
+    pub format: String,
+    pub access: LogTarget,
+}
+
+/// Reads and assembles the file at `path`. `Err`: what is wrong with it, all at once.
+pub fn from_file(path: &Path) -> Result<Assembled, Mistakes> {
+    let name = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Ok(text) => {
+            let mut assembled = from_text(&text, &name, base_of(path))?;
+            assembled.settings.files.push(path.to_owned());
+            Ok(assembled)
+        }
+        Err(error) => {
+            let mut mistakes = Mistakes::new(&name);
+            let remedy = "name the file with --config FILE or KEYSTILE_CONFIG; `keystile demo` shows one that works";
+            mistakes.error(At::TOP, format!("cannot read it: {error}"), remedy);
+            Err(mistakes)
+        }
+    }
+}
+
+/// The directory that relative paths in the file start from.
+pub fn base_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// As [`from_file`], for text from elsewhere.
+pub fn from_text(text: &str, name: &str, base: &Path) -> Result<Assembled, Mistakes> {
+    let mut mistakes = Mistakes::new(name);
+    let Some(node) = config::load(text, &mut mistakes) else { return Err(mistakes) };
+    let root = View::root(&node, schema::ROOT);
+    let site =
+        Site { mistakes: RefCell::new(mistakes), base, sources: SecretSources::read(&root), files: RefCell::default() };
+    let environments = environments(&site, &root);
+    let names = Names::of(&root, &environments);
+    let (inbound, certificates, addresses) = listeners::inbound(&site, &root);
+    let (admin, admin_tls) = listeners::admin(&site, &root);
+    let health = listeners::health(&site, &root);
+    let (connections, trust) = connections::assemble(&site, &root, &environments, &names);
+    let (workflows, routes) = workflows::assemble(&site, &root, &names, &connections, &inbound);
+    let (keys, digests) = keys::assemble(&site, &root, &names, &workflows);
+    let settings = Settings {
+        inbound: addresses,
+        admin,
+        admin_tls,
+        health,
+        log: log(&root),
+        workers: root.opt_integer("workers").map(|n| n as usize),
+        files: site.files.into_inner(),
+    };
+    let mut mistakes = site.mistakes.into_inner();
+    mistakes.sort();
+    if mistakes.has_errors() {
+        return Err(mistakes);
+    }
+    let default_environment = environments.default;
+    let environments = environments.list;
+    let snapshot =
+        Snapshot { inbound, environments, default_environment, connections, workflows, keys, digests, routes };
+    Ok(Assembled { snapshot, trust, certificates, settings, warnings: mistakes })
+}
+
+/// Where everything is assembled: collects mistakes, fetches secrets, notes files.
+struct Site<'a> {
+    mistakes: RefCell<Mistakes>,
+    base: &'a Path,
+    sources: SecretSources,
+    files: RefCell<Vec<PathBuf>>,
+}
+
+impl Site<'_> {
+    fn error(&self, at: At<'_>, reason: impl Into<String>, remedy: impl Into<String>) {
+        self.mistakes.borrow_mut().error(at, reason, remedy);
+    }
+
+    fn warning(&self, at: At<'_>, reason: impl Into<String>, remedy: impl Into<String>) {
+        self.mistakes.borrow_mut().warning(at, reason, remedy);
+    }
+
+    /// An unknown name, with the nearest known one.
+    fn unknown<'n>(&self, at: At<'_>, kind: &str, name: &str, known: impl IntoIterator<Item = &'n str>) {
+        let known: Vec<&str> = known.into_iter().collect();
+        let remedy = match (nearest(name, known.iter().copied()), known.is_empty()) {
+            (Some(near), _) => format!("write: {near}"),
+            (None, true) => format!("declare it under {kind}s"),
+            (None, false) if known.len() <= 8 => format!("write one of: {}", known.join(", ")),
+            (None, false) => format!("declare it under {kind}s"),
+        };
+        self.error(at, format!("there is no {kind} {name:?}"), remedy);
+    }
+
+    /// A path of the file, from its own directory.
+    fn path(&self, path: &Path) -> PathBuf {
+        let path = self.base.join(path);
+        self.files.borrow_mut().push(path.clone());
+        path
+    }
+
+    /// The secret behind a reference; `None` if that was a mistake, which is reported.
+    fn secret(&self, at: At<'_>, reference: &Reference<'_>) -> Option<Secret> {
+        if let Reference::File(path) = reference {
+            self.path(path);
+        }
+        match source::resolve(reference, self.base, &self.sources) {
+            Ok(found) => Some(Secret::new(found.secret)),
+            Err(error) => {
+                self.error(at, error.to_string(), error.remedy());
+                None
+            }
+        }
+    }
+}
+
+/// Environments, and which is the default.
+struct Environments {
+    list: Vec<Environment>,
+    default: EnvironmentId,
+}
+
+fn environments(site: &Site<'_>, root: &View<'_>) -> Environments {
+    let mut list = Vec::new();
+    let mut defaults = Vec::new();
+    for view in root.list("environments") {
+        let Some(name) = view.text("name") else { continue };
+        let id = EnvironmentId(list.len() as u16);
+        if view.flag("default") {
+            defaults.push((id, view.at("default")));
+        }
+        list.push(environment(id, name));
+    }
+    if list.is_empty() {
+        list.push(environment(EnvironmentId(0), "Production"));
+    }
+    match defaults.as_slice() {
+        [] if list.len() > 1 => {
+            let remedy = "write `default: true` at one of them";
+            site.error(root.at("environments"), "none of the environments is the default", remedy);
+        }
+        [_, second, ..] => {
+            site.error(second.1, "a second environment is the default", "leave `default: true` at one of them");
+        }
+        _ => {}
+    }
+    Environments { list, default: defaults.first().map_or(EnvironmentId(0), |(id, _)| *id) }
+}
+
+fn environment(id: EnvironmentId, name: &str) -> Environment {
+    Environment { id, name: name.into(), header: word(name) }
+}
+
+/// Indices of what can be referred to by name.
+struct Names<'a> {
+    environments: HashMap<&'a str, EnvironmentId>,
+    connections: HashMap<&'a str, u32>,
+    workflows: HashMap<&'a str, u32>,
+}
+
+impl<'a> Names<'a> {
+    fn of(root: &View<'a>, environments: &'a Environments) -> Names<'a> {
+        let indexed = |list: &'static str| {
+            let named = root.list(list).filter_map(|v| v.text("name"));
+            named.enumerate().map(|(at, name)| (name, at as u32)).collect()
+        };
+        Names {
+            environments: environments.list.iter().map(|e| (&*e.name, e.id)).collect(),
+            connections: indexed("connections"),
+            workflows: indexed("workflows"),
+        }
+    }
+
+    /// The environment that `view.field` names; `None` if it names none, or a wrong one, which is reported.
+    fn environment(&self, site: &Site<'_>, view: &View<'_>, field: &str) -> Option<EnvironmentId> {
+        let name = view.text(field)?;
+        let found = self.environments.get(name).copied();
+        if found.is_none() {
+            site.unknown(view.at(field), "environment", name, self.environments.keys().copied());
+        }
+        found
+    }
+}
+
+fn log(root: &View<'_>) -> Log {
+    Log {
+        level: root.text("log.level").unwrap_or("info").to_owned(),
+        format: root.text("log.format").unwrap_or("json").to_owned(),
+        access: root.opt("log.access", config::scalar::log_target).unwrap_or(LogTarget::Stdout),
+    }
+}
+
+/// A rate as the model has it. The schema excludes zeros.
+fn quota(rate: Rate) -> Quota {
+    let at_least_one = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
+    Quota { count: at_least_one(rate.count), per: rate.per, burst: at_least_one(rate.burst) }
+}
+
+/// A name as a header's value. The grammar of names leaves no other characters.
+fn word(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("-"))
+}

@@ -1,0 +1,118 @@
+//! `workflows`: templates, and where they lead in each environment.
+
+use super::{Names, Site, quota, word};
+use crate::config::View;
+use crate::model::connection::{Connection, ConnectionId};
+use crate::model::environment::EnvironmentId;
+use crate::model::listener::{Inbound, Place, PlaceMask};
+use crate::model::routes::{Overlap, Routes};
+use crate::model::template::Template;
+use crate::model::workflow::{Workflow, WorkflowId};
+
+pub fn assemble(
+    site: &Site<'_>,
+    root: &View<'_>,
+    names: &Names<'_>,
+    connections: &[Connection],
+    doors: &[Inbound],
+) -> (Vec<Workflow>, Routes) {
+    let (mut list, mut routes) = (Vec::<Workflow>::new(), Routes::default());
+    for view in root.list("workflows") {
+        let Some(name) = view.text("name") else { continue };
+        let index = WorkflowId(list.len() as u32);
+        let template = template(site, &view);
+        if let Some(template) = &template
+            && let Err(Overlap(first)) = routes.add(template, index)
+        {
+            let first = list.get(first.0 as usize).map_or("another workflow", |w| &*w.name);
+            let reason = format!("{template} overlaps with the template of {first}, and neither is more specific");
+            site.error(view.at("template"), reason, "change one of the two, or merge the workflows (W4)");
+        }
+        list.push(Workflow {
+            index,
+            name: name.into(),
+            template,
+            upstream: upstream(site, &view, names, connections),
+            places: places(site, &view, doors),
+            quota: view.opt_rate("rate_limit").map(quota),
+            max_body: view.opt_size("max_body"),
+            concurrency: view.opt_integer("concurrency").map(|n| n as u32),
+            header: word(name),
+        });
+    }
+    (list, routes)
+}
+
+fn template(site: &Site<'_>, view: &View<'_>) -> Option<Template> {
+    let text = view.text("template")?;
+    match Template::parse(text) {
+        Ok(template) => Some(template),
+        Err(bad) => {
+            site.error(view.at("template"), bad.to_string(), "write: GET /orders/{id} or POST /files/{rest...}");
+            None
+        }
+    }
+}
+
+/// E5: each environment leads to a connection of that environment.
+fn upstream(
+    site: &Site<'_>,
+    view: &View<'_>,
+    names: &Names<'_>,
+    connections: &[Connection],
+) -> Vec<(EnvironmentId, ConnectionId)> {
+    let mut list = Vec::new();
+    for pair in view.entries("upstream") {
+        let environment = names.environments.get(pair.key).copied();
+        if environment.is_none() {
+            site.unknown(pair.key_at, "environment", pair.key, names.environments.keys().copied());
+        }
+        let Some(name) = pair.value.text_here() else { continue };
+        let Some(index) = names.connections.get(name).copied() else {
+            site.unknown(pair.value.here(), "connection", name, names.connections.keys().copied());
+            continue;
+        };
+        let (Some(environment), Some(connection)) = (environment, connections.get(index as usize)) else { continue };
+        if connection.environment != environment {
+            let reason = format!("connection {name} does not belong to {} (environment_mismatch)", pair.key);
+            let remedy = format!("name a connection of {}, or give {name} that environment", pair.key);
+            site.error(pair.value.here(), reason, remedy);
+        }
+        list.push((environment, ConnectionId(index)));
+    }
+    if list.is_empty() && view.is_set("template") && !view.is_set("upstream") {
+        let remedy = "add: upstream: { Production: NAME-OF-A-CONNECTION }";
+        site.error(view.here(), "the workflow leads nowhere", remedy);
+    }
+    list
+}
+
+/// K3: a workflow can close places that its listener leaves open, and nothing else.
+fn places(site: &Site<'_>, view: &View<'_>, doors: &[Inbound]) -> PlaceMask {
+    let mut open = PlaceMask::ALL;
+    if view.opt_flag("credentials.authorization") == Some(false) {
+        open = open.without(Place::Authorization);
+    }
+    let named = [("credentials.header", Place::Header), ("credentials.query", Place::Query)];
+    for (field, place) in named {
+        match view.opt_switch(field) {
+            None => {}
+            Some(None) => open = open.without(place),
+            Some(Some(name)) => {
+                let same = doors.iter().all(|door| match place {
+                    Place::Header => door.places.header.as_str().eq_ignore_ascii_case(name),
+                    _ => door.places.query == name,
+                });
+                if !same {
+                    let reason = format!("{name:?} is not the listener's name for this place");
+                    site.error(view.at(field), reason, "write false, or leave it out: a workflow only closes places");
+                }
+            }
+        }
+    }
+    if open.is_empty() || doors.iter().any(|d| !d.places.open.is_empty() && d.places.narrowed(open).is_empty()) {
+        let remedy = "leave open at least one place that the listener leaves open";
+        site.error(view.at("credentials"), "no place is left for a credential", remedy);
+    }
+    open
+}
