@@ -6,51 +6,74 @@ use std::net::IpAddr;
 use super::Format;
 use crate::telemetry::escape::{is_bare, push_escaped, push_quoted};
 use crate::telemetry::redact;
+use crate::telemetry::timestamp::rfc3339;
 
-/// A line under construction. The callers' keys are literals without anything to escape.
+/// What nearly every record fits in: one look at the buffer's room instead of one per piece.
+const USUAL: usize = 1024;
+
+/// A field's name with everything that stands around it, put together by the compiler: a record has two dozen of them.
+#[derive(Clone, Copy)]
+pub(super) struct Key {
+    pub(super) json: &'static str,
+    pub(super) text: &'static str,
+}
+
+/// The key of a field; `first` for the one that opens the line. The names hold nothing to escape.
+macro_rules! key {
+    (first $name:literal) => {
+        $crate::telemetry::access_log::line::Key {
+            json: concat!("{\"", $name, "\":"),
+            text: concat!($name, "="),
+        }
+    };
+    ($name:literal) => {
+        $crate::telemetry::access_log::line::Key {
+            json: concat!(",\"", $name, "\":"),
+            text: concat!(" ", $name, "="),
+        }
+    };
+}
+pub(super) use key;
+
+/// A line under construction.
 pub(super) struct Line<'a> {
     out: &'a mut Vec<u8>,
     format: Format,
-    first: bool,
 }
 
 impl<'a> Line<'a> {
-    pub(super) fn begin(out: &'a mut Vec<u8>, format: Format) -> Line<'a> {
-        if format == Format::Json {
-            out.push(b'{');
-        }
-        Line { out, format, first: true }
+    pub(super) fn new(out: &'a mut Vec<u8>, format: Format) -> Line<'a> {
+        out.reserve(USUAL);
+        Line { out, format }
     }
 
     pub(super) fn end(self) {
-        if self.format == Format::Json {
-            self.out.push(b'}');
-        }
-        self.out.push(b'\n');
+        self.out.extend_from_slice(match self.format {
+            Format::Json => b"}\n",
+            Format::Text => b"\n",
+        });
     }
 
     /// Text whose author is the configuration or this program.
-    pub(super) fn text(&mut self, key: &'static str, value: &str) {
+    pub(super) fn text(&mut self, key: Key, value: &str) {
         self.key(key);
-        let value = value.as_bytes();
-        if self.format == Format::Text && is_bare(value) {
-            self.out.extend_from_slice(value);
+        if self.format == Format::Text && is_bare(value.as_bytes()) {
+            self.out.extend_from_slice(value.as_bytes());
         } else {
             push_quoted(self.out, value);
         }
     }
 
-    pub(super) fn optional_text(&mut self, key: &'static str, value: Option<&str>) {
+    pub(super) fn optional_text(&mut self, key: Key, value: Option<&str>) {
         if let Some(value) = value {
             self.text(key, value);
         }
     }
 
     /// Text whose author may be the caller: it is searched for tokens, and need not be UTF-8.
-    pub(super) fn foreign(&mut self, key: &'static str, value: &[u8]) {
+    pub(super) fn foreign(&mut self, key: Key, value: &[u8]) {
         self.key(key);
-        let bare = self.format == Format::Text && is_bare(value);
-        if bare {
+        if self.format == Format::Text && is_bare(value) {
             for piece in redact::pieces(value) {
                 self.out.extend_from_slice(piece);
             }
@@ -63,60 +86,63 @@ impl<'a> Line<'a> {
         self.out.push(b'"');
     }
 
-    pub(super) fn number(&mut self, key: &'static str, value: u64) {
+    pub(super) fn number(&mut self, key: Key, value: u64) {
         self.key(key);
         push_number(self.out, value);
     }
 
-    pub(super) fn flag(&mut self, key: &'static str) {
+    pub(super) fn flag(&mut self, key: Key) {
         self.key(key);
         self.out.extend_from_slice(b"true");
     }
 
-    /// ASCII without anything to escape, such as a time.
-    pub(super) fn plain(&mut self, key: &'static str, value: &[u8]) {
+    pub(super) fn time(&mut self, key: Key, unix_ms: i64) {
         self.key(key);
-        match self.format {
-            Format::Json => {
-                self.out.push(b'"');
-                self.out.extend_from_slice(value);
-                self.out.push(b'"');
-            }
-            Format::Text => self.out.extend_from_slice(value),
-        }
+        self.quote();
+        self.out.extend_from_slice(&rfc3339(unix_ms));
+        self.quote();
     }
 
-    pub(super) fn address(&mut self, key: &'static str, value: IpAddr) {
-        // The longest IPv6 address has 45 characters; formatting into an array keeps `plain` the only writer.
-        let mut text = [0_u8; 46];
-        let mut rest = &mut text[..];
-        // An address with a v4-mapped form reads as the IPv4 address it stands for, as everywhere in the gateway.
-        let written = write!(rest, "{}", value.to_canonical());
-        debug_assert!(written.is_ok());
-        let length = 46 - rest.len();
-        self.plain(key, &text[..length]);
-    }
-
-    fn key(&mut self, key: &'static str) {
-        let first = std::mem::replace(&mut self.first, false);
-        match self.format {
-            Format::Json => {
-                self.out.extend_from_slice(if first { b"\"" } else { b",\"" });
-                self.out.extend_from_slice(key.as_bytes());
-                self.out.extend_from_slice(b"\":");
-            }
-            Format::Text => {
-                if !first {
-                    self.out.push(b' ');
+    /// A v4-mapped address reads as the IPv4 address it stands for, as everywhere in the gateway.
+    pub(super) fn address(&mut self, key: Key, value: IpAddr) {
+        self.key(key);
+        self.quote();
+        match value.to_canonical() {
+            IpAddr::V4(address) => {
+                for (at, octet) in address.octets().into_iter().enumerate() {
+                    if at > 0 {
+                        self.out.push(b'.');
+                    }
+                    push_number(self.out, u64::from(octet));
                 }
-                self.out.extend_from_slice(key.as_bytes());
-                self.out.push(b'=');
             }
+            IpAddr::V6(address) => {
+                let written = write!(self.out, "{address}");
+                debug_assert!(written.is_ok(), "a Vec takes all that is written");
+            }
+        }
+        self.quote();
+    }
+
+    fn key(&mut self, key: Key) {
+        self.out.extend_from_slice(match self.format {
+            Format::Json => key.json.as_bytes(),
+            Format::Text => key.text.as_bytes(),
+        });
+    }
+
+    /// Around values that need no quotes as text.
+    fn quote(&mut self) {
+        if self.format == Format::Json {
+            self.out.push(b'"');
         }
     }
 }
 
 fn push_number(out: &mut Vec<u8>, mut number: u64) {
+    if number < 10 {
+        return out.push(b'0' + number as u8);
+    }
     // 20 digits hold u64::MAX.
     let mut digits = [0_u8; 20];
     let mut at = digits.len();
@@ -137,7 +163,7 @@ mod tests {
 
     fn line(format: Format, fill: impl Fn(&mut Line<'_>)) -> String {
         let mut out = Vec::new();
-        let mut line = Line::begin(&mut out, format);
+        let mut line = Line::new(&mut out, format);
         fill(&mut line);
         line.end();
         String::from_utf8(out).expect("a line is text")
@@ -156,7 +182,9 @@ mod tests {
     fn addresses_are_canonical() {
         let address = |text: &str| {
             let address = text.parse().expect("an address");
-            line(Format::Text, |line| line.address("address", address))
+            line(Format::Text, |line| {
+                line.address(key!(first "address"), address)
+            })
         };
         assert_eq!(address("192.0.2.7"), "address=192.0.2.7\n");
         assert_eq!(address("2001:db8::1"), "address=2001:db8::1\n");
@@ -167,7 +195,7 @@ mod tests {
 
     #[test]
     fn text_is_quoted_only_where_it_must_be() {
-        let text = |value: &str| line(Format::Text, |line| line.text("k", value));
+        let text = |value: &str| line(Format::Text, |line| line.text(key!(first "k"), value));
         assert_eq!(text("/orders/42?"), "k=/orders/42?\n");
         assert_eq!(text(""), "k=\"\"\n");
         assert_eq!(text("a b"), "k=\"a b\"\n");

@@ -3,8 +3,7 @@
 use std::net::IpAddr;
 
 use super::Format;
-use super::line::Line;
-use crate::telemetry::timestamp::rfc3339;
+use super::line::{Line, key};
 
 /// Everything that is told about one request; borrowed, since it lives only while it is written. What is `None` or
 /// false is left out of the line.
@@ -49,48 +48,48 @@ pub struct AccessRecord<'a> {
 
 /// Appends the record as one line.
 pub(super) fn push(out: &mut Vec<u8>, format: Format, record: &AccessRecord<'_>) {
-    let mut line = Line::begin(out, format);
-    line.plain("time", &rfc3339(record.time_ms));
-    line.foreign("request_id", record.request_id.as_bytes());
-    line.text("listener", record.listener);
-    line.address("address", record.address);
-    line.text("protocol", record.protocol);
-    line.foreign("method", record.method.as_bytes());
-    line.foreign("path", record.path.as_bytes());
+    let mut line = Line::new(out, format);
+    line.time(key!(first "time"), record.time_ms);
+    line.foreign(key!("request_id"), record.request_id.as_bytes());
+    line.text(key!("listener"), record.listener);
+    line.address(key!("address"), record.address);
+    line.text(key!("protocol"), record.protocol);
+    line.foreign(key!("method"), record.method.as_bytes());
+    line.foreign(key!("path"), record.path.as_bytes());
     push_parties(&mut line, record);
-    line.number("status", u64::from(record.status));
+    line.number(key!("status"), u64::from(record.status));
     push_outcome(&mut line, record);
-    line.number("bytes_in", record.bytes_in);
-    line.number("bytes_out", record.bytes_out);
-    line.number("duration_us", record.duration_us);
+    line.number(key!("bytes_in"), record.bytes_in);
+    line.number(key!("bytes_out"), record.bytes_out);
+    line.number(key!("duration_us"), record.duration_us);
     if let Some(upstream_us) = record.upstream_us {
-        line.number("upstream_us", upstream_us);
+        line.number(key!("upstream_us"), upstream_us);
     }
-    line.text("end", record.end);
+    line.text(key!("end"), record.end);
     if let Some(user_agent) = record.user_agent {
-        line.foreign("user_agent", user_agent);
+        line.foreign(key!("user_agent"), user_agent);
     }
     line.end();
 }
 
 fn push_parties(line: &mut Line<'_>, record: &AccessRecord<'_>) {
-    line.optional_text("key", record.key);
-    line.optional_text("slot", record.slot);
-    line.optional_text("key_id", record.key_id);
-    line.optional_text("workflow", record.workflow);
-    line.optional_text("environment", record.environment);
-    line.optional_text("connection", record.connection);
+    line.optional_text(key!("key"), record.key);
+    line.optional_text(key!("slot"), record.slot);
+    line.optional_text(key!("key_id"), record.key_id);
+    line.optional_text(key!("workflow"), record.workflow);
+    line.optional_text(key!("environment"), record.environment);
+    line.optional_text(key!("connection"), record.connection);
 }
 
 fn push_outcome(line: &mut Line<'_>, record: &AccessRecord<'_>) {
-    line.optional_text("code", record.code);
-    line.optional_text("whose", record.whose);
+    line.optional_text(key!("code"), record.code);
+    line.optional_text(key!("whose"), record.whose);
     if let Some(cause) = record.cause {
-        line.foreign("cause", cause.as_bytes());
+        line.foreign(key!("cause"), cause.as_bytes());
     }
-    line.optional_text("credential_place", record.credential_place);
+    line.optional_text(key!("credential_place"), record.credential_place);
     if record.credential_in_query {
-        line.flag("credential_in_query");
+        line.flag(key!("credential_in_query"));
     }
 }
 
