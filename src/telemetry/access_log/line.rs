@@ -21,16 +21,10 @@ pub(super) struct Key {
 /// The key of a field; `first` for the one that opens the line. The names hold nothing to escape.
 macro_rules! key {
     (first $name:literal) => {
-        $crate::telemetry::access_log::line::Key {
-            json: concat!("{\"", $name, "\":"),
-            text: concat!($name, "="),
-        }
+        $crate::telemetry::access_log::line::Key { json: concat!("{\"", $name, "\":"), text: concat!($name, "=") }
     };
     ($name:literal) => {
-        $crate::telemetry::access_log::line::Key {
-            json: concat!(",\"", $name, "\":"),
-            text: concat!(" ", $name, "="),
-        }
+        $crate::telemetry::access_log::line::Key { json: concat!(",\"", $name, "\":"), text: concat!(" ", $name, "=") }
     };
 }
 pub(super) use key;
@@ -182,9 +176,7 @@ mod tests {
     fn addresses_are_canonical() {
         let address = |text: &str| {
             let address = text.parse().expect("an address");
-            line(Format::Text, |line| {
-                line.address(key!(first "address"), address)
-            })
+            line(Format::Text, |line| line.address(key!(first "address"), address))
         };
         assert_eq!(address("192.0.2.7"), "address=192.0.2.7\n");
         assert_eq!(address("2001:db8::1"), "address=2001:db8::1\n");
