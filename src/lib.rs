@@ -2,6 +2,8 @@
 //!
 //! ARCHITECTURE.md is the map. A module imports only from floors below its own; `tests/layers.rs` holds that.
 
+pub mod admin;
+pub mod app;
 pub mod assembly;
 pub mod config;
 pub mod http;

@@ -20,6 +20,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// A whole configuration, checked and made ready.
 pub struct Assembled {
@@ -155,11 +156,16 @@ impl Site<'_> {
 
     /// The secret behind a reference; `None` if that was a mistake, which is reported.
     fn secret(&self, at: At<'_>, reference: &Reference<'_>) -> Option<Secret> {
+        self.fetch(at, reference).map(Secret::new)
+    }
+
+    /// As [`Site::secret`], for a key's token, of which only the digest is kept.
+    fn fetch(&self, at: At<'_>, reference: &Reference<'_>) -> Option<Zeroizing<Vec<u8>>> {
         if let Reference::File(path) = reference {
             self.path(path);
         }
         match source::resolve(reference, self.base, &self.sources) {
-            Ok(found) => Some(Secret::new(found.secret)),
+            Ok(found) => Some(found.secret),
             Err(error) => {
                 self.error(at, error.to_string(), error.remedy());
                 None

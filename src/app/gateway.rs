@@ -1,0 +1,198 @@
+//! What runs: workers, the generation in force, and how it is replaced.
+
+use crate::assembly::{Assembled, Settings};
+use crate::config::scalar::LogTarget;
+use crate::limit::Limits;
+use crate::live::{Live, Shared};
+use crate::net::listen;
+use crate::proxy::core::Core;
+use crate::proxy::worker::{Order, Worker};
+use crate::telemetry::access_log::{AccessLog, Destination, Format};
+use crate::telemetry::metrics::Metrics;
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use std::collections::HashMap;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+/// A running gateway.
+pub struct Gateway {
+    pub shared: Shared,
+    pub metrics: Arc<Metrics>,
+    workers: Mutex<Vec<Worker>>,
+    access: AccessLog,
+    settings: Mutex<Settings>,
+    /// Where each inbound listener really listens, by its name.
+    bound: Mutex<HashMap<Arc<str>, SocketAddr>>,
+}
+
+impl Gateway {
+    /// Binds every listener and starts the workers. Nothing is left running if it fails.
+    pub fn start(assembled: Assembled) -> anyhow::Result<Gateway> {
+        let settings = assembled.settings.clone();
+        let count = settings.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into));
+        let metrics = Arc::new(Metrics::new(SystemTime::now()));
+        let format: Format = settings.log.format.parse().unwrap_or(Format::Json);
+        let access = AccessLog::start(destination(&settings.log.access), format, metrics.access_log())
+            .context("cannot open the access log")?;
+        let mut sockets = HashMap::new();
+        for (door, address) in assembled.snapshot.inbound.iter().zip(&settings.inbound) {
+            sockets.insert(door.address.clone(), bind(*address, count)?);
+        }
+        let live = Live {
+            limits: Limits::build(&assembled.snapshot, None),
+            snapshot: assembled.snapshot,
+            trust: assembled.trust,
+            certificates: assembled.certificates,
+            generation: 1,
+        };
+        let shared: Shared = Arc::new(ArcSwap::from_pointee(live));
+        let mut workers = Vec::with_capacity(count);
+        for n in 0..count {
+            let (shared, metrics, access) = (shared.clone(), metrics.core(), access.writer());
+            workers
+                .push(Worker::start(n, move || Core::new(shared, metrics, access)).context("cannot start a worker")?);
+        }
+        metrics.config_loaded(1, SystemTime::now());
+        let gateway = Gateway {
+            shared,
+            metrics,
+            workers: Mutex::new(workers),
+            access,
+            settings: Mutex::new(settings),
+            bound: Mutex::default(),
+        };
+        gateway.listen(sockets);
+        Ok(gateway)
+    }
+
+    /// Puts another configuration in force. Requests under way keep the one they began with; limits that did not change
+    /// go on. `Err`: nothing was changed.
+    pub fn replace(&self, assembled: Assembled) -> anyhow::Result<u64> {
+        let count = locked(&self.workers).len();
+        let before = self.shared.load_full();
+        let mut sockets = HashMap::new();
+        for (door, address) in assembled.snapshot.inbound.iter().zip(&assembled.settings.inbound) {
+            if before.listener(&door.address).is_none() {
+                sockets.insert(door.address.clone(), bind(*address, count)?);
+            }
+        }
+        let live = Live {
+            limits: Limits::build(&assembled.snapshot, Some((&before.snapshot, &before.limits))),
+            snapshot: assembled.snapshot,
+            trust: assembled.trust,
+            certificates: assembled.certificates,
+            generation: before.generation + 1,
+        };
+        let generation = live.generation;
+        let live = Arc::new(live);
+        self.shared.store(live.clone());
+        self.listen(sockets);
+        for door in before.snapshot.inbound.iter().filter(|d| live.listener(&d.address).is_none()) {
+            self.unlisten(&door.address);
+        }
+        let known = |name: &str| name.is_empty() || live.snapshot.workflows.iter().any(|w| &*w.name == name);
+        self.metrics.retain_workflows(known);
+        self.metrics.config_loaded(generation, SystemTime::now());
+        self.note_unchangeable(&assembled.settings);
+        *locked(&self.settings) = assembled.settings;
+        Ok(generation)
+    }
+
+    /// Where the inbound listeners listen, by their names, sorted.
+    pub fn addresses(&self) -> Vec<(Arc<str>, SocketAddr)> {
+        let mut list: Vec<_> = locked(&self.bound).iter().map(|(name, at)| (name.clone(), *at)).collect();
+        list.sort();
+        list
+    }
+
+    /// What is not the data plane's, as last read.
+    pub fn settings(&self) -> Settings {
+        locked(&self.settings).clone()
+    }
+
+    /// Opens the access log anew, after it was rotated away.
+    pub fn reopen_log(&self) {
+        self.access.reopen();
+    }
+
+    /// Forgets addresses whose limits are whole again. Called every second or so.
+    pub fn sweep(&self) {
+        let remembered = self.shared.load().limits.sweep(Instant::now());
+        self.metrics.set_limiter_addresses(remembered as u64);
+    }
+
+    /// Stops accepting, lets requests finish for at most `patience`, and writes the last records. True if all finished.
+    pub fn drain(&self, patience: Duration) -> bool {
+        let mut workers = locked(&self.workers);
+        workers.iter().for_each(|w| w.order(Order::Drain));
+        let deadline = Instant::now() + patience;
+        while !workers.iter().all(Worker::is_done) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let whole = workers.iter().all(Worker::is_done);
+        if whole {
+            workers.iter_mut().for_each(Worker::join);
+        }
+        self.access.close();
+        whole
+    }
+
+    fn listen(&self, sockets: HashMap<Arc<str>, Vec<TcpListener>>) {
+        let workers = locked(&self.workers);
+        for (address, sockets) in sockets {
+            if let Some(at) = sockets.first().and_then(|s| s.local_addr().ok()) {
+                locked(&self.bound).insert(address.clone(), at);
+                tracing::info!(listener = "inbound", address = %address, bound = %at, "listening");
+            }
+            for (worker, socket) in workers.iter().zip(sockets) {
+                worker.order(Order::Listen { address: address.clone(), socket });
+            }
+        }
+    }
+
+    fn unlisten(&self, address: &Arc<str>) {
+        locked(&self.bound).remove(address);
+        for worker in locked(&self.workers).iter() {
+            worker.order(Order::Unlisten { address: address.clone() });
+        }
+        tracing::info!(listener = "inbound", %address, "no longer listening");
+    }
+
+    /// Some settings are read once; say so instead of pretending.
+    fn note_unchangeable(&self, new: &Settings) {
+        let old = locked(&self.settings);
+        let changed = [
+            ("workers", old.workers != new.workers),
+            ("log", old.log != new.log),
+            ("listeners.admin.address", old.admin != new.admin),
+            ("listeners.health.address", old.health != new.health),
+        ];
+        for (field, _) in changed.iter().filter(|(_, changed)| *changed) {
+            tracing::warn!(field, "this change takes effect at the next start");
+        }
+    }
+}
+
+/// `count` sockets on one address, which must be ours alone.
+fn bind(address: SocketAddr, count: usize) -> anyhow::Result<Vec<TcpListener>> {
+    anyhow::ensure!(
+        !listen::is_taken(address),
+        "{address} is in use: stop what listens there, or change listeners.inbound[].address"
+    );
+    listen::bind(address, count).with_context(|| format!("cannot listen on {address}"))
+}
+
+fn destination(target: &LogTarget) -> Destination {
+    match target {
+        LogTarget::Stdout => Destination::Stdout,
+        LogTarget::Stderr => Destination::Stderr,
+        LogTarget::Off => Destination::Off,
+        LogTarget::File(path) => Destination::File(path.clone()),
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,7 @@
+//! Floor 7: the composition root: a [`Gateway`] is everything that runs, put together.
+
+pub mod gateway;
+pub mod reload;
+pub mod runtime;
+
+pub use gateway::Gateway;
