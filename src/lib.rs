@@ -5,6 +5,7 @@
 pub mod admin;
 pub mod app;
 pub mod assembly;
+pub mod cli;
 pub mod config;
 pub mod http;
 pub mod limit;

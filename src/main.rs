@@ -1,5 +1,7 @@
-fn main() -> anyhow::Result<()> {
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // First of all: one provider, for everything that speaks TLS.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let path = std::env::args().nth(1).unwrap_or_default();
-    keystile::app::runtime::serve(std::path::Path::new(&path))
+    keystile::cli::main()
 }

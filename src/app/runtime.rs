@@ -34,7 +34,7 @@ pub fn serve(path: &Path) -> anyhow::Result<()> {
         open_admin(&settings, &gateway, &health).await?;
         tracing::info!(version = env!("CARGO_PKG_VERSION"), config = %path.display(), "ready");
         let reloader = Reloader::new(gateway.clone(), health.clone(), path.to_owned());
-        run(gateway.clone(), reloader).await?;
+        follow(gateway.clone(), reloader).await?;
         health.drain();
         tracing::info!("draining");
         let drained = tokio::task::spawn_blocking(move || gateway.drain(DRAIN)).await.unwrap_or(false);
@@ -44,7 +44,7 @@ pub fn serve(path: &Path) -> anyhow::Result<()> {
 }
 
 /// Signals and clocks, until it is time to stop.
-async fn run(gateway: Arc<Gateway>, mut reloader: Reloader) -> anyhow::Result<()> {
+pub async fn follow(gateway: Arc<Gateway>, mut reloader: Reloader) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;

@@ -46,6 +46,12 @@ pub fn authenticate<'s>(
     }
 }
 
+/// What [`authenticate`] would say of a key whose primary token was presented in a header. For `explain`, which names
+/// keys so that no token stands in its arguments, and which sends nothing; `tests/layers.rs` keeps it from the journey.
+pub fn rehearse(key: &Key, now: i64) -> Result<Authenticated<'_>, Denial> {
+    state(key, false, now).map(|()| Authenticated { key, slot: Slot::Primary })
+}
+
 /// K11, K6: told only to a caller whose token matched.
 fn state(key: &Key, in_query: bool, now: i64) -> Result<(), Denial> {
     if !key.enabled {

@@ -2,6 +2,7 @@
 
 pub mod core;
 pub mod exchange;
+pub mod explain;
 pub mod handle;
 pub mod panics;
 pub mod reply_body;

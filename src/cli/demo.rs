@@ -1,0 +1,198 @@
+//! `keystile demo`: everything on loopback, and lines to paste.
+
+use super::{keys, sample};
+use crate::admin::Health;
+use crate::app::runtime::{follow, open_admin};
+use crate::app::{Gateway, reload::Reloader};
+use crate::assembly;
+use crate::model::token::Digest;
+use anyhow::Context as _;
+use std::fmt::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The gateway's port; another one if it is taken.
+    #[arg(long, default_value_t = 8080)]
+    port: u16,
+}
+
+const ENGINE_KEYS: &[(&str, &str)] =
+    &[("Production", "demo-engine-key-of-production"), ("Test", "demo-engine-key-of-test")];
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let folder = Folder::create()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    runtime.block_on(async {
+        let engine = sample::serve(ENGINE_KEYS).await.context("cannot start the sample upstream")?;
+        let callers = Callers::draw()?;
+        let port = free(arguments.port);
+        let path = folder.write(engine, port, &callers)?;
+        let assembled = assembly::from_file(&path).map_err(|mistakes| anyhow::anyhow!("{mistakes}"))?;
+        let settings = assembled.settings.clone();
+        let gateway = Arc::new(Gateway::start(assembled)?);
+        let health = Arc::new(Health::new(1));
+        let admin = open_admin(&settings, &gateway, &health).await?;
+        let at = gateway.addresses().first().map(|(_, at)| *at).context("the demo has no listener")?;
+        print!("{}", lines(at, admin, &path, &callers));
+        follow(gateway.clone(), Reloader::new(gateway.clone(), health, path)).await?;
+        tokio::task::spawn_blocking(move || gateway.drain(Duration::from_secs(1))).await?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// The demo's three callers.
+struct Callers {
+    crm: Zeroizing<String>,
+    tester: Zeroizing<String>,
+    slow: Zeroizing<String>,
+}
+
+impl Callers {
+    fn draw() -> anyhow::Result<Callers> {
+        Ok(Callers { crm: keys::draw()?, tester: keys::draw()?, slow: keys::draw()? })
+    }
+}
+
+/// The demo's configuration, in a private folder that goes with it.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn create() -> anyhow::Result<Folder> {
+        let path = std::env::temp_dir().join(format!("keystile-demo-{}", std::process::id()));
+        let mut builder = std::fs::DirBuilder::new();
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(&path).with_context(|| format!("cannot create {}", path.display()))?;
+        Ok(Folder(path))
+    }
+
+    fn write(&self, engine: SocketAddr, port: u16, callers: &Callers) -> anyhow::Result<PathBuf> {
+        for (environment, key) in ENGINE_KEYS {
+            std::fs::write(self.0.join(format!("engine-{environment}")), key)?;
+        }
+        let path = self.0.join("keystile.yaml");
+        std::fs::write(&path, configuration(engine, port, callers, &self.0))?;
+        Ok(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// `wanted`, or any free port.
+fn free(wanted: u16) -> u16 {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, wanted));
+    if crate::net::listen::is_taken(address) { 0 } else { wanted }
+}
+
+fn configuration(engine: SocketAddr, port: u16, callers: &Callers, folder: &Path) -> String {
+    let digest = |token: &str| Digest::of(token.as_bytes());
+    format!(
+        r#"# The configuration of `keystile demo`. Change it and save: the running demo follows.
+listeners:
+  inbound: [{{ address: "127.0.0.1:{port}" }}]
+  admin: {{ address: "127.0.0.1:0" }}
+
+environments:
+  - {{ name: Production, default: true }}
+  - {{ name: Test }}
+
+connections:
+  - name: engine-production
+    environment: Production
+    base_url: http://{engine}
+    allow_networks: [127.0.0.0/8]
+    inject: {{ header: X-Engine-Key }}
+    secret: file:engine-Production
+  - name: engine-test
+    environment: Test
+    base_url: http://{engine}
+    allow_networks: [127.0.0.0/8]
+    inject: {{ header: X-Engine-Key }}
+    secret: file:engine-Test
+
+workflows:
+  - name: get-customer
+    template: GET /customers/{{id}}
+    upstream: {{ Production: engine-production, Test: engine-test }}
+  - name: create-order
+    template: POST /orders
+    upstream: {{ Production: engine-production }}
+
+keys:
+  - name: crm
+    primary: {crm}
+    workflows: [get-customer]
+  - name: tester
+    primary: {tester}
+    workflows: all
+    environment: Test
+  - name: slow
+    primary: {slow}
+    workflows: [get-customer]
+    rate_limit: 6/min burst 3
+
+log: {{ level: warn, format: text, access: "file:{log}" }}
+"#,
+        crm = digest(&callers.crm),
+        tester = digest(&callers.tester),
+        slow = digest(&callers.slow),
+        log = folder.join("access.log").display(),
+    )
+}
+
+fn lines(at: SocketAddr, admin: SocketAddr, path: &Path, callers: &Callers) -> String {
+    let Callers { crm, tester, slow } = callers;
+    let (crm, tester, slow) = (crm.as_str(), tester.as_str(), slow.as_str());
+    let steps = [
+        (
+            "Passes: the key `crm` may run get-customer. The upstream gets its own key, and not the caller's.",
+            format!("curl -i -H 'Authorization: Key={crm}' http://{at}/customers/7"),
+        ),
+        (
+            "Refused, 401 missing_key: no key, no answer; every path says the same.",
+            format!("curl -i http://{at}/customers/7"),
+        ),
+        (
+            "Refused, 403 workflow_not_permitted: `crm` is a valid key, but create-order is not on its list.",
+            format!("curl -i -X POST -H 'Authorization: Key={crm}' http://{at}/orders"),
+        ),
+        (
+            "Refused, 403 environment_mismatch: `tester` is fixed to Test and never falls through to Production.",
+            format!("curl -i -H 'Authorization: Key={tester}' http://{at}/customers/7"),
+        ),
+        (
+            "Passes: the same key, with its environment named; Test has an upstream key of its own.",
+            format!("curl -i -H 'Authorization: Key={tester}' 'http://{at}/customers/7?_profile=Test'"),
+        ),
+        (
+            "Passes, with a Deprecation header: a key in the query works for senders that can do no better, and is stripped.",
+            format!("curl -i 'http://{at}/customers/7?auth-key={crm}&verbose=1'"),
+        ),
+        (
+            "A limit: `slow` may call 3 times at once and 6 times a minute; of these six calls three are 429 rate_limited.",
+            format!(
+                "curl -s -o /dev/null -w '%{{http_code}}\\n' -H 'Authorization: Key={slow}' 'http://{at}/customers/[1-6]'"
+            ),
+        ),
+        ("Metrics: what was counted.", format!("curl -s http://{admin}/metrics")),
+    ];
+    let mut out = String::from(
+        "\n*** THIS IS A DEMO: fresh keys, a sample upstream, loopback only; nothing is kept when it ends. ***\n\n\
+         Paste these into another terminal:\n",
+    );
+    for (word, line) in steps {
+        let _ = write!(out, "\n# {word}\n{line}\n");
+    }
+    let _ = writeln!(out, "\nIts configuration:  {}   (change it and save: the demo follows)", path.display());
+    let _ = writeln!(out, "Its access log:     {}", path.with_file_name("access.log").display());
+    out + "\nCtrl-C ends it.\n"
+}

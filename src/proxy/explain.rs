@@ -1,0 +1,281 @@
+//! T7: why a request would be refused, or what would be sent, step by step. The same decisions as the journey's, in the
+//! same order, without a socket; a test holds the two together.
+
+use super::handle::places;
+use crate::http::inspect::inspect;
+use crate::model::key::ScopeName;
+use crate::model::listener::Place;
+use crate::model::routes::Found;
+use crate::model::{Denial, Inbound, Key, Snapshot};
+use crate::policy::authenticate::rehearse;
+use crate::policy::environment::{Asked, asked};
+use crate::policy::rewrite::{self, Caller};
+use crate::policy::{Authenticated, Permit, address, authenticate, authorise, identify, path};
+use http::header::{HeaderMap, HeaderValue};
+use http::request::Parts;
+use serde::Serialize;
+use std::net::IpAddr;
+
+/// What is asked about.
+pub struct Question {
+    pub parts: Parts,
+    /// A key by its name, instead of a credential in the request.
+    pub key: Option<String>,
+    pub peer: IpAddr,
+    /// Unix milliseconds.
+    pub now: i64,
+}
+
+/// The answer.
+#[derive(Debug, Serialize)]
+pub struct Explanation {
+    /// `permitted` or `refused`.
+    pub verdict: &'static str,
+    /// The reason code of a refusal.
+    pub code: Option<&'static str>,
+    pub status: Option<u16>,
+    pub hint: Option<&'static str>,
+    pub steps: Vec<Step>,
+}
+
+/// One decision.
+#[derive(Debug, Serialize)]
+pub struct Step {
+    pub step: &'static str,
+    pub ok: bool,
+    pub finding: String,
+}
+
+/// Decides without sending. Limits are named, not charged.
+pub fn explain(snapshot: &Snapshot, door: &Inbound, question: Question) -> Explanation {
+    let mut steps = Steps(Vec::new());
+    let verdict = walk(snapshot, door, question, &mut steps);
+    let (code, status, hint) = match &verdict {
+        Ok(()) => (None, None, None),
+        Err(denial) => (Some(denial.code()), Some(denial.status().as_u16()), Some(denial.hint())),
+    };
+    let verdict = if verdict.is_ok() { "permitted" } else { "refused" };
+    Explanation { verdict, code, status, hint, steps: steps.0 }
+}
+
+struct Steps(Vec<Step>);
+
+impl Steps {
+    fn ok(&mut self, step: &'static str, finding: impl Into<String>) {
+        self.0.push(Step { step, ok: true, finding: finding.into() });
+    }
+
+    /// Notes a refusal and passes it on.
+    fn no<T>(&mut self, step: &'static str, denial: Denial) -> Result<T, Denial> {
+        let cause = denial.cause().filter(|c| *c != denial.detail());
+        let finding = match cause {
+            Some(cause) => format!("{}: {} ({cause})", denial.code(), denial.detail()),
+            None => format!("{}: {}", denial.code(), denial.detail()),
+        };
+        self.0.push(Step { step, ok: false, finding });
+        Err(denial)
+    }
+}
+
+fn walk(snapshot: &Snapshot, door: &Inbound, question: Question, steps: &mut Steps) -> Result<(), Denial> {
+    let parts = &question.parts;
+    let client = address::client(question.peer, &parts.headers, &door.trusted_proxies);
+    if let Err(denial) = inspect(parts, door) {
+        return steps.no("request", denial);
+    }
+    let segments = match path::segments(parts.uri.path()) {
+        Ok(segments) => segments,
+        Err(denial) => return steps.no("request", denial),
+    };
+    steps.ok("request", format!("well-formed, from {client}, through listener {}", door.address));
+    let route = snapshot.routes.find(&parts.method, &segments);
+    steps.ok("route", describe_route(snapshot, &route));
+    let caller = identified(snapshot, door, &question, &route, steps)?;
+    let asked = asked(parts.uri.query(), &door.environment_parameter);
+    let permit = match authorise(snapshot, &caller, client, &route, &asked) {
+        Ok(permit) => permit,
+        Err(denial) => return steps.no(failed_step(&denial), denial),
+    };
+    granted(&permit, &asked, door, steps);
+    limits(&permit, door, steps);
+    let open = places(snapshot, door, &route);
+    rewritten(&question, &permit, door, open, steps);
+    Ok(())
+}
+
+fn describe_route(snapshot: &Snapshot, route: &Found) -> String {
+    match route {
+        Found::Workflow(id) => {
+            let workflow = snapshot.workflow(*id);
+            match &workflow.template {
+                Some(template) => format!("workflow {} ({template})", workflow.name),
+                None => format!("workflow {}", workflow.name),
+            }
+        }
+        Found::OtherMethods(methods) => {
+            let list: Vec<&str> = methods.iter().map(http::Method::as_str).collect();
+            format!("no workflow for this method; the path answers {}", list.join(", "))
+        }
+        Found::Nothing => "no workflow; the caller is told only with a valid key".to_owned(),
+        Found::LookAlike => "a segment looks like a workflow's without being it".to_owned(),
+    }
+}
+
+fn identified<'s>(
+    snapshot: &'s Snapshot,
+    door: &Inbound,
+    question: &Question,
+    route: &Found,
+    steps: &mut Steps,
+) -> Result<Authenticated<'s>, Denial> {
+    if let Some(name) = &question.key {
+        let Some(key) = snapshot.keys.iter().find(|k| *k.name == **name) else {
+            return steps.no("credential", Denial::InvalidKey(crate::model::denial::BadToken::Unknown));
+        };
+        steps.ok("credential", format!("taken as given: key {name}, by --key"));
+        return match rehearse(key, question.now) {
+            Ok(caller) => {
+                steps.ok("key", describe_key(snapshot, key));
+                Ok(caller)
+            }
+            Err(denial) => steps.no("key", denial),
+        };
+    }
+    let parts = &question.parts;
+    let open = places(snapshot, door, route);
+    let presented = match identify(&parts.headers, parts.uri.query(), &door.places, open) {
+        Ok(Some(presented)) => presented,
+        Ok(None) => return steps.no("credential", Denial::MissingKey),
+        Err(denial) => return steps.no("credential", denial),
+    };
+    let also = if presented.in_query && presented.place != Place::Query { ", and in the query" } else { "" };
+    steps.ok("credential", format!("found in {}{also}", place(presented.place, door)));
+    match authenticate(snapshot, &presented, question.now) {
+        Ok(caller) => {
+            steps.ok("key", format!("{} ({} token)", describe_key(snapshot, caller.key()), caller.slot().name()));
+            Ok(caller)
+        }
+        Err((denial, Some((key, slot)))) => {
+            steps.ok("key", format!("the {} token of {}", slot.name(), key.name));
+            steps.no("key", denial)
+        }
+        Err((denial, None)) => steps.no("key", denial),
+    }
+}
+
+fn place(place: Place, door: &Inbound) -> String {
+    match place {
+        Place::Authorization => "the header authorization".to_owned(),
+        Place::Header => format!("the header {}", door.places.header),
+        Place::Query => format!("the query parameter {}", door.places.query),
+    }
+}
+
+fn describe_key(snapshot: &Snapshot, key: &Key) -> String {
+    let fixed = key.environment.map(|e| format!(", fixed to {}", snapshot.environment(e).name));
+    format!("{}{}, enabled, not expired", key.name, fixed.unwrap_or_default())
+}
+
+/// Where in the order of W1 a refusal stands.
+fn failed_step(denial: &Denial) -> &'static str {
+    match denial {
+        Denial::AddressNotAllowed => "address",
+        Denial::WorkflowNotPermitted { .. } => "permission",
+        Denial::ScopeMissing(_) => "scope",
+        Denial::EnvironmentMismatch { .. }
+        | Denial::UnknownEnvironment
+        | Denial::EnvironmentRepeated
+        | Denial::WorkflowNotInEnvironment { .. } => "environment",
+        _ => "workflow",
+    }
+}
+
+fn granted(permit: &Permit<'_>, asked: &Asked<'_>, door: &Inbound, steps: &mut Steps) {
+    let anywhere = permit.key().allow_addresses.is_none();
+    steps
+        .ok("address", if anywhere { "the key may be used from anywhere" } else { "within the key's allow_addresses" });
+    steps.ok("permission", format!("the key may run {}", permit.workflow().name));
+    steps.ok("scope", format!("the key has {}", ScopeName::WorkflowsInvoke.name()));
+    let why = match (permit.key().environment, asked) {
+        (Some(_), _) => "the key is fixed to it".to_owned(),
+        (None, Asked::Nothing) => "the default: nothing was asked for".to_owned(),
+        (None, _) => format!("asked for by {}", door.environment_parameter.name),
+    };
+    steps.ok("environment", format!("{} ({why})", permit.environment().name));
+}
+
+fn limits(permit: &Permit<'_>, door: &Inbound, steps: &mut Steps) {
+    let rates = [
+        ("key", permit.key().quota),
+        ("address", door.address_quota),
+        ("workflow", permit.workflow().quota),
+        ("connection", permit.connection().quota),
+        ("listener", door.quota),
+    ];
+    let charged: Vec<String> = rates
+        .into_iter()
+        .filter_map(|(name, quota)| quota.map(|q| format!("{name} {} in {:?} burst {}", q.count, q.per, q.burst)))
+        .collect();
+    let caps = [("workflow", permit.workflow().concurrency), ("connection", permit.connection().concurrency)];
+    let caps = caps.into_iter().filter_map(|(name, cap)| cap.map(|c| format!("{name} at most {c} at once")));
+    let all: Vec<String> = charged.into_iter().chain(caps).collect();
+    steps.ok(
+        "limits",
+        if all.is_empty() { "none apply".to_owned() } else { format!("would charge: {}", all.join("; ")) },
+    );
+}
+
+/// What would be sent, secrets shown as `{secret}`.
+fn rewritten(
+    question: &Question,
+    permit: &Permit<'_>,
+    door: &Inbound,
+    open: crate::model::listener::PlaceMask,
+    steps: &mut Steps,
+) {
+    let connection = permit.connection();
+    let before = &question.parts.headers;
+    let mut after = before.clone();
+    let caller = Caller {
+        peer: HeaderValue::from_static("-"),
+        trusted: address::within(question.peer, &door.trusted_proxies),
+        scheme: HeaderValue::from_static(if door.tls { "https" } else { "http" }),
+        host: before.get(http::header::HOST).cloned(),
+        request_id: HeaderValue::from_static("-"),
+    };
+    rewrite::fields(&mut after, permit, door, open, caller);
+    let removed = names(before).into_iter().filter(|n| !after.contains_key(n.as_str()));
+    let removed: Vec<String> = removed.collect();
+    if !removed.is_empty() {
+        steps.ok("strip", format!("the caller's {} would be removed", removed.join(", ")));
+    }
+    let slots: Vec<String> = slots(permit);
+    let slots = if slots.is_empty() { "nothing: the connection has no secret".to_owned() } else { slots.join(", ") };
+    steps.ok("inject", format!("connection {}: {slots}", connection.name));
+    let prefix = if connection.injection.path.is_some() { "/{secret}" } else { "" };
+    let scheme = if connection.destination.tls.is_some() { "https" } else { "http" };
+    let destination = &connection.destination;
+    steps.ok(
+        "forward",
+        format!(
+            "{} {scheme}://{}:{}{}{prefix}{}",
+            question.parts.method,
+            destination.host,
+            destination.port,
+            destination.base_path,
+            question.parts.uri.path()
+        ),
+    );
+}
+
+fn names(map: &HeaderMap) -> Vec<String> {
+    map.keys().map(ToString::to_string).collect()
+}
+
+fn slots(permit: &Permit<'_>) -> Vec<String> {
+    let injection = &permit.connection().injection;
+    let headers = injection.headers.iter().map(|(name, _)| format!("header {name}: {{secret}}"));
+    let query = injection.query.iter().map(|(name, _)| format!("query {name}={{secret}}"));
+    let path = injection.path.iter().map(|_| "path prefix {secret}".to_owned());
+    headers.chain(query).chain(path).collect()
+}
