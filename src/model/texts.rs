@@ -55,7 +55,7 @@ impl Denial {
             Denial::WorkflowNotPermitted { workflow } => format!("workflow {workflow} is not on the key's list").into(),
             Denial::ScopeMissing(scope) => format!("the key does not have the scope {}", scope.name()).into(),
             Denial::EnvironmentMismatch { wants: Some(wants) } => {
-                format!("the key runs in {wants} only, and the request asks for another environment").into()
+                format!("the key runs in {wants} and nowhere else, and the request must say so").into()
             }
             Denial::EnvironmentMismatch { wants: None } => "the request asks for another environment".into(),
             Denial::WorkflowNotInEnvironment { workflow, environment } => {
