@@ -231,7 +231,10 @@ log: {{ format: json, access: "{access}" }}
 listeners:
   inbound:
     - address: 127.0.0.1:9801
+      # The upstream's own slot is X-API-Key: what callers send there is no credential but is replaced.
+      credentials: {{ header: false }}
     - address: 127.0.0.1:9802
+      credentials: {{ header: false }}
       tls: {{ certificate: cert.pem, key: key.pem }}
   admin:
     address: 127.0.0.1:9803

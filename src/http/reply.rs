@@ -2,10 +2,11 @@
 
 use crate::model::Denial;
 use crate::model::quota::{Allowance, Quota};
+use crate::policy::rewrite::REQUEST_ID;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
-use serde::Serialize;
+use std::borrow::Cow;
 
 /// Marks a reply that the gateway wrote; what an upstream says never carries it.
 pub const ERROR: HeaderName = HeaderName::from_static("x-keystile-error");
@@ -14,24 +15,10 @@ const LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 /// What a refusal needs to know of the request.
 pub struct Asked<'a> {
-    pub request_id: &'a str,
+    pub request_id: &'a HeaderValue,
     /// A Bearer token was sent: the challenge says `invalid_token` (RFC 6750).
     pub bearer: bool,
     pub conceal: bool,
-}
-
-#[derive(Serialize)]
-struct Problem<'a> {
-    r#type: &'a str,
-    title: &'a str,
-    status: u16,
-    code: &'a str,
-    detail: &'a str,
-    hint: &'a str,
-    instance: &'a str,
-    request_id: &'a str,
-    #[serde(rename = "violated-policies", skip_serializing_if = "Option::is_none")]
-    violated: Option<[&'a str; 1]>,
 }
 
 /// The reply to a refused request.
@@ -71,38 +58,54 @@ pub fn refusal(denial: &Denial, asked: &Asked<'_>) -> Response<Bytes> {
     reply
 }
 
-fn problem(denial: &Denial, request_id: &str) -> Response<Bytes> {
+fn problem(denial: &Denial, request_id: &HeaderValue) -> Response<Bytes> {
     let (code, status) = denial.code_and_status();
-    let own_type = format!("urn:keystile:error:{code}");
-    let violated = match denial {
-        Denial::RateLimited(refusal) => Some([refusal.scope.name()]),
-        _ => None,
-    };
-    let body = Problem {
-        r#type: if violated.is_some() {
-            "https://iana.org/assignments/http-problem-types#quota-exceeded"
-        } else {
-            &own_type
-        },
-        title: denial.title(),
-        status: status.as_u16(),
-        code,
-        detail: &denial.detail(),
-        hint: denial.hint(),
-        instance: &format!("urn:uuid:{request_id}"),
-        request_id,
-        violated,
-    };
-    let mut body = serde_json::to_vec(&body).unwrap_or_default();
-    body.push(b'\n');
+    let id = request_id.to_str().unwrap_or_default();
+    let mut body = String::with_capacity(640);
+    match denial {
+        Denial::RateLimited(refusal) => {
+            const QUOTA: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
+            push(&mut body, "{\"type\":\"", QUOTA);
+            push(&mut body, "\",\"violated-policies\":[\"", refusal.scope.name());
+            push(&mut body, "\"],\"title\":\"", denial.title());
+        }
+        _ => {
+            push(&mut body, "{\"type\":\"urn:keystile:error:", code);
+            push(&mut body, "\",\"title\":\"", denial.title());
+        }
+    }
+    push(&mut body, "\",\"status\":", status.as_str());
+    push(&mut body, ",\"code\":\"", code);
+    push(&mut body, "\",\"detail\":\"", &escaped(denial.detail()));
+    push(&mut body, "\",\"hint\":\"", denial.hint());
+    push(&mut body, "\",\"instance\":\"urn:uuid:", id);
+    push(&mut body, "\",\"request_id\":\"", id);
+    body.push_str("\"}\n");
     let mut reply = Response::new(Bytes::from(body));
     *reply.status_mut() = status;
     let fields = reply.headers_mut();
     fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     fields.insert(ERROR, HeaderValue::from_static(code));
-    set(fields, crate::policy::rewrite::REQUEST_ID, request_id.to_owned());
+    fields.insert(REQUEST_ID, request_id.clone());
     reply
+}
+
+/// Refusals are what an attacker asks for most, so their text is put together without a serialiser. All of it stands in
+/// the source and needs no escaping (a test looks), but for details with names in them.
+fn push(body: &mut String, label: &str, text: &str) {
+    body.push_str(label);
+    body.push_str(text);
+}
+
+fn escaped(detail: Cow<'static, str>) -> Cow<'static, str> {
+    match detail {
+        Cow::Borrowed(fixed) => Cow::Borrowed(fixed),
+        Cow::Owned(made) => {
+            let quoted = serde_json::to_string(&made).unwrap_or_default();
+            Cow::Owned(quoted.trim_matches('"').to_owned())
+        }
+    }
 }
 
 /// L2: the fields on a passed reply.
@@ -142,5 +145,90 @@ fn set(fields: &mut HeaderMap, name: HeaderName, value: String) {
 fn append(fields: &mut HeaderMap, name: HeaderName, value: String) {
     if let Ok(value) = HeaderValue::try_from(value) {
         fields.append(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::denial::BadToken;
+    use crate::model::key::ScopeName;
+    use crate::model::quota::{Refusal, Scope};
+    use std::num::NonZeroU32;
+    use std::time::Duration;
+
+    fn every_denial() -> Vec<Denial> {
+        let name = || "a\"b".into();
+        let cause = String::new;
+        let n = NonZeroU32::MIN;
+        let refusal = Refusal {
+            scope: Scope::Key,
+            quota: Quota { count: n, per: Duration::from_secs(60), burst: n },
+            wait: Duration::ZERO,
+        };
+        vec![
+            Denial::BadRequest("w"),
+            Denial::InvalidHost("w"),
+            Denial::AmbiguousPath("w"),
+            Denial::ConflictingCredentials,
+            Denial::CredentialRepeated,
+            Denial::EnvironmentRepeated,
+            Denial::UnknownEnvironment,
+            Denial::RequestTimeout,
+            Denial::BodyTooLarge { limit: 1 },
+            Denial::UriTooLong { limit: 1 },
+            Denial::ExpectationFailed,
+            Denial::HeadTooLarge("w"),
+            Denial::VersionNotSupported,
+            Denial::MissingKey,
+            Denial::InvalidKey(BadToken::Unknown),
+            Denial::KeyDisabled,
+            Denial::KeyExpired,
+            Denial::QueryKeySunset,
+            Denial::AddressNotAllowed,
+            Denial::WorkflowNotFound,
+            Denial::MethodNotAllowed { allow: vec![http::Method::GET] },
+            Denial::WorkflowNotPermitted { workflow: name() },
+            Denial::ScopeMissing(ScopeName::WorkflowsInvoke),
+            Denial::EnvironmentMismatch { wants: Some(name()) },
+            Denial::WorkflowNotInEnvironment { workflow: name(), environment: name() },
+            Denial::DestinationNotAllowed { cause: cause() },
+            Denial::RateLimited(refusal),
+            Denial::Overloaded { what: "w" },
+            Denial::UpstreamUnreachable { cause: cause() },
+            Denial::UpstreamTls { cause: cause() },
+            Denial::UpstreamProtocol { cause: cause() },
+            Denial::UpstreamTimeout { phase: "w" },
+            Denial::Internal { cause: cause() },
+        ]
+    }
+
+    #[test]
+    fn t6_every_problem_is_valid_json_with_all_its_members() {
+        let id = HeaderValue::from_static("0f8fad5b-d9cb-469f-a165-70867728950e");
+        for denial in every_denial() {
+            let reply = refusal(&denial, &Asked { request_id: &id, bearer: false, conceal: false });
+            let body: serde_json::Value = serde_json::from_slice(reply.body()).unwrap();
+            assert_eq!(body["code"], denial.code());
+            assert_eq!(body["status"], denial.status().as_u16());
+            assert_eq!(body["detail"], *denial.detail());
+            assert_eq!(body["hint"], denial.hint());
+            assert_eq!(body["title"], denial.title());
+            assert_eq!(body["request_id"], "0f8fad5b-d9cb-469f-a165-70867728950e");
+            assert!(body["type"].as_str().is_some_and(|t| t.contains(':')));
+            assert_eq!(reply.headers()[ERROR], denial.code());
+            assert_eq!(reply.headers()[header::CONTENT_TYPE], "application/problem+json");
+        }
+    }
+
+    #[test]
+    fn w6_concealed_refusals_are_equal_to_the_byte() {
+        let id = HeaderValue::from_static("0f8fad5b-d9cb-469f-a165-70867728950e");
+        let ask = |denial: &Denial| refusal(denial, &Asked { request_id: &id, bearer: true, conceal: true });
+        let wanted = ask(&Denial::WorkflowNotFound);
+        for denial in every_denial().iter().filter(|d| matches!(d.status().as_u16(), 401 | 403 | 404 | 405)) {
+            let got = ask(denial);
+            assert_eq!((got.status(), got.headers(), got.body()), (wanted.status(), wanted.headers(), wanted.body()));
+        }
     }
 }

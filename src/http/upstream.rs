@@ -79,9 +79,10 @@ impl Upstreams {
         loop {
             let (mut sender, reused) = match pool.take() {
                 Some(sender) => (sender, true),
-                None => (self.open(connection, trust, &pool).await?, false),
+                // Boxed: it is rare, and its state would be carried, and copied, with every request.
+                None => (Box::pin(self.open(connection, trust, &pool)).await?, false),
             };
-            let sent = await_head(sender.try_send_request(request), upload, &patience).await?;
+            let sent = await_head(pin!(sender.try_send_request(request)), upload, &patience).await?;
             match sent {
                 Ok(reply) => {
                     let put_back = PutBack { pool, sender };
@@ -166,14 +167,17 @@ impl Pool {
 }
 
 /// Waits for the reply's head: until the whole request's time is up, and after the upload no longer than the head's.
-async fn await_head<T>(sent: impl Future<Output = T>, upload: &Upload, patience: &Patience) -> Result<T, Denial> {
-    let mut sent = pin!(sent);
+async fn await_head<T>(
+    mut sent: Pin<&mut impl Future<Output = T>>,
+    upload: &Upload,
+    patience: &Patience,
+) -> Result<T, Denial> {
     loop {
         let deadline = match upload.finished_at() {
             Some(at) => patience.until.min(at + patience.head),
             None => patience.until.min(Instant::now() + patience.head),
         };
-        if let Ok(done) = tokio::time::timeout_at(deadline, &mut sent).await {
+        if let Ok(done) = tokio::time::timeout_at(deadline, sent.as_mut()).await {
             return Ok(done);
         }
         let now = Instant::now();

@@ -38,7 +38,7 @@ pub struct Exchange {
     started: Instant,
     /// Unix milliseconds: the request's `now`.
     pub now: i64,
-    pub request_id: String,
+    pub request_id: HeaderValue,
     pub address: IpAddr,
     method: Method,
     uri: Uri,
@@ -64,9 +64,9 @@ pub struct Exchange {
 const GONE: u16 = 499;
 
 impl Exchange {
-    pub fn begin(core: Rc<Core>, live: Rc<Arc<Live>>, front: &Front, parts: &Parts) -> Exchange {
+    pub fn begin(core: Rc<Core>, live: Rc<Arc<Live>>, front: &Front, parts: &Parts) -> Box<Exchange> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64);
-        Exchange {
+        Box::new(Exchange {
             request_id: core.ids.next(now),
             _in_flight: core.metrics.request_started(),
             started: Instant::now(),
@@ -91,7 +91,7 @@ impl Exchange {
             end: End::ClientGone,
             core,
             live,
-        }
+        })
     }
 
     /// When the request's head was whole.
@@ -182,7 +182,7 @@ impl Drop for Exchange {
         });
         self.core.access.record(&AccessRecord {
             time_ms: self.now,
-            request_id: &self.request_id,
+            request_id: self.request_id.to_str().unwrap_or_default(),
             listener: "inbound",
             address: self.address,
             protocol: protocol(self.version),

@@ -22,6 +22,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Request, Response};
 use hyper::body::Incoming;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -36,9 +37,9 @@ struct Passed {
 pub async fn handle(core: Rc<Core>, front: Rc<Front>, request: Request<Incoming>) -> Response<ReplyBody> {
     let running = front.activity.request();
     let live = core.live();
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let mut exchange = Exchange::begin(core.clone(), live.clone(), &front, &parts);
-    let outcome = caught(journey(&core, &live, &front, parts, body, &mut exchange)).await;
+    let outcome = caught(pin!(journey(&core, &live, &front, &mut parts, body, &mut exchange))).await;
     let listener = live.listener(&front.address).map(|at| &live.snapshot.inbound[at]);
     match outcome {
         Ok(Passed { reply, held, charged }) => {
@@ -64,7 +65,7 @@ async fn journey(
     core: &Rc<Core>,
     live: &Live,
     front: &Front,
-    mut parts: Parts,
+    parts: &mut Parts,
     body: Incoming,
     log: &mut Exchange,
 ) -> Result<Passed, Denial> {
@@ -73,7 +74,7 @@ async fn journey(
     let door = &snapshot.inbound[listener];
     log.address = address::client(front.peer, &parts.headers, &door.trusted_proxies);
 
-    inspect(&parts, door)?;
+    inspect(parts, door)?;
     let route = snapshot.routes.find(&parts.method, &path::segments(parts.uri.path())?);
     let open = places(snapshot, door, &route);
     let presented = identify(&parts.headers, parts.uri.query(), &door.places, open)?.ok_or(Denial::MissingKey)?;
@@ -83,10 +84,10 @@ async fn journey(
     let asked = environment::asked(parts.uri.query(), &door.environment_parameter);
     let permit = authorise(snapshot, &caller, log.address, &route, &asked)?;
     log.permitted(&permit);
-    let max_body = body_fits(&parts, door, &permit)?;
+    let max_body = body_fits(parts, door, &permit)?;
     let charged = live.limits.charge(&permit, listener, log.address).map_err(Denial::RateLimited)?;
     let held = live.limits.enter(&permit)?;
-    rewrite_request(&mut parts, &permit, door, open, front, log)?;
+    rewrite_request(parts, &permit, door, open, front, log)?;
     let (body, upload) = RequestBody::new(body, max_body, door.timeouts.body_idle);
     log.sending(upload.clone());
     let reply = {
@@ -94,7 +95,7 @@ async fn journey(
         let trust = live.trust[connection.index.0 as usize].as_ref();
         let until = log.started() + door.timeouts.request;
         let patience = Patience { until: until.into(), head: connection.timeouts.head };
-        core.upstreams.send(connection, trust, Request::from_parts(parts, body), &upload, patience).await?
+        core.upstreams.send(connection, trust, upstream_request(parts, body), &upload, patience).await?
     };
     log.answered(reply.status().as_u16());
     Ok(Passed { reply, held, charged })
@@ -155,29 +156,32 @@ fn rewrite_request(
         Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
         None => parts.headers.get(header::HOST).cloned(),
     };
-    let internal = |cause: &str| Denial::Internal { cause: cause.to_owned() };
-    let request_id = HeaderValue::from_str(&log.request_id).map_err(|_| internal("request id"))?;
     let caller = Caller {
         peer: front.peer_header.clone(),
         trusted: address::within(front.peer, &door.trusted_proxies),
         scheme: HeaderValue::from_static(if door.tls { "https" } else { "http" }),
         host: asked_host,
-        request_id,
+        request_id: log.request_id.clone(),
     };
     let target = rewrite::target(&parts.uri, permit, door, open);
-    parts.uri = target.ok_or_else(|| internal("the rewritten target is not valid"))?;
+    parts.uri = target.ok_or_else(|| Denial::Internal { cause: "the rewritten target is not valid".to_owned() })?;
     rewrite::fields(&mut parts.headers, permit, door, open, caller);
-    parts.version = http::Version::HTTP_11;
-    parts.extensions = http::Extensions::new();
     Ok(())
+}
+
+/// Takes what is sent on out of the caller's parts; version and extensions are the caller's own.
+fn upstream_request(parts: &mut Parts, body: RequestBody) -> Request<RequestBody> {
+    let mut request = Request::new(body);
+    *request.method_mut() = std::mem::take(&mut parts.method);
+    *request.uri_mut() = std::mem::take(&mut parts.uri);
+    *request.headers_mut() = std::mem::take(&mut parts.headers);
+    request
 }
 
 /// What is added to, and taken from, a reply that passes.
 fn sign(fields: &mut HeaderMap, exchange: &Exchange, door: Option<&Inbound>, charged: &Allowances) {
     crate::policy::headers::strip_reply(fields);
-    if let Ok(id) = HeaderValue::from_str(&exchange.request_id) {
-        fields.insert(rewrite::REQUEST_ID, id);
-    }
+    fields.insert(rewrite::REQUEST_ID, exchange.request_id.clone());
     if door.is_some_and(|d| d.limit_headers) {
         reply::allowances(fields, charged);
     }

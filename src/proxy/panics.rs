@@ -9,8 +9,9 @@ use std::task::{Context, Poll};
 
 /// Runs a journey and turns its panic into a denial. What it left behind is dropped with it; what other requests share
 /// (pools, counters, limits) is touched in single steps that do not panic half-way.
-pub async fn caught<T>(journey: impl Future<Output = Result<T, Denial>>) -> Result<T, Denial> {
-    let mut journey = std::pin::pin!(journey);
+///
+/// Takes the journey by its place: moved in, its kilobytes of state would stand here twice.
+pub async fn caught<T>(mut journey: Pin<&mut impl Future<Output = Result<T, Denial>>>) -> Result<T, Denial> {
     std::future::poll_fn(move |cx| poll_caught(journey.as_mut(), cx)).await
 }
 
@@ -32,14 +33,15 @@ fn words(panic: &(dyn Any + Send)) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::pin::pin;
 
     #[tokio::test]
     async fn hazard_34_a_panic_becomes_a_500_without_its_formatted_words() {
         let quiet = std::panic::take_hook();
         std::panic::set_hook(Box::new(|_| {}));
-        let fixed = caught::<()>(async { panic!("fixed words") }).await;
+        let fixed = caught::<()>(pin!(async { panic!("fixed words") })).await;
         let secret = "kst_secret".to_owned();
-        let formatted = caught::<()>(async move { panic!("{secret}") }).await;
+        let formatted = caught::<()>(pin!(async move { panic!("{secret}") })).await;
         std::panic::set_hook(quiet);
         assert_eq!(fixed, Err(Denial::Internal { cause: "panic: fixed words".into() }));
         assert_eq!(formatted, Err(Denial::Internal { cause: "panic: (message withheld)".into() }));

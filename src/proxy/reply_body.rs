@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 /// busy.
 pub struct ReplyBody {
     from: From,
-    exchange: Exchange,
+    exchange: Box<Exchange>,
     _held: Held,
     _running: Running,
 }
@@ -26,14 +26,14 @@ enum From {
 
 impl ReplyBody {
     /// What the gateway itself says.
-    pub fn own(text: Bytes, mut exchange: Exchange, running: Running) -> ReplyBody {
+    pub fn own(text: Bytes, mut exchange: Box<Exchange>, running: Running) -> ReplyBody {
         exchange.sent(text.len());
         exchange.end(End::Complete);
         ReplyBody { from: From::Gateway(Some(text)), exchange, _held: Held::new(), _running: running }
     }
 
     /// What the upstream says, as it comes.
-    pub fn passed(body: UpstreamBody, mut exchange: Exchange, held: Held, running: Running) -> ReplyBody {
+    pub fn passed(body: UpstreamBody, mut exchange: Box<Exchange>, held: Held, running: Running) -> ReplyBody {
         if body.is_whole() {
             exchange.end(End::Complete);
         }

@@ -2,6 +2,7 @@
 //! drawn once a core, then counted on.
 
 use crate::model::name::format_uuid;
+use http::HeaderValue;
 use std::cell::Cell;
 
 /// A core's source of ids.
@@ -24,7 +25,7 @@ impl Default for RequestIds {
 
 impl RequestIds {
     /// The next id; `now` in Unix milliseconds.
-    pub fn next(&self, now: i64) -> String {
+    pub fn next(&self, now: i64) -> HeaderValue {
         let count = self.next.get().wrapping_add(1);
         self.next.set(count);
         let mut bytes = [0u8; 16];
@@ -34,7 +35,9 @@ impl RequestIds {
         bytes[6] = 0x70 | (self.node[0] & 0x0f);
         bytes[7] = self.node[1];
         bytes[8] = 0x80 | (bytes[8] & 0x3f);
-        format_uuid(&bytes)
+        // Shared by all who send it: upstream, caller, log.
+        let shared = bytes::Bytes::from(format_uuid(&bytes));
+        HeaderValue::from_maybe_shared(shared).unwrap_or(HeaderValue::from_static("-"))
     }
 }
 
@@ -49,6 +52,7 @@ mod tests {
         let mut seen = HashSet::new();
         for now in 0..5000 {
             for id in [a.next(now), b.next(now)] {
+                let id = id.to_str().unwrap().to_owned();
                 assert_eq!(&id[14..15], "7");
                 assert!(matches!(&id[19..20], "8" | "9" | "a" | "b"));
                 assert!(seen.insert(id));
