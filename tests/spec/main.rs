@@ -1,1 +1,6 @@
+//! The specification, as tests: each is named by the number of the behaviour it shows, and runs against the real binary
+//! over real sockets, with upstreams that record every byte.
 
+mod keys;
+#[allow(dead_code)] // Until every group that uses it is here.
+mod support;
