@@ -4,3 +4,4 @@
 mod keys;
 #[allow(dead_code)] // Until every group that uses it is here.
 mod support;
+mod signals;
