@@ -1,7 +1,12 @@
 //! The specification, as tests: each is named by the number of the behaviour it shows, and runs against the real binary
 //! over real sockets, with upstreams that record every byte.
 
+mod credentials_stripped;
+mod environments;
 mod keys;
+mod keys_states;
+mod paths;
+mod signals;
 #[allow(dead_code)] // Until every group that uses it is here.
 mod support;
-mod signals;
+mod workflows;
