@@ -3,8 +3,12 @@
 
 mod credentials_stripped;
 mod environments;
+mod hearsay;
+mod injection;
 mod keys;
 mod keys_states;
+mod limits;
+mod limits_failed;
 mod paths;
 mod signals;
 #[allow(dead_code)] // Until every group that uses it is here.
