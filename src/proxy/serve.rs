@@ -28,8 +28,8 @@ pub struct Front {
     pub activity: Rc<Activity>,
 }
 
-/// Bytes hyper may buffer of a head. Above our own limits, so that we are the ones who refuse with a reason.
-const BUFFER: usize = 96 * 1024;
+/// Bytes hyper may buffer of a head beyond our own limits, so that we are the ones who refuse, and with a reason.
+const BEYOND: u64 = 64 * 1024;
 /// Requests one HTTP/2 connection may have under way.
 const STREAMS: u32 = 128;
 
@@ -59,7 +59,8 @@ async fn connection(core: Rc<Core>, address: Arc<str>, tcp: TcpStream, peer: Soc
     let _ = tcp.set_nodelay(true);
     let live = core.live();
     let Some(at) = live.listener(&address) else { return };
-    let timeouts = live.snapshot.inbound[at].timeouts;
+    let door = &live.snapshot.inbound[at];
+    let (timeouts, head) = (door.timeouts, door.max_head.saturating_add(BEYOND));
     let (stream, h2) = match &live.certificates[at] {
         None => (Stream::Tcp(tcp), false),
         Some(config) => {
@@ -85,10 +86,10 @@ async fn connection(core: Rc<Core>, address: Arc<str>, tcp: TcpStream, peer: Soc
         async move { Ok::<_, Infallible>(handle(core, front, request).await) }
     });
     if h2 {
-        let connection = http2().serve_connection(socket, service);
+        let connection = http2(head).serve_connection(socket, service);
         until_stopped(pin!(connection), stop, |c| c.graceful_shutdown()).await;
     } else {
-        let connection = http1().serve_connection(socket, service);
+        let connection = http1(head).serve_connection(socket, service);
         until_stopped(pin!(connection), stop, |c| c.graceful_shutdown()).await;
     }
 }
@@ -107,19 +108,23 @@ async fn until_stopped<C: Future>(
     connection.await;
 }
 
-fn http1() -> hyper::server::conn::http1::Builder {
+fn http1(head: u64) -> hyper::server::conn::http1::Builder {
     let mut builder = hyper::server::conn::http1::Builder::new();
     // Our own guard tells slow heads from idle connections.
-    builder.header_read_timeout(None).timer(TokioTimer::new()).max_buf_size(BUFFER).half_close(false);
+    builder
+        .header_read_timeout(None)
+        .timer(TokioTimer::new())
+        .max_buf_size(usize::try_from(head).unwrap_or(usize::MAX))
+        .half_close(false);
     builder
 }
 
-fn http2() -> hyper::server::conn::http2::Builder<LocalExecutor> {
+fn http2(head: u64) -> hyper::server::conn::http2::Builder<LocalExecutor> {
     let mut builder = hyper::server::conn::http2::Builder::new(LocalExecutor);
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
-        .max_header_list_size(64 * 1024)
+        .max_header_list_size(u32::try_from(head).unwrap_or(u32::MAX))
         // A caller that stopped reading, or vanished, is noticed though no request runs.
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(20));
