@@ -156,7 +156,10 @@ mod tests {
     proptest! {
         #[test]
         fn parse_display_round_trip(text in "(GET|POST|DELETE) (/[a-z0-9.]{1,6}x){1,6}(/\\{[a-z]{1,5}\\})?(/\\{r\\.\\.\\.\\})?") {
-            prop_assert_eq!(Template::parse(&text).unwrap().to_string(), text);
+            match Template::parse(&text) {
+                Ok(template) => prop_assert_eq!(template.to_string(), text),
+                Err(bad) => prop_assert!(bad.0.contains("stands twice"), "{text}: {bad}"),
+            }
         }
 
         #[test]

@@ -4,7 +4,7 @@
 use super::core::Core;
 use super::serve::Front;
 use crate::http::body::Upload;
-use crate::live::Live;
+use crate::live::Local;
 use crate::model::connection::ConnectionId;
 use crate::model::environment::EnvironmentId;
 use crate::model::key::KeyId;
@@ -20,7 +20,6 @@ use http::{HeaderValue, Method, Uri, Version};
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How an exchange ended.
@@ -34,7 +33,7 @@ pub enum End {
 /// The record in the making.
 pub struct Exchange {
     core: Rc<Core>,
-    live: Rc<Arc<Live>>,
+    live: Local,
     started: Instant,
     /// Unix milliseconds: the request's `now`.
     pub now: i64,
@@ -64,7 +63,7 @@ pub struct Exchange {
 const GONE: u16 = 499;
 
 impl Exchange {
-    pub fn begin(core: Rc<Core>, live: Rc<Arc<Live>>, front: &Front, parts: &Parts) -> Box<Exchange> {
+    pub fn begin(core: Rc<Core>, live: Local, front: &Front, parts: &Parts) -> Box<Exchange> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64);
         Box::new(Exchange {
             request_id: core.ids.next(now),
