@@ -2,18 +2,17 @@
 //! is dropped, so also when the caller hangs up or a task panics (T3).
 
 use super::core::Core;
-use super::serve::Front;
+use super::front::Front;
 use crate::http::body::Upload;
 use crate::live::Local;
 use crate::model::connection::ConnectionId;
 use crate::model::environment::EnvironmentId;
 use crate::model::key::KeyId;
-use crate::model::quota::Scope;
 use crate::model::workflow::WorkflowId;
 use crate::model::{Denial, Key, Slot};
 use crate::policy::{Permit, Presented};
 use crate::telemetry::access_log::AccessRecord;
-use crate::telemetry::metrics::{InFlight, LimitScope, Sample};
+use crate::telemetry::metrics::{InFlight, Sample};
 use http::header::USER_AGENT;
 use http::request::Parts;
 use http::{HeaderValue, Method, Uri, Version};
@@ -133,7 +132,7 @@ impl Exchange {
         self.refused = Some((code, denial.whose().name()));
         self.cause = denial.cause();
         if let Denial::RateLimited(refusal) = denial {
-            self.core.metrics.limited(limit_scope(refusal.scope));
+            self.core.metrics.limited(refusal.scope);
         }
     }
 
@@ -214,16 +213,5 @@ fn protocol(version: Version) -> &'static str {
         Version::HTTP_10 => "HTTP/1.0",
         Version::HTTP_2 => "HTTP/2.0",
         _ => "HTTP/1.1",
-    }
-}
-
-fn limit_scope(scope: Scope) -> LimitScope {
-    match scope {
-        Scope::Key => LimitScope::Key,
-        Scope::Address => LimitScope::Address,
-        Scope::Workflow => LimitScope::Workflow,
-        Scope::Connection => LimitScope::Connection,
-        Scope::Listener => LimitScope::Listener,
-        Scope::FailedAuth => LimitScope::FailedAuth,
     }
 }

@@ -2,9 +2,9 @@
 
 use super::core::Core;
 use super::exchange::Exchange;
+use super::front::Front;
 use super::panics::caught;
 use super::reply_body::ReplyBody;
-use super::serve::Front;
 use crate::http::body::RequestBody;
 use crate::http::inspect::inspect;
 use crate::http::reply;

@@ -3,6 +3,7 @@
 pub mod core;
 pub mod exchange;
 pub mod explain;
+pub mod front;
 pub mod handle;
 pub mod panics;
 pub mod reply_body;

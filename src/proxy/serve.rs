@@ -1,32 +1,22 @@
 //! A caller's connection, from its acceptance to its end.
 
 use super::core::Core;
+use super::front::Front;
 use super::handle::handle;
 use crate::net::guard::{Activity, Guarded};
 use crate::net::stream::Stream;
-use crate::policy::address::canonical;
 use crate::telemetry::metrics::FrontProtocol;
-use http::HeaderValue;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-
-/// What every request of a connection shares.
-pub struct Front {
-    /// The listener's address as configured.
-    pub address: Arc<str>,
-    pub peer: IpAddr,
-    pub peer_header: HeaderValue,
-    pub activity: Rc<Activity>,
-}
 
 /// Bytes hyper may buffer of a head beyond our own limits, so that we are the ones who refuse, and with a reason.
 const BEYOND: u64 = 64 * 1024;
@@ -76,10 +66,8 @@ async fn connection(core: Rc<Core>, address: Arc<str>, tcp: TcpStream, peer: Soc
     };
     drop(live);
     let _open = core.metrics.front_connection(if h2 { FrontProtocol::H2 } else { FrontProtocol::H1 });
-    let peer = canonical(peer.ip());
-    let peer_header = HeaderValue::try_from(peer.to_string()).unwrap_or(HeaderValue::from_static("unknown"));
     let activity = Activity::new(timeouts, h2);
-    let front = Rc::new(Front { address, peer, peer_header, activity: activity.clone() });
+    let front = Rc::new(Front::new(address, peer.ip(), activity.clone()));
     let socket = Guarded::new(stream, activity);
     let service = service_fn(move |request| {
         let (core, front) = (core.clone(), front.clone());
