@@ -1,3 +1,7 @@
-//! Keystile's promises, held against the real binary over real sockets.
+//! The specification, as tests: each is named by the number of the behaviour it shows, and runs against the real binary
+//! over real sockets, with upstreams that record every byte.
 
 mod cli;
+mod keys;
+#[allow(dead_code)] // Until every group that uses it is here.
+mod support;

@@ -1,0 +1,18 @@
+//! What the tests stand on: a gateway, upstreams that record, a client that writes bytes, and a standard world of them.
+
+pub mod capture;
+pub mod client;
+pub mod gateway;
+pub mod upstream;
+pub mod wire;
+pub mod world;
+
+pub use client::{Ask, Connection, Reply, raw};
+pub use gateway::Gateway;
+pub use upstream::{Answer, Gate, Recorded, Upstream};
+pub use world::{World, digest, token};
+
+use std::time::Duration;
+
+/// How long anything may take before a test fails. Nothing waits this long when all is well.
+pub const PATIENCE: Duration = Duration::from_secs(15);
