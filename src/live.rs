@@ -1,4 +1,4 @@
-//! Floor 4: what the data plane reads: a snapshot with the state that goes with it. Published whole; a request takes
+//! Floor 5: what the data plane reads: a snapshot with the state that goes with it. Published whole; a request takes
 //! hold of one and keeps it to its end.
 
 use crate::limit::Limits;

@@ -1,4 +1,4 @@
-//! Floor 5: the inbound door. [`handle`] is a request's journey; the rest carries it.
+//! Floor 6: the inbound door. [`handle`] is a request's journey; the rest carries it.
 
 pub mod core;
 pub mod exchange;
