@@ -5,3 +5,4 @@ mod cli;
 mod keys;
 #[allow(dead_code)] // Until every group that uses it is here.
 mod support;
+mod wire;
