@@ -7,11 +7,12 @@ use crate::assembly::{self, Settings};
 use crate::telemetry::access_log::Format;
 use crate::telemetry::log;
 use anyhow::Context as _;
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// How long requests may take to finish after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -32,9 +33,10 @@ pub fn serve(path: &Path) -> anyhow::Result<()> {
         let gateway = Arc::new(Gateway::start(assembled)?);
         let health = Arc::new(Health::new(1));
         open_admin(&settings, &gateway, &health).await?;
+        let signals = Signals::hear()?;
         tracing::info!(version = env!("CARGO_PKG_VERSION"), config = %path.display(), "ready");
         let reloader = Reloader::new(gateway.clone(), health.clone(), path.to_owned());
-        follow(gateway.clone(), reloader).await?;
+        follow(gateway.clone(), reloader, signals).await?;
         health.drain();
         tracing::info!("draining");
         let drained = tokio::task::spawn_blocking(move || gateway.drain(DRAIN)).await.unwrap_or(false);
@@ -43,17 +45,32 @@ pub fn serve(path: &Path) -> anyhow::Result<()> {
     })
 }
 
+/// What we are told from outside. Heard from before `ready` is said: until then, SIGHUP would end the process, and
+/// SIGTERM end it without draining.
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    pub fn hear() -> io::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
 /// Signals and clocks, until it is time to stop.
-pub async fn follow(gateway: Arc<Gateway>, mut reloader: Reloader) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
+pub async fn follow(gateway: Arc<Gateway>, mut reloader: Reloader, mut signals: Signals) -> anyhow::Result<()> {
     let mut beat = tokio::time::interval(EVERY);
     loop {
         let asked = tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            _ = hangup.recv() => true,
+            _ = signals.terminate.recv() => return Ok(()),
+            _ = signals.interrupt.recv() => return Ok(()),
+            _ = signals.hangup.recv() => true,
             _ = beat.tick() => false,
         };
         let gateway = gateway.clone();

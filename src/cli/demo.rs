@@ -2,7 +2,7 @@
 
 use super::{keys, sample};
 use crate::admin::Health;
-use crate::app::runtime::{follow, open_admin};
+use crate::app::runtime::{Signals, follow, open_admin};
 use crate::app::{Gateway, reload::Reloader};
 use crate::assembly;
 use crate::model::token::Digest;
@@ -39,8 +39,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         let health = Arc::new(Health::new(1));
         let admin = open_admin(&settings, &gateway, &health).await?;
         let at = gateway.addresses().first().map(|(_, at)| *at).context("the demo has no listener")?;
+        let signals = Signals::hear()?;
         print!("{}", lines(at, admin, &path, &callers));
-        follow(gateway.clone(), Reloader::new(gateway.clone(), health, path)).await?;
+        follow(gateway.clone(), Reloader::new(gateway.clone(), health, path), signals).await?;
         tokio::task::spawn_blocking(move || gateway.drain(Duration::from_secs(1))).await?;
         Ok(ExitCode::SUCCESS)
     })

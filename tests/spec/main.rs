@@ -2,7 +2,13 @@
 //! over real sockets, with upstreams that record every byte.
 
 mod cli;
+mod credentials_stripped;
+mod environments;
 mod keys;
+mod keys_states;
+mod paths;
+mod signals;
 #[allow(dead_code)] // Until every group that uses it is here.
 mod support;
 mod wire;
+mod workflows;

@@ -45,6 +45,12 @@ impl Reply {
         }
     }
 
+    /// Every byte but what differs between any two replies: the request's id and the date.
+    pub fn anonymous(&self) -> String {
+        let text = String::from_utf8_lossy(&self.raw).replace(self.request_id(), "<id>");
+        text.split_inclusive("\r\n").filter(|line| !line.to_ascii_lowercase().starts_with("date:")).collect()
+    }
+
     pub fn request_id(&self) -> &str {
         self.header("x-request-id").expect("every reply carries a request id")
     }
