@@ -6,9 +6,12 @@ mod credentials_stripped;
 mod environments;
 mod keys;
 mod keys_states;
+mod life;
 mod paths;
+mod reload;
 mod signals;
 #[allow(dead_code)] // Until every group that uses it is here.
 mod support;
+mod tls;
 mod wire;
 mod workflows;
