@@ -1,4 +1,4 @@
-//! Floor 6: the admin listener: `/healthz`, `/readyz`, `/metrics`. It runs on the control runtime and never delays a
+//! Floor 7: the admin listener: `/healthz`, `/readyz`, `/metrics`. It runs on the control runtime and never delays a
 //! request.
 
 use crate::telemetry::metrics::{CONTENT_TYPE, Metrics};

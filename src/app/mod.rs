@@ -1,4 +1,4 @@
-//! Floor 7: the composition root: a [`Gateway`] is everything that runs, put together.
+//! Floor 8: the composition root: a [`Gateway`] is everything that runs, put together.
 
 pub mod gateway;
 pub mod reload;

@@ -67,13 +67,14 @@ impl Reloader {
         };
         match outcome {
             Ok(generation) => {
-                tracing::info!(generation, why, "the configuration was reloaded");
+                // Before it is told: who reads the log and then asks /readyz must find it true.
                 self.health.reloaded(generation);
+                tracing::info!(generation, why, "the configuration was reloaded");
             }
             Err(error) => {
-                tracing::error!(error, why, "the configuration was not reloaded: the old one keeps serving");
                 self.gateway.metrics.config_reload_failed();
                 self.health.reload_failed();
+                tracing::error!(error, why, "the configuration was not reloaded: the old one keeps serving");
             }
         }
         self.seen = stamps(&files);

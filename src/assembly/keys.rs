@@ -71,7 +71,7 @@ fn slots(site: &Site<'_>, view: &View<'_>, index: KeyId, before: &[Key], digests
 
 fn digest(site: &Site<'_>, view: &View<'_>, field: &str) -> Option<Digest> {
     let reference = match view.opt(field, reference::Slot::parse)? {
-        reference::Slot::Digest(bytes) => return Some(Digest(bytes)),
+        reference::Slot::Digest(digest) => return Some(digest),
         reference::Slot::Reference(reference) => reference,
     };
     let value = &site.fetch(view.at(field), &reference)?[..];

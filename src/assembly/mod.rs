@@ -1,4 +1,4 @@
-//! Floor 4: from a configuration file to what runs. Every mistake is reported, with its place; nothing is put in force
+//! Floor 5: from a configuration file to what runs. Every mistake is reported, with its place; nothing is put in force
 //! by this module.
 
 mod connections;

@@ -1,12 +1,11 @@
 //! `workflows`: templates, and where they lead in each environment.
 
 use super::{Names, Site, quota, word};
-use crate::config::View;
+use crate::config::{View, scalar};
 use crate::model::connection::{Connection, ConnectionId};
 use crate::model::environment::EnvironmentId;
 use crate::model::listener::{Inbound, Place, PlaceMask};
 use crate::model::routes::{Overlap, Routes};
-use crate::model::template::Template;
 use crate::model::workflow::{Workflow, WorkflowId};
 
 pub fn assemble(
@@ -20,7 +19,7 @@ pub fn assemble(
     for view in root.list("workflows") {
         let Some(name) = view.text("name") else { continue };
         let index = WorkflowId(list.len() as u32);
-        let template = template(site, &view);
+        let template = view.opt("template", scalar::template);
         if let Some(template) = &template
             && let Err(Overlap(first)) = routes.add(template, index)
         {
@@ -41,17 +40,6 @@ pub fn assemble(
         });
     }
     (list, routes)
-}
-
-fn template(site: &Site<'_>, view: &View<'_>) -> Option<Template> {
-    let text = view.text("template")?;
-    match Template::parse(text) {
-        Ok(template) => Some(template),
-        Err(bad) => {
-            site.error(view.at("template"), bad.to_string(), "write: GET /orders/{id} or POST /files/{rest...}");
-            None
-        }
-    }
 }
 
 /// E5: each environment leads to a connection of that environment.

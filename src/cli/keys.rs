@@ -55,7 +55,7 @@ fn generate(format: Format) -> anyhow::Result<()> {
 
 /// A fresh token, from the system's randomness.
 pub fn draw() -> anyhow::Result<Zeroizing<String>> {
-    token::generate(|out| getrandom::fill(out)).map_err(|e| anyhow::anyhow!("no randomness: {e}"))
+    token::generate(getrandom::fill).map_err(|e| anyhow::anyhow!("no randomness: {e}"))
 }
 
 fn digest(format: Format) -> anyhow::Result<()> {

@@ -1,4 +1,4 @@
-//! Floor 7: the command line. Exit codes: 0 done, 1 failed, 2 used wrongly.
+//! Floor 9: the command line. Exit codes: 0 done, 1 failed, 2 used wrongly.
 
 mod check;
 mod config;
@@ -8,6 +8,7 @@ mod keys;
 mod output;
 mod sample;
 
+use crate::telemetry::redact::redact;
 use clap::{CommandFactory, Parser, Subcommand};
 use output::Format;
 use std::path::PathBuf;
@@ -102,7 +103,8 @@ pub fn main() -> ExitCode {
         }
     };
     done.unwrap_or_else(|error| {
-        eprintln!("{}", format!("keystile: {error:#}").trim_end());
+        // A mistake quotes what was written, and that may be a token in the wrong place (T3).
+        eprintln!("{}", redact(format!("keystile: {error:#}").trim_end()));
         ExitCode::FAILURE
     })
 }

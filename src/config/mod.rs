@@ -3,7 +3,7 @@
 //! [`parse`] reads YAML into a [`tree`] that remembers places; [`schema`] says what may be written, in the vocabulary of [`shape`] and
 //! [`kind`]; [`check`] holds one against the other and reports every [`mistake`] at once; [`view`] reads what was
 //! accepted, with defaults; [`show`] and [`json_schema`] tell people and editors; [`source`] fetches the secrets
-//! that a [`reference`] stands for.
+//! that a [`reference`](mod@reference) stands for.
 //!
 //! Nothing here knows the gateway's own nouns: turning a file into a snapshot is done elsewhere, on a [`View`].
 

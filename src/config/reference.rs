@@ -4,6 +4,8 @@
 
 use std::{fmt, path::Path};
 
+use crate::model::token::Digest;
+
 use super::{
     mistake::nearest,
     scalar::{self, Wrong},
@@ -69,7 +71,7 @@ impl fmt::Debug for Reference<'_> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Slot<'a> {
     /// `blake3:` and 64 hexadecimal digits. Not secret.
-    Digest([u8; 32]),
+    Digest(Digest),
     /// Where the token (or its digest) stands.
     Reference(Reference<'a>),
 }
@@ -128,7 +130,7 @@ mod tests {
     #[test]
     fn slots_take_digests_references_and_tokens() {
         let digest = format!("blake3:{}", "ab".repeat(32));
-        assert_eq!(Slot::parse(&digest), Ok(Slot::Digest([0xab; 32])));
+        assert_eq!(Slot::parse(&digest), Ok(Slot::Digest(Digest([0xab; 32]))));
         assert!(Slot::parse("env:TOKEN").is_ok() && Slot::parse(&"x".repeat(20)).is_ok());
         for bad in ["blake3:6f0c", "short", "with space in the middle of it"] {
             let wrong = Slot::parse(bad).unwrap_err();

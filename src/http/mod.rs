@@ -1,4 +1,4 @@
-//! Floor 3: HTTP itself: what is read, what is answered, and the way to the upstream.
+//! Floor 4: HTTP itself: what is read, what is answered, and the way to the upstream.
 
 pub mod body;
 pub mod inspect;

@@ -9,7 +9,7 @@ use crate::model::denial::Denial;
 use crate::net::dial::Dialler;
 use crate::telemetry::metrics::{CoreMetrics, UpstreamPool};
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -84,6 +84,10 @@ impl Upstreams {
             };
             let sent = await_head(pin!(sender.try_send_request(request)), upload, &patience).await?;
             match sent {
+                // Nobody asked for an upgrade: what follows would be no HTTP.
+                Ok(reply) if reply.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                    return Err(Denial::UpstreamProtocol { cause: "an upgrade that nobody asked for".to_owned() });
+                }
                 Ok(reply) => {
                     let put_back = PutBack { pool, sender };
                     return Ok(reply.map(|body| UpstreamBody::new(body, put_back, connection.timeouts.idle)));

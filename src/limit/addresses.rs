@@ -89,7 +89,7 @@ impl<C: Clock + Clone> AddressMeters<C> {
         self.sweep();
     }
 
-    /// As [`Self::measure`] does, at once; a quiet listener's table is swept by the janitor.
+    /// Forgets addresses whose quota is whole again. A quiet listener's table is swept by the clock instead of by requests.
     pub fn sweep(&self) {
         if self.cells.len() >= self.capacity / 2 {
             self.cells.retain_recent();

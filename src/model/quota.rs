@@ -24,6 +24,10 @@ pub enum Scope {
 }
 
 impl Scope {
+    /// In the order of their declaration, so that `scope as usize` is an index.
+    pub const ALL: [Scope; 6] =
+        [Scope::Key, Scope::Address, Scope::Workflow, Scope::Connection, Scope::Listener, Scope::FailedAuth];
+
     /// Name in `RateLimit` fields, metrics and texts.
     pub fn name(self) -> &'static str {
         match self {

@@ -21,8 +21,11 @@ const NAMES_LIVE: Duration = Duration::from_secs(10);
 /// Dials, remembering vetted addresses for a moment. One a core.
 #[derive(Default)]
 pub struct Dialler {
-    names: RefCell<HashMap<DestinationId, (Instant, Arc<[SocketAddr]>)>>,
+    names: RefCell<HashMap<DestinationId, Vetted>>,
 }
+
+/// Addresses that may be dialled, and since when that is known.
+type Vetted = (Instant, Arc<[SocketAddr]>);
 
 impl Dialler {
     /// A connected, verified stream to `connection`'s own host, port and scheme.

@@ -22,14 +22,22 @@ impl<'s> Authenticated<'s> {
     }
 }
 
-/// Finds the key of a presented token. `Err` is what its holder is told and, if the token matched, whose it is: the
-/// access log names a disabled key.
+/// A token that is not accepted.
+#[derive(Debug)]
+pub struct Rejected<'s> {
+    /// What its holder is told.
+    pub denial: Denial,
+    /// Whose it is, if it matched: the access log names a disabled key.
+    pub whose: Option<(&'s Key, Slot)>,
+}
+
+/// Finds the key of a presented token, and sees whether it is alive.
 pub fn authenticate<'s>(
     snapshot: &'s Snapshot,
     presented: &Presented<'_>,
     now: i64,
-) -> Result<Authenticated<'s>, (Denial, Option<(&'s Key, Slot)>)> {
-    let refused = |bad| (Denial::InvalidKey(bad), None);
+) -> Result<Authenticated<'s>, Rejected<'s>> {
+    let refused = |bad| Rejected { denial: Denial::InvalidKey(bad), whose: None };
     match token::shape(presented.token()) {
         Shape::WellFormed | Shape::Foreign => {}
         Shape::Malformed if presented.token().starts_with(token::PREFIX.as_bytes()) => {
@@ -42,7 +50,7 @@ pub fn authenticate<'s>(
     let key = snapshot.key(key);
     match state(key, presented.in_query, now) {
         Ok(()) => Ok(Authenticated { key, slot }),
-        Err(denial) => Err((denial, Some((key, slot)))),
+        Err(denial) => Err(Rejected { denial, whose: Some((key, slot)) }),
     }
 }
 
@@ -80,7 +88,7 @@ mod tests {
         let presented = identify(&headers, Some(query), &fixture::places(), PlaceMask::ALL).unwrap().unwrap();
         authenticate(&snapshot, &presented, now)
             .map(|a| (a.key().name.to_string(), a.slot()))
-            .map_err(|(denial, _)| denial.code())
+            .map_err(|rejected| rejected.denial.code())
     }
 
     fn query(token: &str) -> String {

@@ -29,7 +29,7 @@ fn decide(
     let door = &snapshot.inbound[0];
     let presented = identify(&headers, uri.query(), &door.places, PlaceMask::ALL).map_err(|d| d.code())?;
     let presented = presented.ok_or("missing_key")?;
-    let caller = authenticate(snapshot, &presented, now).map_err(|(d, _)| d.code())?;
+    let caller = authenticate(snapshot, &presented, now).map_err(|r| r.denial.code())?;
     let asked = asked(uri.query(), &door.environment_parameter);
     let permit = authorise(snapshot, &caller, address.parse().unwrap(), &route, &asked).map_err(|d| d.code())?;
     assert_eq!(permit.connection().environment, permit.environment().id, "E5");

@@ -3,7 +3,7 @@
 
 use super::request_id::RequestIds;
 use crate::http::upstream::Upstreams;
-use crate::live::{Live, Shared};
+use crate::live::{Local, Shared};
 use crate::telemetry::access_log::AccessWriter;
 use crate::telemetry::metrics::CoreMetrics;
 use std::cell::RefCell;
@@ -13,9 +13,8 @@ use std::sync::Arc;
 /// A core's state.
 pub struct Core {
     shared: Shared,
-    /// The generation this core last saw, behind a count that only this core touches: a shared one would travel between
-    /// the cores' caches with every request.
-    current: RefCell<Rc<Arc<Live>>>,
+    /// The generation this core last saw.
+    current: RefCell<Local>,
     pub upstreams: Rc<Upstreams>,
     pub metrics: Arc<CoreMetrics>,
     pub access: AccessWriter,
@@ -24,17 +23,17 @@ pub struct Core {
 
 impl Core {
     pub fn new(shared: Shared, metrics: Arc<CoreMetrics>, access: AccessWriter) -> Rc<Core> {
-        let current = RefCell::new(Rc::new(shared.load_full()));
+        let current = RefCell::new(Local::new(shared.load_full()));
         let upstreams = Rc::new(Upstreams::new(metrics.clone()));
         Rc::new(Core { shared, current, upstreams, metrics, access, ids: RequestIds::default() })
     }
 
     /// The generation in force.
-    pub fn live(&self) -> Rc<Arc<Live>> {
+    pub fn live(&self) -> Local {
         let newest = self.shared.load();
         let mut current = self.current.borrow_mut();
-        if !Arc::ptr_eq(&newest, &current) {
-            *current = Rc::new(Arc::clone(&newest));
+        if !current.is(&newest) {
+            *current = Local::new(Arc::clone(&newest));
         }
         current.clone()
     }

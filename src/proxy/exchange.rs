@@ -2,25 +2,23 @@
 //! is dropped, so also when the caller hangs up or a task panics (T3).
 
 use super::core::Core;
-use super::serve::Front;
+use super::front::Front;
 use crate::http::body::Upload;
-use crate::live::Live;
+use crate::live::Local;
 use crate::model::connection::ConnectionId;
 use crate::model::environment::EnvironmentId;
 use crate::model::key::KeyId;
-use crate::model::quota::Scope;
 use crate::model::workflow::WorkflowId;
 use crate::model::{Denial, Key, Slot};
 use crate::policy::{Permit, Presented};
 use crate::telemetry::access_log::AccessRecord;
-use crate::telemetry::metrics::{InFlight, LimitScope, Sample};
+use crate::telemetry::metrics::{InFlight, Sample};
 use http::header::USER_AGENT;
 use http::request::Parts;
 use http::{HeaderValue, Method, Uri, Version};
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How an exchange ended.
@@ -34,7 +32,7 @@ pub enum End {
 /// The record in the making.
 pub struct Exchange {
     core: Rc<Core>,
-    live: Rc<Arc<Live>>,
+    live: Local,
     started: Instant,
     /// Unix milliseconds: the request's `now`.
     pub now: i64,
@@ -64,7 +62,7 @@ pub struct Exchange {
 const GONE: u16 = 499;
 
 impl Exchange {
-    pub fn begin(core: Rc<Core>, live: Rc<Arc<Live>>, front: &Front, parts: &Parts) -> Box<Exchange> {
+    pub fn begin(core: Rc<Core>, live: Local, front: &Front, parts: &Parts) -> Box<Exchange> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64);
         Box::new(Exchange {
             request_id: core.ids.next(now),
@@ -134,7 +132,7 @@ impl Exchange {
         self.refused = Some((code, denial.whose().name()));
         self.cause = denial.cause();
         if let Denial::RateLimited(refusal) = denial {
-            self.core.metrics.limited(limit_scope(refusal.scope));
+            self.core.metrics.limited(refusal.scope);
         }
     }
 
@@ -215,16 +213,5 @@ fn protocol(version: Version) -> &'static str {
         Version::HTTP_10 => "HTTP/1.0",
         Version::HTTP_2 => "HTTP/2.0",
         _ => "HTTP/1.1",
-    }
-}
-
-fn limit_scope(scope: Scope) -> LimitScope {
-    match scope {
-        Scope::Key => LimitScope::Key,
-        Scope::Address => LimitScope::Address,
-        Scope::Workflow => LimitScope::Workflow,
-        Scope::Connection => LimitScope::Connection,
-        Scope::Listener => LimitScope::Listener,
-        Scope::FailedAuth => LimitScope::FailedAuth,
     }
 }

@@ -7,7 +7,7 @@ use crate::model::key::ScopeName;
 use crate::model::listener::Place;
 use crate::model::routes::Found;
 use crate::model::{Denial, Inbound, Key, Snapshot};
-use crate::policy::authenticate::rehearse;
+use crate::policy::authenticate::{Rejected, rehearse};
 use crate::policy::environment::{Asked, asked};
 use crate::policy::rewrite::{self, Caller};
 use crate::policy::{Authenticated, Permit, address, authenticate, authorise, identify, path};
@@ -155,11 +155,12 @@ fn identified<'s>(
             steps.ok("key", format!("{} ({} token)", describe_key(snapshot, caller.key()), caller.slot().name()));
             Ok(caller)
         }
-        Err((denial, Some((key, slot)))) => {
-            steps.ok("key", format!("the {} token of {}", slot.name(), key.name));
+        Err(Rejected { denial, whose }) => {
+            if let Some((key, slot)) = whose {
+                steps.ok("key", format!("the {} token of {}", slot.name(), key.name));
+            }
             steps.no("key", denial)
         }
-        Err((denial, None)) => steps.no("key", denial),
     }
 }
 

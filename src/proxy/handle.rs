@@ -2,9 +2,9 @@
 
 use super::core::Core;
 use super::exchange::Exchange;
+use super::front::Front;
 use super::panics::caught;
 use super::reply_body::ReplyBody;
-use super::serve::Front;
 use crate::http::body::RequestBody;
 use crate::http::inspect::inspect;
 use crate::http::reply;
@@ -16,6 +16,7 @@ use crate::model::listener::PlaceMask;
 use crate::model::routes::Found;
 use crate::model::token::{self, Shape};
 use crate::model::{Denial, Inbound, Snapshot};
+use crate::policy::authenticate::Rejected;
 use crate::policy::rewrite::{self, Caller};
 use crate::policy::{Authenticated, Permit, Presented, address, authenticate, authorise, environment, identify, path};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -122,7 +123,7 @@ fn authenticated<'s>(
     if guess {
         failed.check(log.address, Instant::now()).map_err(Denial::RateLimited)?;
     }
-    authenticate(&live.snapshot, presented, log.now).map_err(|(denial, whose)| {
+    authenticate(&live.snapshot, presented, log.now).map_err(|Rejected { denial, whose }| {
         if let Some((key, slot)) = whose {
             log.caller(key, slot);
         }

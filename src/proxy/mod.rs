@@ -1,8 +1,9 @@
-//! Floor 5: the inbound door. [`handle`] is a request's journey; the rest carries it.
+//! Floor 6: the inbound door. [`handle`] is a request's journey; the rest carries it.
 
 pub mod core;
 pub mod exchange;
 pub mod explain;
+pub mod front;
 pub mod handle;
 pub mod panics;
 pub mod reply_body;

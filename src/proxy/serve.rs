@@ -1,17 +1,16 @@
 //! A caller's connection, from its acceptance to its end.
 
 use super::core::Core;
+use super::front::Front;
 use super::handle::handle;
 use crate::net::guard::{Activity, Guarded};
 use crate::net::stream::Stream;
-use crate::policy::address::canonical;
 use crate::telemetry::metrics::FrontProtocol;
-use http::HeaderValue;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -19,17 +18,8 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// What every request of a connection shares.
-pub struct Front {
-    /// The listener's address as configured.
-    pub address: Arc<str>,
-    pub peer: IpAddr,
-    pub peer_header: HeaderValue,
-    pub activity: Rc<Activity>,
-}
-
-/// Bytes hyper may buffer of a head. Above our own limits, so that we are the ones who refuse with a reason.
-const BUFFER: usize = 96 * 1024;
+/// Bytes hyper may buffer of a head beyond our own limits, so that we are the ones who refuse, and with a reason.
+const BEYOND: u64 = 64 * 1024;
 /// Requests one HTTP/2 connection may have under way.
 const STREAMS: u32 = 128;
 
@@ -59,7 +49,8 @@ async fn connection(core: Rc<Core>, address: Arc<str>, tcp: TcpStream, peer: Soc
     let _ = tcp.set_nodelay(true);
     let live = core.live();
     let Some(at) = live.listener(&address) else { return };
-    let timeouts = live.snapshot.inbound[at].timeouts;
+    let door = &live.snapshot.inbound[at];
+    let (timeouts, head) = (door.timeouts, door.max_head.saturating_add(BEYOND));
     let (stream, h2) = match &live.certificates[at] {
         None => (Stream::Tcp(tcp), false),
         Some(config) => {
@@ -75,20 +66,18 @@ async fn connection(core: Rc<Core>, address: Arc<str>, tcp: TcpStream, peer: Soc
     };
     drop(live);
     let _open = core.metrics.front_connection(if h2 { FrontProtocol::H2 } else { FrontProtocol::H1 });
-    let peer = canonical(peer.ip());
-    let peer_header = HeaderValue::try_from(peer.to_string()).unwrap_or(HeaderValue::from_static("unknown"));
     let activity = Activity::new(timeouts, h2);
-    let front = Rc::new(Front { address, peer, peer_header, activity: activity.clone() });
+    let front = Rc::new(Front::new(address, peer.ip(), activity.clone()));
     let socket = Guarded::new(stream, activity);
     let service = service_fn(move |request| {
         let (core, front) = (core.clone(), front.clone());
         async move { Ok::<_, Infallible>(handle(core, front, request).await) }
     });
     if h2 {
-        let connection = http2().serve_connection(socket, service);
+        let connection = http2(head).serve_connection(socket, service);
         until_stopped(pin!(connection), stop, |c| c.graceful_shutdown()).await;
     } else {
-        let connection = http1().serve_connection(socket, service);
+        let connection = http1(head).serve_connection(socket, service);
         until_stopped(pin!(connection), stop, |c| c.graceful_shutdown()).await;
     }
 }
@@ -107,19 +96,23 @@ async fn until_stopped<C: Future>(
     connection.await;
 }
 
-fn http1() -> hyper::server::conn::http1::Builder {
+fn http1(head: u64) -> hyper::server::conn::http1::Builder {
     let mut builder = hyper::server::conn::http1::Builder::new();
     // Our own guard tells slow heads from idle connections.
-    builder.header_read_timeout(None).timer(TokioTimer::new()).max_buf_size(BUFFER).half_close(false);
+    builder
+        .header_read_timeout(None)
+        .timer(TokioTimer::new())
+        .max_buf_size(usize::try_from(head).unwrap_or(usize::MAX))
+        .half_close(false);
     builder
 }
 
-fn http2() -> hyper::server::conn::http2::Builder<LocalExecutor> {
+fn http2(head: u64) -> hyper::server::conn::http2::Builder<LocalExecutor> {
     let mut builder = hyper::server::conn::http2::Builder::new(LocalExecutor);
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
-        .max_header_list_size(64 * 1024)
+        .max_header_list_size(u32::try_from(head).unwrap_or(u32::MAX))
         // A caller that stopped reading, or vanished, is noticed though no request runs.
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(20));

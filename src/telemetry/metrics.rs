@@ -16,7 +16,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use prometheus_client::encoding::text;
 use prometheus_client::registry::Registry;
 
-pub use self::core::{CoreMetrics, FrontConnection, FrontProtocol, InFlight, LimitScope, UpstreamPool};
+pub use self::core::{CoreMetrics, FrontConnection, FrontProtocol, InFlight, UpstreamPool};
 use self::core::{Sum, locked};
 use self::exposition::Exposition;
 pub use self::series::Sample;
@@ -174,7 +174,7 @@ mod tests {
         let core = metrics.core();
         let _request = core.request_started();
         let _connection = core.front_connection(FrontProtocol::H2);
-        core.limited(LimitScope::FailedAuth);
+        core.limited(crate::model::quota::Scope::FailedAuth);
         core.tls_handshake_failed();
         core.credential_in_query();
         let pool = core.upstream_pool("stripe");

@@ -2,6 +2,7 @@
 //! over real sockets, with upstreams that record every byte.
 
 mod canary;
+mod cli;
 mod credentials_stripped;
 mod environments;
 mod errors;
@@ -9,11 +10,15 @@ mod hearsay;
 mod injection;
 mod keys;
 mod keys_states;
+mod life;
 mod limits;
 mod limits_failed;
 mod passed;
 mod paths;
+mod reload;
 mod signals;
 #[allow(dead_code)] // Until every group that uses it is here.
 mod support;
+mod tls;
+mod wire;
 mod workflows;

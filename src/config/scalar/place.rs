@@ -10,6 +10,7 @@ use http::{HeaderName, Uri};
 use ipnet::IpNet;
 
 use super::{Wrong, quoted};
+use crate::model::template::Template;
 
 /// Where a listener listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,28 +147,9 @@ pub fn method(text: &str) -> Result<&str, Wrong> {
 }
 
 /// `GET /customers/{id}`: as method and path.
-pub fn template(text: &str) -> Result<(&str, &str), Wrong> {
+pub fn template(text: &str) -> Result<Template, Wrong> {
     let remedy = "a method, a space and a path, such as GET /customers/{id} or POST /files/{rest...}";
-    let wrong = || Wrong::is_not(text, "a template", remedy);
-    let (verb, path) = text.split_once(' ').ok_or_else(wrong)?;
-    method(verb)?;
-    if !path_is_plain(path) || path.contains(['?', '#', '%', '\\', ' ']) || !path.is_ascii() {
-        return Err(wrong());
-    }
-    let mut names = Vec::new();
-    let segments: Vec<&str> = path.split('/').skip(1).collect();
-    for (index, segment) in segments.iter().enumerate() {
-        if !segment.contains(['{', '}']) {
-            continue;
-        }
-        let name = variable(segment, index + 1 == segments.len()).ok_or_else(wrong)?;
-        if names.contains(&name) {
-            let reason = format!("{} names two segments {name:?}", quoted(text));
-            return Err(Wrong::new(reason, "a name of its own for each segment"));
-        }
-        names.push(name);
-    }
-    Ok((verb, path))
+    Template::parse(text).map_err(|bad| Wrong::new(format!("{} is not a template: {bad}", quoted(text)), remedy))
 }
 
 /// `/bot{secret}`: what is put before a call's path. Not repeated, as it may hold the secret itself.
@@ -215,19 +197,6 @@ fn path_is_plain(path: &str) -> bool {
     let rest = rest.strip_suffix('/').unwrap_or(rest);
     let control = path.chars().any(char::is_control);
     !control && (path == "/" || rest.split('/').all(|segment| !matches!(segment, "" | "." | "..")))
-}
-
-/// The name in `{name}`, or in `{name...}` at the end.
-fn variable(segment: &str, last: bool) -> Option<&str> {
-    let inner = segment.strip_prefix('{')?.strip_suffix('}')?;
-    let name = match inner.strip_suffix("...") {
-        Some(name) if last => name,
-        Some(_) => return None,
-        None => inner,
-    };
-    let letters = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-    let begins = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    (begins && name.len() <= 64 && name.bytes().all(letters)).then_some(name)
 }
 
 #[cfg(test)]

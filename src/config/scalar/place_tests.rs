@@ -64,7 +64,7 @@ fn credentials_stay_away_from_framing() {
 
 #[test]
 fn templates() {
-    assert_eq!(template("GET /customers/{id}"), Ok(("GET", "/customers/{id}")));
+    assert_eq!(template("GET /customers/{id}").unwrap().to_string(), "GET /customers/{id}");
     for good in ["GET /", "POST /hooks/stripe/", "DELETE /a/{b}/c/{d_1}", "GET /files/{rest...}"] {
         assert!(template(good).is_ok(), "{good}");
     }

@@ -3,19 +3,19 @@
 use jiff::Timestamp;
 
 use super::Wrong;
+use crate::model::name::{is_name, is_uuid};
+use crate::model::token::Digest;
 
 /// The name of a resource: `[A-Za-z0-9][A-Za-z0-9._-]{0,62}`, and not of the form of an id, since names and ids are
 /// accepted in the same places.
 pub fn name(text: &str) -> Result<&str, Wrong> {
-    let begins = text.starts_with(|c: char| c.is_ascii_alphanumeric());
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-    if !begins || text.len() > 63 || !text.bytes().all(plain) {
-        let remedy = "1 to 63 letters, digits, dots, underscores or hyphens, the first a letter or digit";
-        return Err(Wrong::is_not(text, "a name", remedy));
-    }
-    if uuid(text).is_ok() {
+    if is_uuid(text) {
         let remedy = "a name; ids are told apart from names by their form";
         return Err(Wrong::is_not(text, "a name but an id", remedy));
+    }
+    if !is_name(text) {
+        let remedy = "1 to 63 letters, digits, dots, underscores or hyphens, the first a letter or digit";
+        return Err(Wrong::is_not(text, "a name", remedy));
     }
     Ok(text)
 }
@@ -54,11 +54,7 @@ pub fn timestamp(text: &str) -> Result<i64, Wrong> {
 
 /// An id in its usual form, lower-case.
 pub fn uuid(text: &str) -> Result<&str, Wrong> {
-    let fits = |(index, byte): (usize, u8)| match index {
-        8 | 13 | 18 | 23 => byte == b'-',
-        _ => byte.is_ascii_hexdigit(),
-    };
-    if text.len() == 36 && text.bytes().enumerate().all(fits) {
+    if is_uuid(text) {
         return Ok(text);
     }
     let remedy = "a UUID such as 0190a5e4-6a5c-7c3e-9f4b-0a1b2c3d4e5f, or leave it out";
@@ -66,8 +62,8 @@ pub fn uuid(text: &str) -> Result<&str, Wrong> {
 }
 
 /// The digest of a token. The text is not repeated: somebody may have pasted the token itself behind the prefix.
-pub fn digest(text: &str) -> Result<[u8; 32], Wrong> {
-    text.strip_prefix("blake3:").and_then(hex).ok_or_else(|| {
+pub fn digest(text: &str) -> Result<Digest, Wrong> {
+    Digest::parse(text).ok_or_else(|| {
         let remedy = "blake3: and 64 hexadecimal digits, as `keystile keys generate` prints them";
         Wrong::new("not a digest", remedy)
     })
@@ -99,16 +95,6 @@ pub fn env_glob(text: &str) -> Result<&str, Wrong> {
     }
     let remedy = "the name of an environment variable, `*` standing for any characters, such as KEYS_*";
     Err(Wrong::is_not(text, "a pattern", remedy))
-}
-
-fn hex(text: &str) -> Option<[u8; 32]> {
-    let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
-    let text: &[u8; 64] = text.as_bytes().try_into().ok()?;
-    let mut bytes = [0; 32];
-    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]
@@ -148,7 +134,7 @@ mod tests {
     #[test]
     fn digests_are_exact_and_never_repeated() {
         let good = format!("blake3:{}", "0F".repeat(32));
-        assert_eq!(digest(&good), Ok([15; 32]));
+        assert_eq!(digest(&good), Ok(Digest([15; 32])));
         let pasted = "blake3:kst_verysecret";
         assert!(!format!("{:?}", digest(pasted)).contains("verysecret"));
     }

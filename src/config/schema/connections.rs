@@ -118,6 +118,6 @@ static UPSTREAM_TIMEOUTS: MapShape = MapShape::new(
             .default(defaults::CONNECT_TIMEOUT),
         Field::new("head", DURATION, "From the request to the head of the reply.")
             .default(defaults::UPSTREAM_HEAD_TIMEOUT),
-        Field::new("idle", DURATION, "How long an unused connection is kept.").default(defaults::UPSTREAM_IDLE_TIMEOUT),
+        Field::new("idle", DURATION, "Without a byte of the reply's body.").default(defaults::UPSTREAM_IDLE_TIMEOUT),
     ],
 );

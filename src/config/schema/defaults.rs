@@ -52,8 +52,7 @@ pub const CONNECT_TIMEOUT: &str = "3s";
 /// To the head of the reply; half of what the caller's request may take.
 pub const UPSTREAM_HEAD_TIMEOUT: &str = "30s";
 
-/// Shorter than the usual keep-alive of servers (75 s and more), so that we do not send into a connection that is
-/// being closed.
+/// Between two parts of the reply's body. What streams events sends a comment more often than that.
 pub const UPSTREAM_IDLE_TIMEOUT: &str = "60s";
 
 /// The secret alone; a prefix such as "Bearer " is written out.

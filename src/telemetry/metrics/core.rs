@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hashbrown::HashMap;
 
+use crate::model::quota::Scope;
+
 use super::series::{OTHER, Sample, SeriesTable};
 
 /// Distinct connections with a pool of their own in the metrics, per core.
@@ -18,18 +20,6 @@ pub enum FrontProtocol {
     H2,
 }
 
-/// Whose limit refused a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LimitScope {
-    Key,
-    Address,
-    Workflow,
-    Connection,
-    Listener,
-    /// The brake on guessing (hazard 9).
-    FailedAuth,
-}
-
 /// One core's handle. The alignment keeps another core's data off its cache lines, the prefetched neighbour included.
 #[derive(Debug, Default)]
 #[repr(align(128))]
@@ -39,7 +29,7 @@ pub struct CoreMetrics {
     pools: Mutex<HashMap<Arc<str>, Arc<UpstreamPool>>>,
     in_flight: AtomicI64,
     front: [AtomicI64; FrontProtocol::ALL.len()],
-    limited: [AtomicU64; LimitScope::ALL.len()],
+    limited: [AtomicU64; Scope::ALL.len()],
     tls_handshake_failures: AtomicU64,
     credential_in_query: AtomicU64,
 }
@@ -86,7 +76,7 @@ impl CoreMetrics {
         Arc::clone(pools.entry(connection.into()).or_default())
     }
 
-    pub fn limited(&self, scope: LimitScope) {
+    pub fn limited(&self, scope: Scope) {
         self.limited[scope as usize].fetch_add(1, Relaxed);
     }
 
@@ -162,17 +152,6 @@ impl FrontProtocol {
     pub(super) const ALL: [(FrontProtocol, &'static str); 2] = [(FrontProtocol::H1, "h1"), (FrontProtocol::H2, "h2")];
 }
 
-impl LimitScope {
-    pub(super) const ALL: [(LimitScope, &'static str); 6] = [
-        (LimitScope::Key, "key"),
-        (LimitScope::Address, "address"),
-        (LimitScope::Workflow, "workflow"),
-        (LimitScope::Connection, "connection"),
-        (LimitScope::Listener, "listener"),
-        (LimitScope::FailedAuth, "failed_auth"),
-    ];
-}
-
 /// All cores together.
 #[derive(Debug, Default)]
 pub(super) struct Sum {
@@ -180,7 +159,7 @@ pub(super) struct Sum {
     pub(super) pools: std::collections::BTreeMap<Arc<str>, PoolSum>,
     pub(super) in_flight: i64,
     pub(super) front: [i64; FrontProtocol::ALL.len()],
-    pub(super) limited: [u64; LimitScope::ALL.len()],
+    pub(super) limited: [u64; Scope::ALL.len()],
     pub(super) tls_handshake_failures: u64,
     pub(super) credential_in_query: u64,
 }
@@ -209,7 +188,7 @@ mod tests {
 
     #[test]
     fn labels_stand_where_their_counters_are() {
-        for (at, (scope, _)) in LimitScope::ALL.into_iter().enumerate() {
+        for (at, scope) in Scope::ALL.into_iter().enumerate() {
             assert_eq!(scope as usize, at);
         }
         for (at, (protocol, _)) in FrontProtocol::ALL.into_iter().enumerate() {

@@ -9,10 +9,11 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue, EncodeLab
 use prometheus_client::metrics::MetricType;
 
 use super::Shared;
-use super::core::{FrontProtocol, LimitScope, Sum};
+use super::core::{FrontProtocol, Sum};
 use super::histogram::Histogram;
 use super::process;
 use super::series::{OTHER, OTHER_STATUS, Pair};
+use crate::model::quota::Scope;
 
 #[derive(Debug)]
 pub(super) struct Exposition(pub(super) Arc<Shared>);
@@ -105,7 +106,7 @@ fn limits(page: &mut Page<'_>, sum: &Sum, shared: &Shared) -> Result<(), Error> 
     page.counters(
         "keystile_rate_limited",
         "Requests refused by a limit, by whose limit it was; failed_auth is the brake on addresses that guess keys",
-        (LimitScope::ALL.iter().zip(sum.limited)).map(|((_, label), refused)| ([("scope", *label)], refused)),
+        (Scope::ALL.iter().zip(sum.limited)).map(|(scope, refused)| ([("scope", scope.name())], refused)),
     )?;
     page.gauge(
         "keystile_limiter_addresses",

@@ -1,0 +1,25 @@
+//! A caller's connection, as its requests see it.
+
+use crate::net::guard::Activity;
+use crate::policy::address::canonical;
+use http::HeaderValue;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// What every request of a connection shares.
+pub struct Front {
+    /// The listener's address as configured.
+    pub address: Arc<str>,
+    pub peer: IpAddr,
+    pub peer_header: HeaderValue,
+    pub activity: Rc<Activity>,
+}
+
+impl Front {
+    pub fn new(address: Arc<str>, peer: IpAddr, activity: Rc<Activity>) -> Front {
+        let peer = canonical(peer);
+        let peer_header = HeaderValue::try_from(peer.to_string()).unwrap_or(HeaderValue::from_static("unknown"));
+        Front { address, peer, peer_header, activity }
+    }
+}

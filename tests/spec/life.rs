@@ -1,0 +1,95 @@
+//! Beginning and end: health, a clear refusal to start, and requests that finish.
+
+use crate::support::{Answer, Gate, World, token};
+use std::net::TcpListener;
+
+#[test]
+fn health_readiness_and_metrics_are_there_and_nothing_else() {
+    let world = World::start();
+    assert_eq!(world.admin("/healthz").text(), "ok\n");
+    assert_eq!(world.admin("/readyz").json()["status"], "ready");
+    world.call("crm").send();
+    world.get("/customers/1").send();
+    let metrics = world.metrics();
+    for line in [
+        "keystile_requests_total{workflow=\"get-customer\",environment=\"Production\",status=\"200\",code=\"\"} 1",
+        "keystile_requests_total{workflow=\"\",environment=\"\",status=\"401\",code=\"missing_key\"} 1",
+        "keystile_request_duration_seconds_count{workflow=\"get-customer\",environment=\"Production\"} 1",
+        "keystile_upstream_duration_seconds_count{workflow=\"get-customer\",environment=\"Production\"} 1",
+        "keystile_upstream_connections_opened_total{connection=\"engine-production\"} 1",
+        "keystile_build_info",
+        "# EOF",
+    ] {
+        assert!(metrics.contains(line), "{line} is not in\n{metrics}");
+    }
+    let missing = world.admin("/api/v1/keys");
+    assert_eq!(
+        (missing.verdict(), missing.header("content-type")),
+        ("404 not_found".into(), Some("application/problem+json"))
+    );
+    let posted = crate::support::Ask::new(world.admin.unwrap(), "POST", "/metrics").send();
+    assert_eq!((posted.status, posted.header("allow")), (405, Some("GET, HEAD")));
+}
+
+#[test]
+fn the_health_listener_serves_the_same_three() {
+    let listener = "  health: { address: 127.0.0.1:0 }";
+    let yaml = World::build()
+        .yaml()
+        .replace("  admin: { address: 127.0.0.1:0 }", &format!("  admin: {{ address: 127.0.0.1:0 }}\n{listener}"));
+    let yaml = yaml
+        .replace("secret: 'file:production.secret'", "secret: a-literal")
+        .replace("secret: 'file:test.secret'", "secret: a-literal");
+    let gateway = crate::support::Gateway::start(&yaml);
+    let health = gateway.health.expect("a health listener");
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        assert_eq!(crate::support::Ask::new(health, "GET", path).send().status, 200, "{path}");
+    }
+}
+
+#[test]
+fn an_admin_listener_beyond_loopback_wants_tls() {
+    let yaml = World::build().yaml().replace("admin: { address: 127.0.0.1:0 }", "admin: { address: 0.0.0.0:0 }");
+    let setup = crate::support::gateway::Setup::new(&yaml).file("production.secret", "s").file("test.secret", "s");
+    let told = setup.refused();
+    assert!(told.contains("listeners.admin.address") && told.contains("tls"), "{told}");
+}
+
+#[test]
+fn an_address_in_use_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let yaml = World::build().yaml().replace("- address: 127.0.0.1:0", &format!("- address: {address}"));
+    let setup = crate::support::gateway::Setup::new(&yaml).file("production.secret", "s").file("test.secret", "s");
+    let told = setup.refused();
+    assert!(told.contains(&address.to_string()) && told.contains("in use"), "{told}");
+}
+
+#[test]
+fn hazard_30_sigterm_lets_requests_finish_and_takes_no_new_ones() {
+    let gate = Gate::default();
+    let held = gate.clone();
+    let mut world = World::build()
+        .answering(move |_| {
+            held.pass();
+            Answer::reply("200 OK", &[], "finished")
+        })
+        .start();
+    let mut connection = world.connect();
+    connection.write(&world.call("crm").bytes());
+    world.production.await_requests(1);
+    world.signal("TERM");
+    world.await_event(0, |e| e["message"] == "draining");
+    assert_eq!(world.admin("/readyz").status, 503);
+    let deadline = std::time::Instant::now() + crate::support::PATIENCE;
+    while std::net::TcpStream::connect(world.address()).is_ok() {
+        assert!(std::time::Instant::now() < deadline, "new connections are still accepted");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    gate.open();
+    assert_eq!(connection.read(false).unwrap().text(), "finished");
+    assert_eq!(world.gateway.wait().code(), Some(0));
+    let records = world.records();
+    assert!(records.iter().any(|r| r["key"] == "crm" && r["status"] == 200), "its record was written");
+    assert!(!world.stdout.text().contains(&token("crm")));
+}
