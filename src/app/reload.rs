@@ -49,8 +49,9 @@ impl Reloader {
 
     /// Reads the file and puts it in force; if it is wrong, the old one keeps serving and everybody is told.
     pub fn reload(&mut self, why: &str) {
-        // Before reading: a change in between is then seen as one.
-        let mut files = self.gateway.settings().files;
+        // Looked at before they are read: a change in between is then still a change.
+        let before = stamps(&self.gateway.settings().files);
+        let mut files: Vec<PathBuf> = before.iter().map(|s| s.path.clone()).collect();
         let outcome = match assembly::from_file(&self.path) {
             Ok(assembled) => {
                 log_warnings(&assembled.warnings);
@@ -77,7 +78,8 @@ impl Reloader {
                 tracing::error!(error, why, "the configuration was not reloaded: the old one keeps serving");
             }
         }
-        self.seen = stamps(&files);
+        let known = |path: &PathBuf| before.iter().find(|s| s.path == *path).cloned();
+        self.seen = files.iter().map(|f| known(f).unwrap_or_else(|| Stamp::of(f))).collect();
     }
 }
 
@@ -94,8 +96,10 @@ fn stamps(files: &[PathBuf]) -> Vec<Stamp> {
 
 impl Stamp {
     fn of(path: &Path) -> Stamp {
+        // In this order: content that changes after it was read must not carry the newer time.
+        let modified = modified(path);
         let digest = std::fs::read(path).ok().map(|bytes| blake3::hash(&bytes));
-        Stamp { path: path.to_owned(), modified: modified(path), digest }
+        Stamp { path: path.to_owned(), modified, digest }
     }
 
     fn is_fresh(&self) -> bool {
