@@ -1,12 +1,19 @@
 //! The specification, as tests: each is named by the number of the behaviour it shows, and runs against the real binary
 //! over real sockets, with upstreams that record every byte.
 
+mod canary;
 mod cli;
 mod credentials_stripped;
 mod environments;
+mod errors;
+mod hearsay;
+mod injection;
 mod keys;
 mod keys_states;
 mod life;
+mod limits;
+mod limits_failed;
+mod passed;
 mod paths;
 mod reload;
 mod signals;

@@ -10,7 +10,7 @@ pub mod world;
 pub use client::{Ask, Connection, Reply, raw};
 pub use gateway::Gateway;
 pub use upstream::{Answer, Gate, Recorded, Upstream};
-pub use world::{World, digest, token};
+pub use world::{Builder, World, digest, token};
 
 use std::time::Duration;
 

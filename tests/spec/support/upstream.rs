@@ -181,6 +181,11 @@ impl Drop for Upstream {
 impl Shared {
     fn serve(&self, mut stream: TcpStream, connection: usize) -> io::Result<()> {
         stream.set_nodelay(true)?;
+        let mut first = [0];
+        if stream.peek(&mut first)? == 1 && first == *b"\x16" {
+            // TLS, to which servers in the clear say this.
+            return stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+        }
         let mut reader = Reader::new(stream.try_clone()?);
         loop {
             reader.kept.clear();
