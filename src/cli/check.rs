@@ -3,6 +3,7 @@
 use super::output::{Format, print};
 use crate::assembly;
 use crate::config::{Mistake, Mistakes, Severity};
+use crate::telemetry::redact::redact;
 use serde::Serialize;
 use std::path::Path;
 use std::process::ExitCode;
@@ -39,7 +40,13 @@ pub fn run(path: &Path, strict: bool, format: Format) -> anyhow::Result<ExitCode
 }
 
 fn report(mistakes: Mistakes, summary: String) -> Report {
-    let mistakes = mistakes.into_sorted();
+    let mut mistakes = mistakes.into_sorted();
+    // A mistake quotes what was written, and that may be a token in the wrong place (T3).
+    for mistake in &mut mistakes {
+        for text in [&mut mistake.path, &mut mistake.reason, &mut mistake.remedy] {
+            *text = redact(text).into_owned();
+        }
+    }
     let errors = mistakes.iter().filter(|m| m.severity == Severity::Error).count();
     Report { ok: errors == 0, errors, warnings: mistakes.len() - errors, mistakes, summary }
 }

@@ -8,6 +8,7 @@ mod keys;
 mod output;
 mod sample;
 
+use crate::telemetry::redact::redact;
 use clap::{CommandFactory, Parser, Subcommand};
 use output::Format;
 use std::path::PathBuf;
@@ -102,7 +103,8 @@ pub fn main() -> ExitCode {
         }
     };
     done.unwrap_or_else(|error| {
-        eprintln!("{}", format!("keystile: {error:#}").trim_end());
+        // A mistake quotes what was written, and that may be a token in the wrong place (T3).
+        eprintln!("{}", redact(format!("keystile: {error:#}").trim_end()));
         ExitCode::FAILURE
     })
 }
