@@ -3,11 +3,11 @@
 
 use super::Gateway;
 use crate::admin::Health;
-use crate::assembly;
+use crate::assembly::{self, Stamp};
 use crate::config::Mistakes;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// How often the files are looked at.
 pub const EVERY: Duration = Duration::from_secs(1);
@@ -20,17 +20,9 @@ pub struct Reloader {
     seen: Vec<Stamp>,
 }
 
-/// What is remembered of a file: cheap to look at, and a digest for when that says "changed".
-#[derive(Clone, PartialEq, Eq)]
-struct Stamp {
-    path: PathBuf,
-    modified: Option<(SystemTime, u64, PathBuf)>,
-    digest: Option<blake3::Hash>,
-}
-
 impl Reloader {
     pub fn new(gateway: Arc<Gateway>, health: Arc<Health>, path: PathBuf) -> Reloader {
-        let seen = stamps(&gateway.settings().files);
+        let seen = gateway.settings().files;
         Reloader { gateway, health, path, seen }
     }
 
@@ -39,8 +31,8 @@ impl Reloader {
         if self.seen.iter().all(Stamp::is_fresh) {
             return;
         }
-        let now = stamps(&self.seen.iter().map(|s| s.path.clone()).collect::<Vec<_>>());
-        let changed = now.iter().zip(&self.seen).any(|(now, seen)| now.digest != seen.digest);
+        let now: Vec<Stamp> = self.seen.iter().map(Stamp::again).collect();
+        let changed = now.iter().zip(&self.seen).any(|(now, seen)| !now.same_content(seen));
         self.seen = now;
         if changed {
             self.reload("a file changed");
@@ -49,21 +41,19 @@ impl Reloader {
 
     /// Reads the file and puts it in force; if it is wrong, the old one keeps serving and everybody is told.
     pub fn reload(&mut self, why: &str) {
-        // Looked at before they are read: a change in between is then still a change.
-        let before = stamps(&self.gateway.settings().files);
-        let mut files: Vec<PathBuf> = before.iter().map(|s| s.path.clone()).collect();
-        let outcome = match assembly::from_file(&self.path) {
+        let (outcome, files) = match assembly::from_file(&self.path) {
             Ok(assembled) => {
                 log_warnings(&assembled.warnings);
-                files.clone_from(&assembled.settings.files);
-                self.gateway.replace(assembled).map_err(|error| format!("{error:#}"))
+                let files = assembled.settings.files.clone();
+                (self.gateway.replace(assembled).map_err(|error| format!("{error:#}")), files)
             }
-            Err(mistakes) => {
-                for mistake in mistakes.iter() {
+            Err(rejected) => {
+                for mistake in rejected.mistakes.iter() {
                     tracing::error!(file = %mistake.file, line = mistake.line, column = mistake.column,
                         field = %mistake.path, remedy = %mistake.remedy, "{}", mistake.reason);
                 }
-                Err(format!("{} mistakes in {}", mistakes.iter().count(), self.path.display()))
+                let count = rejected.mistakes.iter().count();
+                (Err(format!("{count} mistakes in {}", self.path.display())), rejected.files)
             }
         };
         match outcome {
@@ -78,8 +68,7 @@ impl Reloader {
                 tracing::error!(error, why, "the configuration was not reloaded: the old one keeps serving");
             }
         }
-        let known = |path: &PathBuf| before.iter().find(|s| s.path == *path).cloned();
-        self.seen = files.iter().map(|f| known(f).unwrap_or_else(|| Stamp::of(f))).collect();
+        self.seen = files;
     }
 }
 
@@ -88,27 +77,4 @@ pub fn log_warnings(warnings: &Mistakes) {
     for warning in warnings.iter() {
         tracing::warn!(file = %warning.file, line = warning.line, field = %warning.path, "{}", warning.reason);
     }
-}
-
-fn stamps(files: &[PathBuf]) -> Vec<Stamp> {
-    files.iter().map(|f| Stamp::of(f)).collect()
-}
-
-impl Stamp {
-    fn of(path: &Path) -> Stamp {
-        // In this order: content that changes after it was read must not carry the newer time.
-        let modified = modified(path);
-        let digest = std::fs::read(path).ok().map(|bytes| blake3::hash(&bytes));
-        Stamp { path: path.to_owned(), modified, digest }
-    }
-
-    fn is_fresh(&self) -> bool {
-        self.modified == modified(&self.path)
-    }
-}
-
-/// Time, length and where the links lead: the last changes when a ConfigMap is swapped for one of the same age.
-fn modified(path: &Path) -> Option<(SystemTime, u64, PathBuf)> {
-    let meta = std::fs::metadata(path).ok()?;
-    Some((meta.modified().ok()?, meta.len(), path.canonicalize().ok()?))
 }

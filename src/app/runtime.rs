@@ -19,7 +19,7 @@ const DRAIN: Duration = Duration::from_secs(30);
 
 /// Runs until SIGTERM or SIGINT. `Err` holds what to print: every mistake of the file, or why it could not start.
 pub fn serve(path: &Path) -> anyhow::Result<()> {
-    let assembled = assembly::from_file(path).map_err(|mistakes| anyhow::anyhow!("{mistakes}"))?;
+    let assembled = assembly::from_file(path).map_err(|rejected| anyhow::anyhow!("{rejected}"))?;
     let settings = assembled.settings.clone();
     start_log(&settings);
     log_warnings(&assembled.warnings);

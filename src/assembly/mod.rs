@@ -4,7 +4,10 @@
 mod connections;
 mod keys;
 mod listeners;
+mod stamp;
 mod workflows;
+
+pub use stamp::Stamp;
 
 use crate::config::reference::Reference;
 use crate::config::scalar::{LogTarget, Rate};
@@ -45,7 +48,7 @@ pub struct Settings {
     pub log: Log,
     pub workers: Option<usize>,
     /// Every file that was read: when one changes, the configuration is read again.
-    pub files: Vec<PathBuf>,
+    pub files: Vec<Stamp>,
 }
 
 /// `log`.
@@ -56,20 +59,37 @@ pub struct Log {
     pub access: LogTarget,
 }
 
-/// Reads and assembles the file at `path`. `Err`: what is wrong with it, all at once.
-pub fn from_file(path: &Path) -> Result<Assembled, Mistakes> {
+/// A configuration that cannot be put in force: what is wrong with it, all at once, and the files it was read from: when
+/// one of them changes, it is worth another try.
+pub struct Rejected {
+    pub mistakes: Mistakes,
+    pub files: Vec<Stamp>,
+}
+
+impl std::fmt::Display for Rejected {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.mistakes.fmt(f)
+    }
+}
+
+/// Reads and assembles the file at `path`.
+pub fn from_file(path: &Path) -> Result<Assembled, Rejected> {
     let name = path.display().to_string();
+    let stamp = Stamp::of(path);
     match std::fs::read_to_string(path) {
         Ok(text) => {
-            let mut assembled = from_text(&text, &name, base_of(path))?;
-            assembled.settings.files.push(path.to_owned());
-            Ok(assembled)
+            let mut read = from_text(&text, &name, base_of(path));
+            match &mut read {
+                Ok(assembled) => assembled.settings.files.push(stamp),
+                Err(rejected) => rejected.files.push(stamp),
+            }
+            read
         }
         Err(error) => {
             let mut mistakes = Mistakes::new(&name);
             let remedy = "name the file with --config FILE or KEYSTILE_CONFIG; `keystile demo` shows one that works";
             mistakes.error(At::TOP, format!("cannot read it: {error}"), remedy);
-            Err(mistakes)
+            Err(Rejected { mistakes, files: vec![stamp] })
         }
     }
 }
@@ -83,9 +103,11 @@ pub fn base_of(path: &Path) -> &Path {
 }
 
 /// As [`from_file`], for text from elsewhere.
-pub fn from_text(text: &str, name: &str, base: &Path) -> Result<Assembled, Mistakes> {
+pub fn from_text(text: &str, name: &str, base: &Path) -> Result<Assembled, Rejected> {
     let mut mistakes = Mistakes::new(name);
-    let Some(node) = config::load(text, &mut mistakes) else { return Err(mistakes) };
+    let Some(node) = config::load(text, &mut mistakes) else {
+        return Err(Rejected { mistakes, files: Vec::new() });
+    };
     let root = View::root(&node, schema::ROOT);
     let site =
         Site { mistakes: RefCell::new(mistakes), base, sources: SecretSources::read(&root), files: RefCell::default() };
@@ -109,7 +131,7 @@ pub fn from_text(text: &str, name: &str, base: &Path) -> Result<Assembled, Mista
     let mut mistakes = site.mistakes.into_inner();
     mistakes.sort();
     if mistakes.has_errors() {
-        return Err(mistakes);
+        return Err(Rejected { mistakes, files: settings.files });
     }
     let default_environment = environments.default;
     let environments = environments.list;
@@ -123,7 +145,7 @@ struct Site<'a> {
     mistakes: RefCell<Mistakes>,
     base: &'a Path,
     sources: SecretSources,
-    files: RefCell<Vec<PathBuf>>,
+    files: RefCell<Vec<Stamp>>,
 }
 
 impl Site<'_> {
@@ -150,7 +172,7 @@ impl Site<'_> {
     /// A path of the file, from its own directory.
     fn path(&self, path: &Path) -> PathBuf {
         let path = self.base.join(path);
-        self.files.borrow_mut().push(path.clone());
+        self.files.borrow_mut().push(Stamp::of(&path));
         path
     }
 

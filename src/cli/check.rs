@@ -32,7 +32,7 @@ pub fn run(path: &Path, strict: bool, format: Format) -> anyhow::Result<ExitCode
             ];
             report(assembled.warnings, parts.join(", "))
         }
-        Err(mistakes) => report(mistakes, String::new()),
+        Err(rejected) => report(rejected.mistakes, String::new()),
     };
     let failed = !report.ok || (strict && report.warnings > 0);
     print(&report, format, |r| table(r, path))?;

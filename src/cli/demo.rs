@@ -33,7 +33,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         let callers = Callers::draw()?;
         let port = free(arguments.port);
         let path = folder.write(engine, port, &callers)?;
-        let assembled = assembly::from_file(&path).map_err(|mistakes| anyhow::anyhow!("{mistakes}"))?;
+        let assembled = assembly::from_file(&path).map_err(|rejected| anyhow::anyhow!("{rejected}"))?;
         let settings = assembled.settings.clone();
         let gateway = Arc::new(Gateway::start(assembled)?);
         let health = Arc::new(Health::new(1));

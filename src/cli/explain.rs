@@ -41,7 +41,7 @@ pub struct Arguments {
 
 /// Exit code 0 if the request would pass, 1 if it would be refused.
 pub fn run(arguments: Arguments, format: Format) -> anyhow::Result<ExitCode> {
-    let assembled = assembly::from_file(&arguments.file.config).map_err(|mistakes| anyhow::anyhow!("{mistakes}"))?;
+    let assembled = assembly::from_file(&arguments.file.config).map_err(|rejected| anyhow::anyhow!("{rejected}"))?;
     let snapshot = &assembled.snapshot;
     let door = match &arguments.listener {
         None => snapshot.inbound.first(),

@@ -151,3 +151,16 @@ fn a_key_taken_out_of_the_file_is_refused_on_open_connections_too() {
     assert!(world.reload(&without));
     assert_eq!(connection.send(&request).verdict(), "401 invalid_key");
 }
+
+#[test]
+fn a_secret_that_appears_after_the_file_that_names_it_is_waited_for() {
+    let world = World::start();
+    let yaml = file(&world).replace("production.secret", "later.secret");
+    assert!(!world.reload(&yaml), "the secret is not there yet");
+    assert_eq!(world.call("crm").send().verdict(), "200", "the old one serves");
+    world.write("later.secret", "came-later");
+    becomes("the injected secret", "came-later", || {
+        world.call("crm").send();
+        world.production.last().header("x-engine-key").unwrap()
+    });
+}

@@ -201,7 +201,7 @@ fn w6_concealed_refusals_are_byte_equal_whatever_the_reason() {
         let reply = ask.send();
         assert_eq!(reply.anonymous(), reference.anonymous(), "{what}");
         let record = world.record_of(&reply);
-        assert_ne!(record["code"].is_null(), true, "{what}: the log tells the truth: {record}");
+        assert!(!record["code"].is_null(), "{what}: the log tells the truth: {record}");
         assert_eq!(record["status"], *really, "{what}: as what it was refused");
     }
     world.assert_untouched();

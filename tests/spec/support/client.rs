@@ -103,7 +103,7 @@ impl Connection {
             _ if to_head || matches!(status, 101 | 204 | 304) => Vec::new(),
             _ if chunked => self.reader.chunked()?,
             Some(length) => self.reader.exactly(length)?,
-            None => self.reader.to_end()?,
+            None => self.reader.read_on()?,
         };
         Ok(Reply { status, head, headers, body, raw: std::mem::take(&mut self.reader.kept) })
     }
@@ -117,7 +117,7 @@ impl Connection {
 
     /// Whether the peer closes without another byte; waits until it does something.
     pub fn is_closed(&mut self) -> bool {
-        match self.reader.to_end() {
+        match self.reader.read_on() {
             Ok(rest) => rest.is_empty(),
             Err(e) => e.kind() == io::ErrorKind::ConnectionReset,
         }

@@ -44,7 +44,7 @@ impl Reader {
         Ok(body)
     }
 
-    pub fn to_end(&mut self) -> io::Result<Vec<u8>> {
+    pub fn read_on(&mut self) -> io::Result<Vec<u8>> {
         let mut body = Vec::new();
         self.from.read_to_end(&mut body)?;
         self.kept.extend_from_slice(&body);
