@@ -167,12 +167,13 @@ fn k5_imported_tokens_are_removed_like_our_own() {
     let foreign = "legacy-token-4711-abcdefgh";
     let world = World::build().key("legacy", &format!("secondary: '{foreign}', workflows: all")).start();
     let get = || world.get("/customers/1");
-    let every: [Ask; 4] = [
-        get().header("Authorization", format!("Bearer {foreign}")),
-        get().key(foreign),
-        get().header("X-API-Key", foreign),
-        get().query(&format!("x=1&auth-key={foreign}")),
-    ];
+    let mut every: Vec<Ask> = ["Authorization", "authorization"]
+        .map(|name| get().header(name, format!("Bearer {foreign}")))
+        .into_iter()
+        .chain(["X-API-Key", "x-api-key"].map(|name| get().header(name, foreign)))
+        .chain(["auth-key", "auth%2Dkey", "AUTH-KEY", "Auth%2dKey"].map(|n| get().query(&format!("x=1&{n}={foreign}"))))
+        .collect();
+    every.push(get().key(foreign).header("X_API_Key", foreign).header("x.api.key", foreign));
     for ask in every {
         assert_absent(&world.arrived(&ask), foreign);
     }
