@@ -1,9 +1,9 @@
 //! T3: tokens and secrets, each sent once, down every path that a request can take, in every place and encoding; then
 //! everything that the gateway wrote or answered is searched for all of them.
 
+use crate::support::hunt::{Hunt, assert_absent};
 use crate::support::world::{PRODUCTION_SECRET, TEST_SECRET};
-use crate::support::{Answer, Connection, Recorded, World, digest, token};
-use std::cell::{Cell, RefCell};
+use crate::support::{Answer, Recorded, World, digest, token};
 use std::net::TcpListener;
 
 const BASIC_SECRET: &str = "canary-basic-6hK2vQx9";
@@ -11,109 +11,6 @@ const QUERY_SECRET: &str = "canary-query-8sJ1/+mZ=";
 const PATH_SECRET: &str = "4711:canary-path-Lw3R";
 const ENV_SECRET: &str = "canary-env-Tz7Yb4Nc";
 const IMPORTED: &str = "canary-imported-token-Gp5Xd0";
-
-/// What must not be found, and everything it must not be found in.
-#[derive(Default)]
-struct Hunt {
-    canaries: RefCell<Vec<String>>,
-    said: RefCell<Vec<u8>>,
-    count: Cell<usize>,
-}
-
-impl Hunt {
-    /// A token that was never used before. Nobody's.
-    fn fresh(&self) -> String {
-        self.count.set(self.count.get() + 1);
-        let token = token(&format!("canary {}", self.count.get()));
-        self.canaries.borrow_mut().push(token.clone());
-        token
-    }
-
-    fn known(&self, canaries: &[&str]) {
-        self.canaries.borrow_mut().extend(canaries.iter().map(|c| (*c).to_owned()));
-    }
-
-    /// Sends bytes as they are, ends, and keeps what is answered.
-    fn send(&self, world: &World, bytes: impl AsRef<[u8]>) {
-        let mut connection = world.connect();
-        connection.write(bytes.as_ref());
-        if let Ok(reply) = connection.read(bytes.as_ref().starts_with(b"HEAD")) {
-            self.said.borrow_mut().extend(reply.raw);
-        }
-    }
-
-    /// Sends the beginning of a request and hangs up.
-    fn truncated(&self, world: &World, bytes: impl AsRef<[u8]>) {
-        let mut connection = Connection::open(world.address());
-        connection.write(bytes.as_ref());
-        connection.finish();
-        if let Ok(reply) = connection.read(false) {
-            self.said.borrow_mut().extend(reply.raw);
-        }
-    }
-
-    /// Searches all of it, after what the gateway itself shows was added.
-    #[track_caller]
-    fn assert_clean(&self, world: &World) {
-        // Records are written in order and a moment later: once this one is there, all are.
-        world.record_of(&world.get("/nowhere").send());
-        let mut all = self.said.borrow().clone();
-        for path in ["/metrics", "/readyz", "/healthz", "/nothing"] {
-            all.extend(world.admin(path).raw);
-        }
-        all.extend(world.stdout.text().bytes());
-        all.extend(world.stderr.text().bytes());
-        assert_absent(&String::from_utf8_lossy(&all), &self.canaries.borrow());
-    }
-}
-
-#[track_caller]
-fn assert_absent(text: &str, canaries: &[String]) {
-    for canary in canaries {
-        for form in forms(canary) {
-            if let Some(at) = text.find(&form) {
-                let from = text.floor_char_boundary(at.saturating_sub(300));
-                let to = text.ceil_char_boundary((at + 300).min(text.len()));
-                panic!("{canary} was written down as {form}:\n…{}…", &text[from..to]);
-            }
-        }
-    }
-}
-
-/// The forms a canary could be written in: plain, percent-encoded, JSON-escaped, hex, base64 in all alignments. Of a
-/// token the middle is looked for, so that cut ones are found as well.
-fn forms(canary: &str) -> Vec<String> {
-    use base64::Engine as _;
-    let core = if canary.starts_with("kst_") { &canary[8..28] } else { canary };
-    let each = |how: &dyn Fn(u8) -> String| core.bytes().map(how).collect::<String>();
-    let needed = |b: u8| {
-        if b.is_ascii_alphanumeric() || b"-._~".contains(&b) { char::from(b).to_string() } else { format!("%{b:02X}") }
-    };
-    let mut forms = vec![
-        core.to_owned(),
-        core.to_ascii_lowercase(),
-        core.to_ascii_uppercase(),
-        each(&|b| format!("%{b:02X}")),
-        each(&|b| format!("%{b:02x}")),
-        each(&|b| format!("%25{b:02X}")),
-        each(&|b| format!("%25{b:02x}")),
-        each(&needed),
-        each(&|b| format!("\\u{b:04x}")),
-        each(&|b| format!("\\u{b:04X}")),
-        each(&|b| format!("{b:02x}")),
-        each(&|b| format!("{b:02X}")),
-        serde_json::to_string(core).unwrap().trim_matches('"').to_owned(),
-    ];
-    for shift in 0..3 {
-        // What does not depend on the bytes before and after.
-        let padded = [&b"\0\0"[..shift], core.as_bytes()].concat();
-        let encoded = base64::engine::general_purpose::STANDARD_NO_PAD.encode(&padded);
-        let inside = encoded[[0, 2, 3][shift]..encoded.len() - 2].to_owned();
-        forms.push(inside.replace('+', "-").replace('/', "_"));
-        forms.push(inside);
-    }
-    forms
-}
 
 fn percent(text: &str) -> String {
     text.bytes().map(|b| format!("%{b:02x}")).collect()

@@ -18,7 +18,6 @@ mod passed;
 mod paths;
 mod reload;
 mod signals;
-#[allow(dead_code)] // Until every group that uses it is here.
 mod support;
 mod tls;
 mod wire;

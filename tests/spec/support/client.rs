@@ -9,8 +9,6 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 #[derive(Debug, Clone)]
 pub struct Reply {
     pub status: u16,
-    /// Without its body, as it came; informational replies before it included.
-    pub head: Vec<u8>,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
     /// Every byte.
@@ -105,7 +103,7 @@ impl Connection {
             Some(length) => self.reader.exactly(length)?,
             None => self.reader.read_on()?,
         };
-        Ok(Reply { status, head, headers, body, raw: std::mem::take(&mut self.reader.kept) })
+        Ok(Reply { status, headers, body, raw: std::mem::take(&mut self.reader.kept) })
     }
 
     /// Sends a request and reads its reply.

@@ -16,8 +16,6 @@ pub struct Recorded {
     pub body: Vec<u8>,
     /// Every byte.
     pub raw: Vec<u8>,
-    /// Which connection of this upstream it came on, from 0.
-    pub connection: usize,
 }
 
 impl Recorded {
@@ -118,10 +116,10 @@ impl Upstream {
                 if accepting.stopping.load(Ordering::SeqCst) {
                     return;
                 }
-                let number = accepting.connections.fetch_add(1, Ordering::SeqCst);
+                accepting.connections.fetch_add(1, Ordering::SeqCst);
                 let serving = accepting.clone();
                 // An exchange that breaks off is the gateway's or the test's doing, and seen there.
-                std::thread::spawn(move || serving.serve(stream, number).ok());
+                std::thread::spawn(move || serving.serve(stream).ok());
             }
         });
         Upstream { address, shared }
@@ -158,10 +156,6 @@ impl Upstream {
         }
     }
 
-    pub fn forget(&self) {
-        self.shared.requests.lock().unwrap().clear();
-    }
-
     /// Nobody has sent it anything, nor connected to it.
     #[track_caller]
     pub fn assert_untouched(&self) {
@@ -179,7 +173,7 @@ impl Drop for Upstream {
 }
 
 impl Shared {
-    fn serve(&self, mut stream: TcpStream, connection: usize) -> io::Result<()> {
+    fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
         let mut first = [0];
         if stream.peek(&mut first)? == 1 && first == *b"\x16" {
@@ -200,7 +194,7 @@ impl Shared {
                 None if !wire::values(&fields, "transfer-encoding").is_empty() => reader.chunked()?,
                 None => Vec::new(),
             };
-            let recorded = Recorded { head, body, raw: reader.kept.clone(), connection };
+            let recorded = Recorded { head, body, raw: reader.kept.clone() };
             self.requests.lock().unwrap().push(recorded.clone());
             self.arrived.notify_all();
             match (self.answering)(&recorded) {
