@@ -76,6 +76,14 @@ fn places(site: &Site<'_>, view: &View<'_>) -> Places {
         let remedy = "leave at least one place open, such as authorization: true";
         site.error(view.at("credentials"), "no place is left for a credential", remedy);
     }
+    if header.is_some_and(|h| h.eq_ignore_ascii_case("authorization")) {
+        let remedy = "leave it out: authorization: true looks there, and reads its schemes";
+        site.error(view.at("credentials.header"), "Authorization is a place of its own", remedy);
+    }
+    if query.is_some() && query == view.text("environment_parameter.name") {
+        let remedy = "give the credential or the environment another parameter";
+        site.error(view.at("credentials.query"), "the same parameter names the environment", remedy);
+    }
     // Switched off, the usual names are still where a token of ours would be removed.
     let header = header.and_then(|h| h.parse().ok()).unwrap_or(HeaderName::from_static("x-api-key"));
     Places { open, header, query: query.unwrap_or("auth-key").to_owned() }

@@ -124,7 +124,7 @@ pub fn from_text(text: &str, name: &str, base: &Path) -> Result<Assembled, Rejec
         admin,
         admin_tls,
         health,
-        log: log(&root),
+        log: log(&root, base),
         workers: root.opt_integer("workers").map(|n| n as usize),
         files: site.files.into_inner(),
     };
@@ -264,11 +264,16 @@ impl<'a> Names<'a> {
     }
 }
 
-fn log(root: &View<'_>) -> Log {
+fn log(root: &View<'_>, base: &Path) -> Log {
+    let access = match root.opt("log.access", config::scalar::log_target) {
+        Some(LogTarget::File(path)) => LogTarget::File(base.join(path)),
+        Some(target) => target,
+        None => LogTarget::Stdout,
+    };
     Log {
         level: root.text("log.level").unwrap_or("info").to_owned(),
         format: root.text("log.format").unwrap_or("json").to_owned(),
-        access: root.opt("log.access", config::scalar::log_target).unwrap_or(LogTarget::Stdout),
+        access,
     }
 }
 

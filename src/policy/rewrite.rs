@@ -76,8 +76,9 @@ pub fn target(uri: &Uri, permit: &Permit<'_>, door: &Inbound, open: PlaceMask) -
     let plain = connection.destination.base_path.is_empty()
         && connection.injection.path.is_none()
         && connection.injection.query.is_empty();
-    if plain && unchanged && uri.scheme().is_none() {
-        return Some(uri.clone());
+    if plain && unchanged {
+        // Without the scheme and host of an absolute target or of HTTP/2; costs a reference count.
+        return uri.path_and_query().cloned().map(Uri::from);
     }
     let mut out = Vec::with_capacity(uri.path().len() + uri.query().map_or(0, str::len) + 64);
     out.extend_from_slice(connection.destination.base_path.as_bytes());

@@ -6,6 +6,7 @@ mod cli;
 mod credentials_stripped;
 mod environments;
 mod errors;
+mod explained;
 mod hearsay;
 mod injection;
 mod keys;
