@@ -72,6 +72,11 @@ impl RequestBody {
         (RequestBody { from, upload: upload.clone(), idle, timer: None }, upload)
     }
 
+    /// Of a request that had none, to be sent once more.
+    pub fn none(upload: Rc<Upload>) -> RequestBody {
+        RequestBody { from: None, upload, idle: Duration::ZERO, timer: None }
+    }
+
     fn cut(&mut self, end: UploadEnd) -> Poll<Option<Result<Frame<Bytes>, CutOff>>> {
         self.upload.finish(end);
         self.from = None;

@@ -103,7 +103,7 @@ fn escaped(detail: Cow<'static, str>) -> Cow<'static, str> {
         Cow::Borrowed(fixed) => Cow::Borrowed(fixed),
         Cow::Owned(made) => {
             let quoted = serde_json::to_string(&made).unwrap_or_default();
-            Cow::Owned(quoted.trim_matches('"').to_owned())
+            Cow::Owned(quoted.get(1..quoted.len() - 1).unwrap_or_default().to_owned())
         }
     }
 }

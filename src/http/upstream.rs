@@ -65,23 +65,28 @@ impl Upstreams {
 
     /// Sends `request` to `connection`'s destination and waits for the reply's head.
     ///
-    /// A kept-alive connection that turns out closed before anything was written is replaced, once.
+    /// A kept-alive connection may be closed by its upstream at the very moment it is used. If nothing was written, the
+    /// request goes out on another one; if it was, only once more, and only what may be repeated without harm
+    /// (RFC 9110, section 9.2.2) and has no body.
     pub async fn send(
         &self,
         connection: &Connection,
         trust: Option<&Arc<ClientConfig>>,
         request: Request<RequestBody>,
-        upload: &Upload,
+        upload: &Rc<Upload>,
         patience: Patience,
     ) -> Result<Response<UpstreamBody>, Denial> {
         let pool = self.pool(connection);
         let mut request = request;
+        let mut repeated = false;
         loop {
-            let (mut sender, reused) = match pool.take() {
+            let kept = if repeated { None } else { pool.take() };
+            let (mut sender, reused) = match kept {
                 Some(sender) => (sender, true),
                 // Boxed: it is rare, and its state would be carried, and copied, with every request.
                 None => (Box::pin(self.open(connection, trust, &pool)).await?, false),
             };
+            let spare = (reused && is_repeatable(&request)).then(|| head_of(&request));
             let sent = await_head(pin!(sender.try_send_request(request)), upload, &patience).await?;
             match sent {
                 // Nobody asked for an upgrade: what follows would be no HTTP.
@@ -92,8 +97,12 @@ impl Upstreams {
                     let put_back = PutBack { pool, sender };
                     return Ok(reply.map(|body| UpstreamBody::new(body, put_back, connection.timeouts.idle)));
                 }
-                Err(mut failed) => match failed.take_message() {
-                    Some(unsent) if reused => request = unsent,
+                Err(mut failed) => match (failed.take_message(), spare) {
+                    (Some(unsent), _) if reused => request = unsent,
+                    (None, Some(head)) if was_closed(failed.error()) => {
+                        request = head.map(|()| RequestBody::none(upload.clone()));
+                        repeated = true;
+                    }
                     _ => return Err(explain(failed.error(), upload)),
                 },
             }
@@ -193,6 +202,29 @@ async fn await_head<T>(
             _ => {}
         }
     }
+}
+
+/// Whether a request may be sent twice: idempotent, and without a body that is gone by then.
+fn is_repeatable(request: &Request<RequestBody>) -> bool {
+    request.method().is_idempotent() && request.body().is_end_stream()
+}
+
+fn head_of(request: &Request<RequestBody>) -> Request<()> {
+    let mut head = Request::new(());
+    head.method_mut().clone_from(request.method());
+    head.uri_mut().clone_from(request.uri());
+    head.headers_mut().clone_from(request.headers());
+    head
+}
+
+/// Whether the connection was closed under the request, before a reply.
+fn was_closed(error: &hyper::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    let io = std::error::Error::source(error).and_then(|s| s.downcast_ref::<std::io::Error>());
+    error.is_incomplete_message()
+        || error.is_closed()
+        || error.is_canceled()
+        || io.is_some_and(|e| matches!(e.kind(), BrokenPipe | ConnectionAborted | ConnectionReset))
 }
 
 /// What a failed exchange means to the caller. The caller's own part in it comes first.

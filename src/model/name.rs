@@ -11,6 +11,8 @@ pub fn is_name(text: &str) -> bool {
         && bytes.len() <= MAX
         && bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(b))
         && !is_uuid(text)
+        // Somebody's token in the wrong field: names are shown and sent on.
+        && !text.starts_with(super::token::PREFIX)
 }
 
 /// Whether `text` has the form of a UUID, whatever its version.
@@ -57,7 +59,8 @@ mod tests {
         for good in ["a", "acme-crm", "A.b_c-9", &"x".repeat(63)] {
             assert!(is_name(good), "{good}");
         }
-        for bad in ["", "-a", ".a", "a b", "ä", "a/b", &"x".repeat(64), "0f8fad5b-d9cb-469f-a165-70867728950e"] {
+        for bad in ["", "-a", ".a", "a b", "ä", "a/b", &"x".repeat(64), "0f8fad5b-d9cb-469f-a165-70867728950e", "kst_a"]
+        {
             assert!(!is_name(bad), "{bad}");
         }
     }

@@ -312,10 +312,51 @@ fn bodies_are_streamed_both_ways_and_arrive_whole() {
 fn a_pooled_connection_that_went_stale_is_replaced() {
     let world =
         World::build().answering(|_| Answer::Last(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_vec())).start();
-    for n in 1..=5 {
+    for n in 1..=50 {
         assert_eq!(world.call("crm").send().verdict(), "200", "request {n}");
     }
-    assert_eq!(world.production.count(), 5);
+    assert_eq!(world.production.count(), 50);
+}
+
+/// An upstream that answers a connection's first request, and reads the second one only to hang up.
+fn hangs_up_on_the_second() -> (std::net::SocketAddr, std::sync::Arc<std::sync::Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let lines = seen.clone();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let lines = lines.clone();
+            std::thread::spawn(move || {
+                for answer in [&b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"[..], b""] {
+                    let mut head = [0; 4096];
+                    let Ok(n @ 1..) = stream.read(&mut head) else { return };
+                    let text = String::from_utf8_lossy(&head[..n]).into_owned();
+                    lines.lock().unwrap().push(text.lines().next().unwrap_or_default().to_owned());
+                    let _ = stream.write_all(answer);
+                }
+            });
+        }
+    });
+    (address, seen)
+}
+
+#[test]
+fn only_what_may_be_repeated_is_sent_again_when_a_kept_connection_closes_under_it() {
+    let (address, seen) = hangs_up_on_the_second();
+    let world = World::build()
+        .connection("odd", &format!("base_url: 'http://{address}'"))
+        .workflow("odd-get", "template: 'GET /odd/{rest...}', upstream: { Production: odd }")
+        .workflow("odd-post", "template: 'POST /odd/{rest...}', upstream: { Production: odd }")
+        .key("k", "workflows: [odd-get, odd-post]")
+        .start();
+    let ask = |method: &str, target: &str| world.ask(method, target).key(&token("k"));
+    assert_eq!(ask("GET", "/odd/1").send().verdict(), "200");
+    assert_eq!(ask("GET", "/odd/2").send().verdict(), "200", "sent once more, on a new connection");
+    assert_eq!(ask("POST", "/odd/3").body("x").send().verdict(), "502 upstream_unreachable", "never sent twice");
+    let seen = seen.lock().unwrap().clone();
+    let count = |target: &str| seen.iter().filter(|l| l.contains(target)).count();
+    assert_eq!((count("/odd/1"), count("/odd/2"), count("/odd/3")), (1, 2, 1), "{seen:?}");
 }
 
 #[test]
