@@ -26,7 +26,7 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep};
 
 /// Kept-alive connections to one destination on one core; more are closed after use.
-const MOST_IDLE: usize = 512;
+const MOST_IDLE: usize = 1024;
 /// Below the 75 s and 60 s after which common servers hang up, so that we are the one to close.
 const KEPT_FOR: Duration = Duration::from_secs(50);
 /// Longest reply head.
@@ -150,14 +150,22 @@ impl Upstreams {
 }
 
 impl Pool {
-    /// The connection that was used last, if one is alive: the others may then grow old and go.
+    /// The connection that was used last and is ready again: the others may then grow old and go. One whose reply has
+    /// just been read is ready only when its own task has run; it is passed over, not thrown away.
     fn take(&self) -> Option<SendRequest<RequestBody>> {
         let mut idle = self.idle.borrow_mut();
-        while let Some(candidate) = idle.pop() {
+        for at in (0..idle.len()).rev() {
+            let candidate = &idle[at];
+            let ready = candidate.sender.is_ready();
+            if !ready && !candidate.sender.is_closed() {
+                continue;
+            }
+            let fresh = candidate.since.elapsed() < KEPT_FOR;
+            let taken = idle.remove(at);
             self.counters.idle_removed();
-            if candidate.sender.is_ready() && candidate.since.elapsed() < KEPT_FOR {
+            if ready && fresh {
                 self.counters.reused();
-                return Some(candidate.sender);
+                return Some(taken.sender);
             }
         }
         None
