@@ -312,3 +312,18 @@ fn output_that_nobody_reads_is_no_error() {
     child.stderr.take().unwrap().read_to_string(&mut error).unwrap();
     assert_eq!((child.wait().unwrap().code(), error.as_str()), (Some(0), ""));
 }
+
+#[test]
+fn the_examples_are_accepted_once_their_tokens_are_there() {
+    let token = json(&keystile(&["keys", "generate", "-o", "json"]))["token"].as_str().unwrap().to_owned();
+    for example in ["config/minimal.yaml", "config/keystile.yaml"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(example);
+        let output = Command::new(BINARY)
+            .args(["check", "--config"])
+            .arg(path)
+            .envs([("KEYSTILE_FIRST_TOKEN", &token), ("ACME_TOKEN", &token)])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0), "{example}: {}", stdout(&output));
+    }
+}
