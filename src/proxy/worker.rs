@@ -113,6 +113,8 @@ async fn tick(core: Rc<Core>) {
         beats = beats.wrapping_add(1);
         if beats.is_multiple_of(SWEEP) {
             core.upstreams.sweep();
+            // A core without requests would hold an old generation, and its secrets, for as long.
+            drop(core.live());
         }
     }
 }
