@@ -1,9 +1,9 @@
 //! Templates as a tree: which workflow a method and a path mean.
 //!
-//! The most specific template wins: a literal before `{one}` before `{rest...}`, from left to right (W4). A segment that
-//! a placeholder would take, but that some upstreams read as one of the literals beside it (`Admin`, `admin.`,
-//! `admin;x` beside `admin`), is ambiguous and refused: it might be permitted as one workflow and acted upon as another
-//! (hazard 6).
+//! The most specific template wins: a literal before `{one}` before `{rest...}`, from left to right (W4). A path that
+//! placeholders would take, but that some upstreams read as another workflow's literals (`Admin`, `admin.`, `admin;x`,
+//! `admin/` for `admin`, at any depth), is ambiguous and refused: it might be permitted as one workflow and acted upon
+//! as another (hazard 6).
 
 use super::template::{Segment, Template};
 use super::workflow::WorkflowId;
@@ -31,7 +31,7 @@ pub enum Found {
     /// Other methods have a workflow here; these, sorted, HEAD included where GET is.
     OtherMethods(Vec<Method>),
     Nothing,
-    /// A segment looks like a literal that it is not.
+    /// Another workflow's path, as careless upstreams read it.
     LookAlike,
 }
 
@@ -68,14 +68,25 @@ impl Routes {
     /// Looks `path` up: decoded segments, as [`crate::policy::path`] yields them. HEAD is served by GET's workflow where
     /// the same template declares none of its own (W1).
     pub fn find<S: AsRef<[u8]>>(&self, method: &Method, path: &[S]) -> Found {
-        let mut search = Search { method, others: Vec::new(), look_alike: false };
-        let found = search.visit(&self.root, path);
-        match found {
-            _ if search.look_alike => Found::LookAlike,
+        let mut search = Search { method, others: Vec::new(), passed_others: false, folded: false };
+        match search.visit(&self.root, path) {
+            Some(workflow) if search.passed_others && self.read_carelessly(method, path) != Some(workflow) => {
+                Found::LookAlike
+            }
             Some(workflow) => Found::Workflow(workflow),
             None if search.others.is_empty() => Found::Nothing,
             None => Found::OtherMethods(search.allowed()),
         }
+    }
+
+    /// What an upstream would make of `path` that ignores case, parameters behind `;`, trailing dots and a trailing slash.
+    fn read_carelessly<S: AsRef<[u8]>>(&self, method: &Method, path: &[S]) -> Option<WorkflowId> {
+        let mut search = Search { method, others: Vec::new(), passed_others: false, folded: true };
+        let without_slash = match path {
+            [some @ .., last] if last.as_ref().is_empty() && !some.is_empty() => search.visit(&self.root, some),
+            _ => None,
+        };
+        without_slash.or_else(|| search.visit(&self.root, path))
     }
 }
 
@@ -101,9 +112,10 @@ impl Node {
         Some(&self.literals[at].1)
     }
 
-    fn has_look_alike_of(&self, segment: &[u8]) -> bool {
-        let folded = fold(segment);
-        self.literals.iter().any(|(l, _)| **l != *segment && fold(l).eq_ignore_ascii_case(folded))
+    /// Literals that are not `segment`, but that a careless upstream takes it for.
+    fn look_alikes<'n>(&'n self, segment: &'n [u8]) -> impl Iterator<Item = &'n Node> {
+        let alike = move |l: &[u8]| *l != *segment && fold(l).eq_ignore_ascii_case(fold(segment));
+        self.literals.iter().filter(move |(l, _)| alike(l)).map(|(_, node)| node)
     }
 }
 
@@ -121,7 +133,10 @@ fn fold(segment: &[u8]) -> &[u8] {
 struct Search<'a> {
     method: &'a Method,
     others: Vec<Method>,
-    look_alike: bool,
+    /// A placeholder was followed where something else stands beside it: somebody might read the path as that.
+    passed_others: bool,
+    /// Literals are compared as careless upstreams do.
+    folded: bool,
 }
 
 impl Search<'_> {
@@ -134,13 +149,18 @@ impl Search<'_> {
         {
             return Some(found);
         }
-        if (node.one.is_none() && node.rest.is_empty()) || self.look_alike {
-            return None;
+        if self.folded {
+            for next in node.look_alikes(segment) {
+                if let Some(found) = self.visit(next, deeper) {
+                    return Some(found);
+                }
+            }
         }
-        if node.has_look_alike_of(segment) {
-            self.look_alike = true;
-            return None;
-        }
+        self.passed_others |= match (&node.one, node.rest.is_empty()) {
+            (None, true) => false,
+            (Some(_), false) => true,
+            _ => !node.literals.is_empty(),
+        };
         if let Some(next) = &node.one
             && !segment.is_empty()
             && let Some(found) = self.visit(next, deeper)
@@ -219,15 +239,60 @@ mod tests {
 
     #[test]
     fn hazard_6_what_looks_like_a_literal_beside_it_is_ambiguous() {
-        let r = routes(&["GET /{x}/list", "GET /admin/list", "GET /files/{rest...}", "GET /files/private"]);
-        for path in
-            ["/Admin/list", "/admin./list", "/admin;v=1/list", "/ADMIN%20/list", "/files/Private", "/files/private;x"]
-        {
-            let path = path.replace("%20", " ");
-            assert_eq!(find(&r, "GET", &path), Found::LookAlike, "{path}");
+        let r = routes(&[
+            "GET /{x}/list",
+            "GET /admin/list",
+            "GET /files/{rest...}",
+            "GET /files/private",
+            "GET /files/a/secret",
+        ]);
+        for path in [
+            "/Admin/list",
+            "/admin./list",
+            "/admin;v=1/list",
+            "/ADMIN /list",
+            "/files/Private",
+            "/files/private;x",
+            "/files/private/",
+            "/files/a/Secret",
+            "/files/A/secret",
+            "/files/a/secret.",
+            "/files/a;b/secret/",
+            "/files/a/secret/",
+        ] {
+            assert_eq!(find(&r, "GET", path), Found::LookAlike, "{path}");
         }
-        assert_eq!(find(&r, "GET", "/administrator/list"), Found::Workflow(WorkflowId(0)));
-        assert_eq!(find(&r, "GET", "/Files/x"), Found::LookAlike);
+        for (path, found) in [
+            ("/administrator/list", 0),
+            ("/admin/list", 1),
+            ("/files/x", 2),
+            ("/files/private", 3),
+            ("/files/a/secret", 4),
+            ("/files/a/other", 2),
+            ("/files/", 2),
+            ("/files/x/", 2),
+            ("/files/private/more", 2),
+        ] {
+            assert_eq!(find(&r, "GET", path), Found::Workflow(WorkflowId(found)), "{path}");
+        }
+        assert_eq!(find(&r, "GET", "/Files/x"), Found::Nothing, "nobody else takes it");
+    }
+
+    #[test]
+    fn hazard_6_a_trailing_slash_never_makes_it_another_workflows_path() {
+        let r = routes(&["GET /c/{id}", "GET /c/{rest...}"]);
+        assert_eq!(find(&r, "GET", "/c/1"), Found::Workflow(WorkflowId(0)));
+        assert_eq!(find(&r, "GET", "/c/1/"), Found::LookAlike);
+        assert_eq!(find(&r, "GET", "/c/1/2/"), Found::Workflow(WorkflowId(1)));
+    }
+
+    #[test]
+    fn two_literals_that_look_alike_are_each_themselves() {
+        let r = routes(&["GET /a/X", "GET /a/x", "GET /a/{y}"]);
+        assert_eq!(find(&r, "GET", "/a/X"), Found::Workflow(WorkflowId(0)));
+        assert_eq!(find(&r, "GET", "/a/x"), Found::Workflow(WorkflowId(1)));
+        assert_eq!(find(&r, "GET", "/a/x."), Found::LookAlike);
+        assert_eq!(find(&r, "GET", "/a/z"), Found::Workflow(WorkflowId(2)));
     }
 
     #[test]

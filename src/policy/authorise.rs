@@ -76,7 +76,9 @@ pub fn authorise<'s>(
         Found::OtherMethods(allow) => return Err(Denial::MethodNotAllowed { allow: allow.clone() }),
         Found::Nothing => return Err(Denial::WorkflowNotFound),
         Found::LookAlike => {
-            return Err(Denial::AmbiguousPath("a segment differs from a workflow's only as some upstreams ignore"));
+            return Err(Denial::AmbiguousPath(
+                "the path differs from another workflow's only in what some upstreams ignore",
+            ));
         }
     };
     if !key.workflows.permit(workflow.index) {

@@ -129,7 +129,10 @@ fn is_replaced(name: &str) -> bool {
             | "x-http-method-override"
             | "x-method-override"
             | "x-original-url"
+            | "x-original-uri"
             | "x-rewrite-url"
+            // CGI makes it HTTP_PROXY, and clients behind CGI obey that.
+            | "proxy"
     )
 }
 
@@ -277,6 +280,8 @@ mod tests {
             "x-http-method",
             "x-original-url",
             "x-rewrite-url",
+            "proxy",
+            "x_original_uri",
             "expect",
             "host",
         ] {

@@ -43,6 +43,14 @@ impl<'a> Pair<'a> {
         }
     }
 
+    /// Itself, or the parts between semicolons, which some upstreams read as pairs of their own.
+    pub fn parts(&self) -> impl Iterator<Item = Pair<'a>> {
+        self.raw.split(';').map(|raw| {
+            let (name, value) = raw.split_once('=').unwrap_or((raw, ""));
+            Pair { raw, name, value }
+        })
+    }
+
     /// The value, decoded.
     pub fn decoded_value(&self) -> Cow<'a, [u8]> {
         decode(self.value)

@@ -98,10 +98,11 @@ pub fn target(uri: &Uri, permit: &Permit<'_>, door: &Inbound, open: PlaceMask) -
 /// parameter. `None`: nothing is left, the `?` goes as well.
 fn strip_query<'a>(q: &'a str, permit: &Permit<'_>, door: &Inbound, open: PlaceMask) -> Option<Cow<'a, str>> {
     query::without(q, |pair| {
-        let ours = || token::mentioned_in(&pair.decoded_value());
-        (pair.is_in_any_case(&door.places.query) && (open.has(Place::Query) || ours()))
-            || (pair.folds_to(&door.places.query) && ours())
+        let place = &door.places.query;
+        let ours = |p: &query::Pair<'_>| p.folds_to(place) && token::mentioned_in(&p.decoded_value());
+        (pair.is_in_any_case(place) && open.has(Place::Query))
+            || pair.parts().any(|p| ours(&p))
             || (door.environment_parameter.strip && pair.is(&door.environment_parameter.name))
-            || permit.connection().injection.query.iter().any(|(name, _)| pair.folds_to(name))
+            || permit.connection().injection.query.iter().any(|(name, _)| pair.parts().any(|p| p.folds_to(name)))
     })
 }

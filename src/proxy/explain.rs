@@ -117,7 +117,7 @@ fn describe_route(snapshot: &Snapshot, route: &Found) -> String {
             format!("no workflow for this method; the path answers {}", list.join(", "))
         }
         Found::Nothing => "no workflow; the caller is told only with a valid key".to_owned(),
-        Found::LookAlike => "a segment looks like a workflow's without being it".to_owned(),
+        Found::LookAlike => "another workflow's path, as careless upstreams read it".to_owned(),
     }
 }
 

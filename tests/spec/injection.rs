@@ -168,6 +168,7 @@ fn hazard_3_the_callers_own_value_in_an_injected_parameter_is_replaced_in_every_
             name.to_owned(),
             format!("{name}=mine&{name}=mine"),
             format!("{name}=mine&api_key="),
+            format!("c=3;{name}=mine"),
         ] {
             let arrived = world.arrived(&call(&world, &format!("/to/x?a=1&{own}&b=2")));
             assert_eq!(arrived.target(), format!("/to/x?{ours}"), "{own}");
