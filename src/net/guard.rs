@@ -23,8 +23,14 @@ pub struct Activity {
     /// Requests that are neither answered nor given up.
     running: Cell<u32>,
     reading: Cell<Reading>,
-    /// HTTP/2 has frames between requests: only idleness is told there.
+    /// HTTP/2 has frames between requests: only idleness is told there. And a caller who opens no window stops his streams
+    /// without stopping the socket, so that their bodies are never asked for another frame and no write ever waits: only
+    /// here can it be seen that nothing moves.
     multiplexed: bool,
+    /// Running requests that wait for us or for the upstream; the others wait for the caller to take what there is.
+    busy: Cell<u32>,
+    /// Since when nothing was handed to the caller.
+    handed: Cell<Instant>,
 }
 
 #[derive(Clone, Copy)]
@@ -39,15 +45,18 @@ enum Reading {
 
 impl Activity {
     pub fn new(timeouts: FrontTimeouts, multiplexed: bool) -> Rc<Activity> {
-        let reading = Cell::new(Reading::Head(Instant::now() + timeouts.head));
-        Rc::new(Activity { timeouts, running: Cell::new(0), reading, multiplexed })
+        let now = Instant::now();
+        let reading = Cell::new(Reading::Head(now + timeouts.head));
+        let (running, busy, handed) = (Cell::new(0), Cell::new(0), Cell::new(now));
+        Rc::new(Activity { timeouts, running, reading, multiplexed, busy, handed })
     }
 
     /// A request's head is whole. Ends when the returned guard goes.
     pub fn request(self: &Rc<Activity>) -> Running {
         self.running.set(self.running.get() + 1);
+        self.busy.set(self.busy.get() + 1);
         self.reading.set(Reading::Request);
-        Running(self.clone())
+        Running { activity: self.clone(), busy: true }
     }
 
     fn bytes_arrived(&self) {
@@ -61,20 +70,48 @@ impl Activity {
     fn read_deadline(&self) -> Option<Instant> {
         match self.reading.get() {
             Reading::Idle(at) | Reading::Head(at) => Some(at),
-            Reading::Request => None,
+            Reading::Request if !self.multiplexed => None,
+            Reading::Request if self.busy.get() > 0 => Some(Instant::now() + self.timeouts.body_idle),
+            Reading::Request => Some(self.handed.get() + self.timeouts.body_idle),
         }
     }
 }
 
 /// A request is under way on this connection.
-pub struct Running(Rc<Activity>);
+pub struct Running {
+    activity: Rc<Activity>,
+    busy: bool,
+}
+
+impl Running {
+    /// A part of the reply was handed over: the next step is the caller's.
+    pub fn handed_over(&mut self) {
+        if self.activity.multiplexed {
+            self.activity.handed.set(Instant::now());
+            self.set_busy(false);
+        }
+    }
+
+    /// There is nothing to hand over yet.
+    pub fn waiting(&mut self) {
+        self.set_busy(true);
+    }
+
+    fn set_busy(&mut self, busy: bool) {
+        let others = self.activity.busy.get() - u32::from(self.busy);
+        self.activity.busy.set(others + u32::from(busy));
+        self.busy = busy;
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let left = self.0.running.get() - 1;
-        self.0.running.set(left);
+        self.set_busy(false);
+        let activity = &self.activity;
+        let left = activity.running.get() - 1;
+        activity.running.set(left);
         if left == 0 {
-            self.0.reading.set(Reading::Idle(Instant::now() + self.0.timeouts.idle));
+            activity.reading.set(Reading::Idle(Instant::now() + activity.timeouts.idle));
         }
     }
 }

@@ -16,7 +16,7 @@ pub struct ReplyBody {
     from: From,
     exchange: Box<Exchange>,
     _held: Held,
-    _running: Running,
+    running: Running,
 }
 
 enum From {
@@ -29,7 +29,7 @@ impl ReplyBody {
     pub fn own(text: Bytes, mut exchange: Box<Exchange>, running: Running) -> ReplyBody {
         exchange.sent(text.len());
         exchange.end(End::Complete);
-        ReplyBody { from: From::Gateway(Some(text)), exchange, _held: Held::new(), _running: running }
+        ReplyBody { from: From::Gateway(Some(text)), exchange, _held: Held::new(), running }
     }
 
     /// What the upstream says, as it comes.
@@ -37,7 +37,7 @@ impl ReplyBody {
         if body.is_whole() {
             exchange.end(End::Complete);
         }
-        ReplyBody { from: From::Upstream(Box::new(body)), exchange, _held: held, _running: running }
+        ReplyBody { from: From::Upstream(Box::new(body)), exchange, _held: held, running }
     }
 }
 
@@ -48,12 +48,16 @@ impl Body for ReplyBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, CutOff>>> {
         let this = &mut *self;
         let body = match &mut this.from {
-            From::Gateway(text) => return Poll::Ready(text.take().map(|t| Ok(Frame::data(t)))),
+            From::Gateway(text) => {
+                this.running.handed_over();
+                return Poll::Ready(text.take().map(|t| Ok(Frame::data(t))));
+            }
             From::Upstream(body) => body,
         };
         let polled = Pin::new(&mut **body).poll_frame(cx);
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
+                this.running.handed_over();
                 this.exchange.sent(frame.data_ref().map_or(0, Bytes::len));
                 if body.is_whole() {
                     this.exchange.end(End::Complete);
@@ -61,7 +65,7 @@ impl Body for ReplyBody {
             }
             Poll::Ready(Some(Err(CutOff))) => this.exchange.end(End::UpstreamDied),
             Poll::Ready(None) => this.exchange.end(End::Complete),
-            Poll::Pending => {}
+            Poll::Pending => this.running.waiting(),
         }
         polled
     }

@@ -14,21 +14,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// An authority of our own, and what it certifies.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    fn new() -> Authority {
+    pub fn new() -> Authority {
         let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Authority(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    fn pem(&self) -> String {
+    pub fn pem(&self) -> String {
         self.0.pem()
     }
 
     /// Certificate and key for `name`, in PEM.
-    fn issue(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> (String, String) {
+    pub fn issue(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> (String, String) {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         change(&mut params);
         let key = KeyPair::generate().unwrap();
@@ -36,7 +36,7 @@ impl Authority {
     }
 }
 
-fn provider() {
+pub fn provider() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }
 
@@ -98,7 +98,7 @@ fn ask(
     })
 }
 
-fn request(uri: &str, fields: &[(&str, &str)]) -> http::Request<Empty<bytes::Bytes>> {
+pub fn request(uri: &str, fields: &[(&str, &str)]) -> http::Request<Empty<bytes::Bytes>> {
     let mut request = http::Request::builder().uri(uri).header("authorization", format!("Key={}", token("crm")));
     for (name, value) in fields {
         request = request.header(*name, *value);
