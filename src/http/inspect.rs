@@ -81,6 +81,21 @@ fn framing(parts: &Parts) -> Result<(), Denial> {
     Ok(())
 }
 
+/// The same of an upstream's reply. hyper believes the chunks and leaves the length standing, which the caller would then
+/// be told: a longer body would be cut to it and pass for whole.
+pub fn inspect_reply(fields: &HeaderMap) -> Result<(), Denial> {
+    let wrong = |cause: &str| Err(Denial::UpstreamProtocol { cause: cause.to_owned() });
+    let mut codings = fields.get_all(TRANSFER_ENCODING).iter();
+    let Some(coding) = codings.next() else { return Ok(()) };
+    if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+        return wrong("Transfer-Encoding is not exactly `chunked`");
+    }
+    if fields.contains_key(CONTENT_LENGTH) {
+        return wrong("both Transfer-Encoding and Content-Length");
+    }
+    Ok(())
+}
+
 /// Exactly one valid host (hazard 11). The target's, where it has one, is authoritative.
 fn host(parts: &Parts) -> Result<(), Denial> {
     let mut hosts = parts.headers.get_all(HOST).iter();
@@ -179,6 +194,28 @@ mod tests {
         assert_eq!(verdict("/", Version::HTTP_10, &[("transfer-encoding", "chunked")]), Err("bad_request"));
         assert_eq!(http11(&[("host", "h"), ("transfer-encoding", "Chunked")]), Ok(()));
         assert_eq!(http11(&[("host", "h"), ("content-length", "0")]), Ok(()));
+    }
+
+    #[test]
+    fn hazard_14_a_reply_has_one_framing_too() {
+        let verdict = |lines: &[(&'static str, &'static str)]| {
+            let mut fields = HeaderMap::new();
+            for (name, value) in lines {
+                fields.append(*name, http::HeaderValue::from_static(value));
+            }
+            inspect_reply(&fields).map_err(|d| d.code())
+        };
+        for lines in [
+            &[("transfer-encoding", "chunked"), ("content-length", "3")][..],
+            &[("transfer-encoding", "gzip, chunked")],
+            &[("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")],
+            &[("transfer-encoding", "identity")],
+        ] {
+            assert_eq!(verdict(lines), Err("upstream_protocol"), "{lines:?}");
+        }
+        for lines in [&[][..], &[("transfer-encoding", "Chunked")], &[("content-length", "3")]] {
+            assert_eq!(verdict(lines), Ok(()), "{lines:?}");
+        }
     }
 
     #[test]

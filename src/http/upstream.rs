@@ -4,11 +4,13 @@
 //! Connections stay on their core: each core has its own pool, without locks.
 
 use super::body::{CutOff, RequestBody, Upload, UploadEnd, waited};
+use super::inspect::inspect_reply;
 use crate::model::connection::{Connection, DestinationId};
 use crate::model::denial::Denial;
 use crate::net::dial::Dialler;
 use crate::telemetry::metrics::{CoreMetrics, UpstreamPool};
 use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
 use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -78,6 +80,7 @@ impl Upstreams {
     ) -> Result<Response<UpstreamBody>, Denial> {
         let pool = self.pool(connection);
         let mut request = request;
+        say_framing(&mut request);
         let mut repeated = false;
         loop {
             let kept = if repeated { None } else { pool.take() };
@@ -94,6 +97,7 @@ impl Upstreams {
                     return Err(Denial::UpstreamProtocol { cause: "an upgrade that nobody asked for".to_owned() });
                 }
                 Ok(reply) => {
+                    inspect_reply(reply.headers())?;
                     let put_back = PutBack { pool, sender };
                     return Ok(reply.map(|body| UpstreamBody::new(body, put_back, connection.timeouts.idle)));
                 }
@@ -209,6 +213,13 @@ async fn await_head<T>(
             }
             _ => {}
         }
+    }
+}
+
+/// hyper takes a GET or HEAD whose body has no stated length for one without a body, and drops it.
+fn say_framing(request: &mut Request<RequestBody>) {
+    if request.body().size_hint().exact().is_none() && !request.headers().contains_key(CONTENT_LENGTH) {
+        request.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
 }
 
