@@ -8,6 +8,7 @@
 use super::template::{Segment, Template};
 use super::workflow::WorkflowId;
 use http::Method;
+use std::borrow::Cow;
 
 /// The tree.
 #[derive(Debug, Default)]
@@ -114,7 +115,9 @@ impl Node {
 
     /// Literals that are not `segment`, but that a careless upstream takes it for.
     fn look_alikes<'n>(&'n self, segment: &'n [u8]) -> impl Iterator<Item = &'n Node> {
-        let alike = move |l: &[u8]| *l != *segment && fold(l).eq_ignore_ascii_case(fold(segment));
+        // As upstreams read it that decode once more than we do.
+        let twice: Cow<'n, [u8]> = percent_encoding::percent_decode(segment).into();
+        let alike = move |l: &[u8]| *l != *segment && fold(l).eq_ignore_ascii_case(fold(&twice));
         self.literals.iter().filter(move |(l, _)| alike(l)).map(|(_, node)| node)
     }
 }
@@ -254,6 +257,7 @@ mod tests {
             "/files/Private",
             "/files/private;x",
             "/files/private/",
+            "/%61dmin/list",
             "/files/a/Secret",
             "/files/A/secret",
             "/files/a/secret.",

@@ -58,6 +58,8 @@ fn goes(
         || is_replaced(folded)
         || folded.starts_with("x-keystile-")
         || ((!trusted || alias) && is_hearsay(folded))
+        // To CGI's descendants the last one of two lengths may count.
+        || (alias && matches!(folded, "content-length" | "content-type"))
         || (alias && (folded == "authorization" || folds_to(folded.as_bytes(), places.header.as_str().as_bytes())))
         || injected(name.as_str(), injection)
 }
@@ -282,6 +284,9 @@ mod tests {
             "x-rewrite-url",
             "proxy",
             "x_original_uri",
+            "content_length",
+            "content.length",
+            "transfer_encoding",
             "expect",
             "host",
         ] {

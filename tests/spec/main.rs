@@ -4,6 +4,7 @@
 mod canary;
 mod cli;
 mod credentials_stripped;
+mod destinations;
 mod environments;
 mod errors;
 mod explained;

@@ -9,7 +9,7 @@ pub mod wire;
 pub mod world;
 
 pub use client::{Ask, Connection, Reply, raw};
-pub use gateway::Gateway;
+pub use gateway::{Gateway, Setup};
 pub use upstream::{Answer, Gate, Recorded, Upstream};
 pub use world::{Builder, World, digest, token};
 
