@@ -23,17 +23,8 @@ const FLOORS: &[(&str, u8)] = &[
 ];
 
 /// What the lower floors must not name: decisions know no runtime, no clock, no chance.
-const NOT_IN_DECISIONS: &[&str] = &[
-    "tokio",
-    "hyper::",
-    "hyper_util",
-    "tracing::",
-    "getrandom",
-    "Instant::now",
-    "SystemTime::now",
-    "std::fs",
-    "std::net::Tcp",
-];
+const NOT_IN_DECISIONS: &[&str] =
+    &["tokio", "hyper::", "hyper_util", "tracing::", "getrandom", "Instant", "SystemTime", "std::fs", "std::net::Tcp"];
 
 fn floor(module: &str) -> Option<u8> {
     FLOORS.iter().find(|(name, _)| *name == module).map(|(_, floor)| *floor)

@@ -24,16 +24,6 @@ impl Secret {
         Secret(bytes)
     }
 
-    /// Length in bytes, for lint.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether the value is empty.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// `template` with every `{secret}` replaced by this value.
     pub fn fill(&self, template: &str) -> Secret {
         let mut out = Zeroizing::new(Vec::with_capacity(template.len() + self.0.len()));

@@ -52,16 +52,6 @@ impl Template {
         }
         Ok(Template { method, segments })
     }
-
-    /// Whether some path is matched by both.
-    pub fn same_shape(&self, other: &Template) -> bool {
-        self.segments.len() == other.segments.len()
-            && self.segments.iter().zip(&other.segments).all(|pair| match pair {
-                (Segment::Literal(a), Segment::Literal(b)) => a == b,
-                (Segment::One(_), Segment::One(_)) | (Segment::Rest(_), Segment::Rest(_)) => true,
-                _ => false,
-            })
-    }
 }
 
 impl Segment {

@@ -68,7 +68,7 @@ impl Denial {
                 let q = &refusal.quota;
                 format!("the limit per {} is {} in {} s", refusal.scope.name(), q.count, q.per.as_secs_f64()).into()
             }
-            Denial::Overloaded { what } => format!("the {what} is at its limit of concurrent requests").into(),
+            Denial::Overloaded { what } => format!("the {what} takes no more requests right now").into(),
             Denial::UpstreamTimeout { phase } => (*phase).into(),
             _ => self.title().into(),
         }

@@ -11,7 +11,6 @@ use crate::http::reply;
 use crate::http::upstream::{Patience, UpstreamBody};
 use crate::limit::table::{Allowances, Held};
 use crate::live::Live;
-use crate::model::denial::BadToken;
 use crate::model::listener::PlaceMask;
 use crate::model::routes::Found;
 use crate::model::token::{self, Shape};
@@ -128,8 +127,8 @@ fn authenticated<'s>(
             log.caller(key, slot);
         }
         match denial {
-            Denial::InvalidKey(bad) => match failed.failed(log.address, Instant::now()) {
-                Err(refusal) if guess || bad == BadToken::Malformed => Denial::RateLimited(refusal),
+            Denial::InvalidKey(_) => match failed.failed(log.address, Instant::now()) {
+                Err(refusal) if guess => Denial::RateLimited(refusal),
                 _ => denial,
             },
             _ => denial,

@@ -60,12 +60,14 @@ fn hazard_10_with_both_lengths_the_upstream_sees_one_framing() {
     for fields in
         ["Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n"]
     {
+        let before = world.production.count();
         let mut connection = world.connect();
         connection.write(
             format!("POST /orders HTTP/1.1\r\nHost: h\r\n{}{fields}\r\n5\r\nhello\r\n0\r\n\r\n", all()).as_bytes(),
         );
         let reply = connection.read(false).unwrap();
         assert!(matches!(reply.status, 200 | 400), "{}", reply.verdict());
+        assert_eq!(world.production.count() > before, reply.status == 200, "passed whole or not at all");
         for seen in world.production.requests() {
             assert_eq!((seen.header("content-length"), seen.body.as_slice()), (None, &b"hello"[..]));
         }
