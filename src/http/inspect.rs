@@ -4,7 +4,7 @@
 use super::h1::framing::of_request;
 use super::h1::server::Flawed;
 use crate::model::{Denial, Inbound};
-use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderMap, TRANSFER_ENCODING};
+use http::header::{EXPECT, HOST, HeaderMap};
 use http::request::Parts;
 use http::{Method, Version};
 
@@ -56,21 +56,6 @@ fn size(parts: &Parts, door: &Inbound) -> Result<(), Denial> {
     let fields: usize = parts.headers.iter().map(|(n, v)| n.as_str().len() + v.len() + 4).sum();
     if (uri + fields) as u64 > door.max_head {
         return Err(Denial::HeadTooLarge("more bytes than max_head"));
-    }
-    Ok(())
-}
-
-/// The same of an upstream's reply. hyper believes the chunks and leaves the length standing, which the caller would then
-/// be told: a longer body would be cut to it and pass for whole.
-pub fn inspect_reply(fields: &HeaderMap) -> Result<(), Denial> {
-    let wrong = |cause: &str| Err(Denial::UpstreamProtocol { cause: cause.to_owned() });
-    let mut codings = fields.get_all(TRANSFER_ENCODING).iter();
-    let Some(coding) = codings.next() else { return Ok(()) };
-    if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
-        return wrong("Transfer-Encoding is not exactly `chunked`");
-    }
-    if fields.contains_key(CONTENT_LENGTH) {
-        return wrong("both Transfer-Encoding and Content-Length");
     }
     Ok(())
 }
@@ -149,28 +134,6 @@ mod tests {
 
     fn http11(lines: &[(&str, &str)]) -> Result<(), &'static str> {
         verdict("/", Version::HTTP_11, lines)
-    }
-
-    #[test]
-    fn hazard_14_a_reply_has_one_framing_too() {
-        let verdict = |lines: &[(&'static str, &'static str)]| {
-            let mut fields = HeaderMap::new();
-            for (name, value) in lines {
-                fields.append(*name, http::HeaderValue::from_static(value));
-            }
-            inspect_reply(&fields).map_err(|d| d.code())
-        };
-        for lines in [
-            &[("transfer-encoding", "chunked"), ("content-length", "3")][..],
-            &[("transfer-encoding", "gzip, chunked")],
-            &[("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")],
-            &[("transfer-encoding", "identity")],
-        ] {
-            assert_eq!(verdict(lines), Err("upstream_protocol"), "{lines:?}");
-        }
-        for lines in [&[][..], &[("transfer-encoding", "Chunked")], &[("content-length", "3")]] {
-            assert_eq!(verdict(lines), Ok(()), "{lines:?}");
-        }
     }
 
     #[test]

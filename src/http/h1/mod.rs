@@ -4,11 +4,13 @@
 //! `head`, `framing` and `chunks` are pure: bytes in, a verdict out, the same for every way the bytes are split.
 
 pub mod chunks;
+pub mod client;
 pub mod framing;
 pub mod head;
 pub mod incoming;
 pub mod outbox;
 pub mod reply;
+pub mod request;
 pub mod sender;
 pub mod server;
 pub mod wire;
