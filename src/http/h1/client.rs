@@ -96,6 +96,9 @@ impl<B: Body<Data = Bytes, Error = CutOff> + Unpin> Exchange<B> {
                 return Poll::Ready(Err(failure));
             }
             loop {
+                if !may_begin_reply(&self.wire.inbox) {
+                    return Poll::Ready(Err(Failure::Protocol("the reply does not begin with HTTP/1")));
+                }
                 let end = match scanner.scan(&self.wire.inbox, LIMITS) {
                     Ok(Some(end)) => end,
                     Ok(None) => match ready!(self.poll_read(cx))? {
@@ -259,4 +262,11 @@ impl<B: Body<Data = Bytes, Error = CutOff> + Unpin> Exchange<B> {
     pub fn into_stream(self) -> (Stream, BytesMut) {
         self.wire.into_parts()
     }
+}
+
+/// Whether so much can be the beginning of a reply: what speaks another protocol may never end a line.
+fn may_begin_reply(bytes: &[u8]) -> bool {
+    const BEGIN: &[u8] = b"HTTP/1.";
+    let seen = bytes.len().min(BEGIN.len());
+    bytes[..seen] == BEGIN[..seen]
 }
