@@ -4,5 +4,6 @@ pub mod clock;
 pub mod dial;
 pub mod guard;
 pub mod listen;
+pub mod relay;
 pub mod stream;
 pub mod tls;
