@@ -12,7 +12,7 @@ pub mod query;
 pub mod rewrite;
 
 pub use authenticate::{Authenticated, authenticate};
-pub use authorise::{Permit, authorise};
+pub use authorise::{Origin, Permit, authorise};
 pub use identify::{Presented, identify};
 
 #[cfg(test)]

@@ -82,7 +82,7 @@ async fn journey(
     let caller = authenticated(live, listener, &presented, log)?;
     log.caller(caller.key(), caller.slot());
     let asked = environment::asked(parts.uri.query(), &door.environment_parameter);
-    let permit = authorise(snapshot, &caller, log.address, &route, &asked)?;
+    let permit = authorise(snapshot, &caller, &front.origin(log.address), &route, &asked, log.now)?;
     log.permitted(&permit);
     let max_body = body_fits(parts, door, &permit)?;
     let charged = live.limits.charge(&permit, listener, log.address).map_err(Denial::RateLimited)?;
@@ -92,7 +92,7 @@ async fn journey(
     log.sending(upload.clone());
     let reply = {
         let connection = permit.connection();
-        let trust = live.trust[connection.index.0 as usize].as_ref();
+        let trust = live.trust[connection.index.0 as usize].as_ref().map(|tls| &tls.config);
         let until = log.started() + door.timeouts.request;
         let patience = Patience { until: until.into(), head: connection.timeouts.head };
         core.upstreams.send(connection, trust, upstream_request(parts, body), &upload, patience).await?

@@ -3,9 +3,11 @@
 use super::core::Core;
 use super::front::Front;
 use super::handle::handle;
+use crate::net::certificate;
 use crate::net::guard::{Activity, Guarded};
 use crate::net::stream::Stream;
 use crate::telemetry::metrics::FrontProtocol;
+use crate::telemetry::timestamp::now_ms;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
 use std::convert::Infallible;
@@ -51,14 +53,18 @@ async fn connection(core: Rc<Core>, address: Arc<str>, tcp: TcpStream, peer: Soc
     let Some(at) = live.listener(&address) else { return };
     let door = &live.snapshot.inbound[at];
     let (timeouts, head) = (door.timeouts, door.max_head.saturating_add(BEYOND));
-    let (stream, h2) = match &live.certificates[at] {
-        None => (Stream::Tcp(tcp), false),
-        Some(config) => {
-            let handshake = tokio_rustls::TlsAcceptor::from(config.clone()).accept(tcp);
+    let (stream, h2, certificate) = match &live.certificates[at] {
+        None => (Stream::Tcp(tcp), false, None),
+        Some(tls) => {
+            let handshake = tokio_rustls::TlsAcceptor::from(tls.config.clone()).accept(tcp);
             match tokio::time::timeout(timeouts.head, handshake).await {
                 Ok(Ok(stream)) => {
-                    let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                    (Stream::Server(Box::new(stream)), h2)
+                    let session = stream.get_ref().1;
+                    let h2 = session.alpn_protocol() == Some(b"h2");
+                    let Ok(certificate) = certificate::presented(session, now_ms()) else {
+                        return core.metrics.tls_handshake_failed();
+                    };
+                    (Stream::Server(Box::new(stream)), h2, certificate)
                 }
                 Ok(Err(_)) | Err(_) => return core.metrics.tls_handshake_failed(),
             }
@@ -67,7 +73,7 @@ async fn connection(core: Rc<Core>, address: Arc<str>, tcp: TcpStream, peer: Soc
     drop(live);
     let _open = core.metrics.front_connection(if h2 { FrontProtocol::H2 } else { FrontProtocol::H1 });
     let activity = Activity::new(timeouts, h2);
-    let front = Rc::new(Front::new(address, peer.ip(), activity.clone()));
+    let front = Rc::new(Front::new(address, peer.ip(), activity.clone(), certificate));
     let socket = Guarded::new(stream, activity);
     let service = service_fn(move |request| {
         let (core, front) = (core.clone(), front.clone());
