@@ -22,6 +22,7 @@ mod reload;
 mod signals;
 mod support;
 mod tls;
+mod tls_client;
 mod wire;
 mod wire_upstream;
 mod workflows;

@@ -37,7 +37,7 @@ static INBOUND: MapShape = MapShape::new(
         Field::new(
             "tls",
             Shape::OneOrMany(&TLS_SHAPE),
-            "The certificate to show, or several of which the caller's server name chooses; and whose certificates callers may show.",
+            "The certificate to show, or several of which the caller's server name chooses; whose certificates callers may show.",
         )
         .example("{ certificate: tls/cert.pem, key: tls/key.pem }"),
         Field::new("credentials", Shape::Map(&CREDENTIALS), "Where in a request a key's token is looked for."),
