@@ -83,8 +83,8 @@ pub fn log_warnings(warnings: &Mistakes) {
 /// The certificates that end soon or have ended, one line each.
 pub fn log_expiries(expiries: &[Expiry], now: i64) {
     for expiry in expiries {
-        let Some(told) = expiry.told(now) else { continue };
-        let (used, owner) = (expiry.used.name(), &expiry.owner);
-        tracing::warn!(used, %owner, name = %expiry.name, file = %expiry.file.display(), "{told}");
+        let (Some(urgency), Some(told)) = (expiry.urgency(now), expiry.told(now)) else { continue };
+        let (urgency, used) = (urgency.name(), expiry.used.name());
+        tracing::warn!(urgency, used, owner = %expiry.owner, "{told}");
     }
 }

@@ -198,7 +198,7 @@ impl Site<'_> {
         for Dated { file, name, not_after } in certificates.iter().cloned() {
             let expiry = Expiry { used, owner: owner.into(), name, file, not_after };
             if let Some(told) = expiry.told(self.now) {
-                self.warning(at, told, "renew it; a changed file is picked up without a restart");
+                self.warning(at, told, "renew it: whoever verifies it refuses it then");
             }
             self.expiries.borrow_mut().push(expiry);
         }

@@ -91,6 +91,18 @@ pub enum Urgency {
     Past,
 }
 
+impl Urgency {
+    /// For rules that watch the log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Urgency::Month => "30d",
+            Urgency::Week => "7d",
+            Urgency::Day => "1d",
+            Urgency::Past => "past",
+        }
+    }
+}
+
 impl Expiry {
     /// `None` as long as there are more than 30 days left.
     pub fn urgency(&self, now: i64) -> Option<Urgency> {
@@ -161,17 +173,18 @@ mod tests {
         let end = 1_000 * DAY_MS;
         for (days_left, told) in [
             (31, None),
-            (30, Some("expires in 30 days")),
-            (8, Some("expires in 8 days")),
-            (7, Some("expires in 7 days")),
-            (2, Some("expires in 2 days")),
-            (1, Some("expires within a day")),
-            (0, Some("has expired within the last day")),
-            (-3, Some("has expired 3 days ago")),
+            (30, Some(("30d", "expires in 30 days"))),
+            (8, Some(("30d", "expires in 8 days"))),
+            (7, Some(("7d", "expires in 7 days"))),
+            (2, Some(("7d", "expires in 2 days"))),
+            (1, Some(("1d", "expires within a day"))),
+            (0, Some(("past", "has expired within the last day"))),
+            (-3, Some(("past", "has expired 3 days ago"))),
         ] {
-            let text = ends(end).told(end - days_left * DAY_MS);
-            let wanted = told.map(|t| format!("the certificate \"gateway.test\" in tls/cert.pem {t}"));
-            assert_eq!(text, wanted, "{days_left} days left");
+            let (expiry, now) = (ends(end), end - days_left * DAY_MS);
+            let wanted = told.map(|(_, t)| format!("the certificate \"gateway.test\" in tls/cert.pem {t}"));
+            assert_eq!(expiry.told(now), wanted, "{days_left} days left");
+            assert_eq!(expiry.urgency(now).map(Urgency::name), told.map(|(urgency, _)| urgency));
         }
     }
 

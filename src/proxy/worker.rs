@@ -93,9 +93,9 @@ impl Listening {
     }
 
     /// Stops accepting and lets what runs finish. The sender that is returned closes with the last connection.
-    fn end(self) -> (TcpListener, watch::Sender<bool>) {
+    fn end(self) -> watch::Sender<bool> {
         let _ = self.stop.send(true);
-        (self.socket, self.stop)
+        self.stop
     }
 }
 
@@ -106,25 +106,26 @@ async fn work(core: Rc<Core>, mut inbox: mpsc::UnboundedReceiver<Order>) {
     let ticker = tokio::task::spawn_local(tick(core.clone()));
     while let Some(order) = inbox.recv().await {
         leaving.retain(|stop| !stop.is_closed());
-        let (address, socket) = match order {
-            Order::Listen { address, socket } => (address, socket),
+        let begun = match order {
+            Order::Listen { address, socket } => Listening::begin(&core, &address, socket).map(|new| (address, new)),
             Order::Unlisten { address } => {
-                leaving.extend(listening.remove(&address).map(|l| l.end().1));
+                leaving.extend(listening.remove(&address).map(Listening::end));
                 continue;
             }
             Order::Renew { address } => {
-                let Some((socket, stop)) = listening.remove(&address).map(Listening::end) else { continue };
-                leaving.push(stop);
-                (address, socket)
+                let Some(old) = listening.get(&address) else { continue };
+                let socket = old.socket.try_clone();
+                socket.and_then(|socket| Listening::begin(&core, &address, socket)).map(|new| (address, new))
             }
             Order::Drain => break,
         };
-        match Listening::begin(&core, &address, socket) {
-            Ok(begun) => drop(listening.insert(address, begun)),
-            Err(error) => tracing::error!(%address, %error, "cannot listen"),
+        match begun {
+            // The old one ends once the new one has begun, so a failure leaves a door open, not shut.
+            Ok((address, new)) => leaving.extend(listening.insert(address, new).map(Listening::end)),
+            Err(error) => tracing::error!(%error, "cannot accept anew: what listened before, if anything, goes on"),
         }
     }
-    leaving.extend(listening.into_values().map(|l| l.end().1));
+    leaving.extend(listening.into_values().map(Listening::end));
     for stop in leaving {
         stop.closed().await;
     }

@@ -311,6 +311,25 @@ fn sessions_outlive_a_reload_that_does_not_concern_them_and_no_other() {
     });
 }
 
+#[test]
+fn neither_an_open_connection_nor_a_session_outlives_the_callers_certificate() {
+    let cast = Cast::new();
+    let world = cast.world("").key("bound", "workflows: all, require_client_cert: { name: worker.example }").start();
+    // Certificates end at a whole second: between three and four from now.
+    let end = SystemTime::now() + Duration::from_secs(4);
+    let identity = cast.callers.issue("worker.example", |params| params.not_after = end.into());
+    let worker = cast.caller(&TLS12, Some(&identity));
+    assert_eq!(worker.call(&world, "bound"), ("200".to_owned(), false));
+    assert_eq!(worker.call(&world, "bound"), ("200".to_owned(), true));
+    let mut open = worker.connect(world.address());
+    assert_eq!(exchange(&mut open, &world.call("bound").bytes()), "200");
+    std::thread::sleep(end.duration_since(SystemTime::now()).unwrap_or_default());
+    assert_eq!(exchange(&mut open, &world.call("bound").bytes()), REFUSED);
+    world.await_record(|r| r["cause"] == "the client certificate has expired since the connection began");
+    let (verdict, resumed) = worker.call(&world, "bound");
+    assert!(resumed && !verdict.starts_with(|c: char| c.is_ascii_digit()), "{verdict}: rustls itself would go on");
+}
+
 /// A TLS upstream that answers 200 on a connection of its own for every request, and tells how each began.
 fn upstream(identity: &Pair) -> (SocketAddr, mpsc::Receiver<HandshakeKind>) {
     provider();
