@@ -2,6 +2,7 @@
 //! by this module.
 
 mod connections;
+mod expiry;
 mod keys;
 mod listeners;
 mod stamp;
@@ -13,10 +14,9 @@ use crate::config::reference::Reference;
 use crate::config::scalar::{LogTarget, Rate};
 use crate::config::source::{self, SecretSources};
 use crate::config::{self, At, Mistakes, View, mistake::nearest, schema};
-use crate::model::certificate::{Expiry, Use};
+use crate::model::certificate::Expiry;
 use crate::model::environment::{Environment, EnvironmentId};
 use crate::model::{Quota, Secret, Snapshot};
-use crate::net::certificate::Dated;
 use crate::net::tls::Tls;
 use crate::telemetry::timestamp;
 use http::HeaderValue;
@@ -190,18 +190,6 @@ impl Site<'_> {
         let path = self.base.join(path);
         self.files.borrow_mut().push(Stamp::of(&path));
         path
-    }
-
-    /// Notes when certificates end. Too early or too late is no reason to refuse them: whoever shows one that has expired
-    /// is told by his callers, and a gateway that does not start helps neither.
-    fn dated(&self, at: At<'_>, used: Use, owner: &str, certificates: &[Dated]) {
-        for Dated { file, name, not_after } in certificates.iter().cloned() {
-            let expiry = Expiry { used, owner: owner.into(), name, file, not_after };
-            if let Some(told) = expiry.told(self.now) {
-                self.warning(at, told, "renew it: whoever verifies it refuses it then");
-            }
-            self.expiries.borrow_mut().push(expiry);
-        }
     }
 
     /// The secret behind a reference; `None` if that was a mistake, which is reported.

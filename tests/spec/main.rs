@@ -23,6 +23,7 @@ mod signals;
 mod support;
 mod tls;
 mod tls_client;
+mod tls_reload;
 mod wire;
 mod wire_upstream;
 mod workflows;
