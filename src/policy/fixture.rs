@@ -42,6 +42,7 @@ pub fn door() -> Inbound {
     Inbound {
         address: "127.0.0.1:0".into(),
         tls: false,
+        callers: None,
         places: places(),
         environment_parameter: EnvironmentParameter { name: "_profile".into(), strip: false },
         conceal: false,
@@ -117,6 +118,7 @@ fn key(index: u32, name: &str, workflows: Grants) -> Key {
         workflows,
         scopes: Scopes::UNNAMED,
         allow_addresses: None,
+        client_certificates: None,
         quota: None,
         query_key_sunset: None,
         username_header: HeaderValue::from_str(&format!("Key: {name}")).unwrap(),
