@@ -1,10 +1,11 @@
 //! What runs: workers, the generation in force, and how it is replaced.
 
+use super::doors::{self, Doors};
 use crate::assembly::{Assembled, Settings};
 use crate::config::scalar::LogTarget;
 use crate::limit::Limits;
 use crate::live::{Live, Shared};
-use crate::net::listen;
+use crate::net::inherited::Inherited;
 use crate::proxy::core::Core;
 use crate::proxy::worker::{Order, Worker};
 use crate::telemetry::access_log::{AccessLog, Destination, Format};
@@ -14,7 +15,7 @@ use arc_swap::ArcSwap;
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 /// A running gateway.
 pub struct Gateway {
@@ -23,13 +24,12 @@ pub struct Gateway {
     workers: Mutex<Vec<Worker>>,
     access: AccessLog,
     settings: Mutex<Settings>,
-    /// Where each inbound listener really listens, by its name.
-    bound: Mutex<HashMap<Arc<str>, SocketAddr>>,
+    pub doors: Doors,
 }
 
 impl Gateway {
-    /// Binds every listener and starts the workers. Nothing is left running if it fails.
-    pub fn start(assembled: Assembled) -> anyhow::Result<Gateway> {
+    /// Binds every listener, unless its sockets are inherited, and starts the workers. Nothing is left running if it fails.
+    pub fn start(assembled: Assembled, inherited: &mut Inherited) -> anyhow::Result<Gateway> {
         let settings = assembled.settings.clone();
         let count = settings.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into));
         let metrics = Arc::new(Metrics::new(SystemTime::now()));
@@ -38,7 +38,7 @@ impl Gateway {
             .context("cannot open the access log")?;
         let mut sockets = HashMap::new();
         for (door, address) in assembled.snapshot.inbound.iter().zip(&settings.inbound) {
-            sockets.insert(door.address.clone(), bind(*address, count)?);
+            sockets.insert(door.address.clone(), doors::bind(&door.address, *address, count, inherited)?);
         }
         let live = Live {
             limits: Limits::build(&assembled.snapshot, None),
@@ -61,9 +61,9 @@ impl Gateway {
             workers: Mutex::new(workers),
             access,
             settings: Mutex::new(settings),
-            bound: Mutex::default(),
+            doors: Doors::new(),
         };
-        gateway.listen(sockets);
+        gateway.listen(sockets)?;
         Ok(gateway)
     }
 
@@ -75,7 +75,10 @@ impl Gateway {
         let mut sockets = HashMap::new();
         for (door, address) in assembled.snapshot.inbound.iter().zip(&assembled.settings.inbound) {
             if before.listener(&door.address).is_none() {
-                sockets.insert(door.address.clone(), bind(*address, count)?);
+                sockets.insert(
+                    door.address.clone(),
+                    doors::bind(&door.address, *address, count, &mut Inherited::default())?,
+                );
             }
         }
         let live = Live {
@@ -88,9 +91,9 @@ impl Gateway {
         let generation = live.generation;
         let live = Arc::new(live);
         self.shared.store(live.clone());
-        self.listen(sockets);
+        self.listen(sockets)?;
         for door in before.snapshot.inbound.iter().filter(|d| live.listener(&d.address).is_none()) {
-            self.unlisten(&door.address);
+            self.doors.unlisten(&door.address, &locked(&self.workers));
         }
         let known = |name: &str| name.is_empty() || live.snapshot.workflows.iter().any(|w| &*w.name == name);
         self.metrics.retain_workflows(known);
@@ -102,9 +105,7 @@ impl Gateway {
 
     /// Where the inbound listeners listen, by their names, sorted.
     pub fn addresses(&self) -> Vec<(Arc<str>, SocketAddr)> {
-        let mut list: Vec<_> = locked(&self.bound).iter().map(|(name, at)| (name.clone(), *at)).collect();
-        list.sort();
-        list
+        self.doors.addresses()
     }
 
     /// What is not the data plane's, as last read.
@@ -123,41 +124,42 @@ impl Gateway {
         self.metrics.set_limiter_addresses(remembered as u64);
     }
 
-    /// Stops accepting, lets requests finish for at most `patience`, and writes the last records. True if all finished.
-    pub fn drain(&self, patience: Duration) -> bool {
-        let mut workers = locked(&self.workers);
-        workers.iter().for_each(|w| w.order(Order::Drain));
-        let deadline = Instant::now() + patience;
-        while !workers.iter().all(Worker::is_done) && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(10));
+    /// Stops accepting; requests under way go on. What a successor does not hold is closed to new callers.
+    pub fn stop_accepting(&self) {
+        self.doors.held.let_all_go();
+        locked(&self.workers).iter().for_each(|w| w.order(Order::Drain));
+    }
+
+    /// Whether every connection has ended after [`Gateway::stop_accepting`].
+    pub fn is_drained(&self) -> bool {
+        locked(&self.workers).iter().all(Worker::is_done)
+    }
+
+    /// Whether every worker answers.
+    pub async fn is_alive(&self) -> bool {
+        let answers: Vec<_> = locked(&self.workers).iter().map(Worker::ask).collect();
+        for answer in answers {
+            if answer.await.is_err() {
+                return false;
+            }
         }
-        let whole = workers.iter().all(Worker::is_done);
-        if whole {
-            workers.iter_mut().for_each(Worker::join);
+        true
+    }
+
+    /// Writes the last records of the access log.
+    pub fn close(&self) {
+        if self.is_drained() {
+            locked(&self.workers).iter_mut().for_each(Worker::join);
         }
         self.access.close();
-        whole
     }
 
-    fn listen(&self, sockets: HashMap<Arc<str>, Vec<TcpListener>>) {
+    fn listen(&self, sockets: HashMap<Arc<str>, Vec<TcpListener>>) -> anyhow::Result<()> {
         let workers = locked(&self.workers);
-        for (address, sockets) in sockets {
-            if let Some(at) = sockets.first().and_then(|s| s.local_addr().ok()) {
-                locked(&self.bound).insert(address.clone(), at);
-                tracing::info!(listener = "inbound", address = %address, bound = %at, "listening");
-            }
-            for (worker, socket) in workers.iter().zip(sockets) {
-                worker.order(Order::Listen { address: address.clone(), socket });
-            }
+        for (name, sockets) in sockets {
+            self.doors.listen(&name, &sockets, &workers).with_context(|| format!("cannot listen on {name}"))?;
         }
-    }
-
-    fn unlisten(&self, address: &Arc<str>) {
-        locked(&self.bound).remove(address);
-        for worker in locked(&self.workers).iter() {
-            worker.order(Order::Unlisten { address: address.clone() });
-        }
-        tracing::info!(listener = "inbound", %address, "no longer listening");
+        Ok(())
     }
 
     /// Some settings are read once; say so instead of pretending.
@@ -168,20 +170,12 @@ impl Gateway {
             ("log", old.log != new.log),
             ("listeners.admin.address", old.admin != new.admin),
             ("listeners.health.address", old.health != new.health),
+            ("takeover_socket", old.takeover_socket != new.takeover_socket),
         ];
         for (field, _) in changed.iter().filter(|(_, changed)| *changed) {
             tracing::warn!(field, "this change takes effect at the next start");
         }
     }
-}
-
-/// `count` sockets on one address, which must be ours alone.
-fn bind(address: SocketAddr, count: usize) -> anyhow::Result<Vec<TcpListener>> {
-    anyhow::ensure!(
-        !listen::is_taken(address),
-        "{address} is in use: stop what listens there, or change listeners.inbound[].address"
-    );
-    listen::bind(address, count).with_context(|| format!("cannot listen on {address}"))
 }
 
 fn destination(target: &LogTarget) -> Destination {

@@ -1,7 +1,11 @@
 //! Floor 3: sockets: who may knock, how long they may take, and the way out.
 
+pub mod descriptors;
 pub mod dial;
 pub mod guard;
+pub mod handover;
+pub mod inherited;
 pub mod listen;
+pub mod proxy_protocol;
 pub mod stream;
 pub mod tls;

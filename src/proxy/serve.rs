@@ -1,4 +1,4 @@
-//! A caller's connection, from its acceptance to its end.
+//! A caller's connection, from its handshake to its end.
 
 use super::core::Core;
 use super::front::Front;
@@ -15,7 +15,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 /// Bytes hyper may buffer of a head beyond our own limits, so that we are the ones who refuse, and with a reason.
@@ -23,29 +23,14 @@ const BEYOND: u64 = 64 * 1024;
 /// Requests one HTTP/2 connection may have under way.
 const STREAMS: u32 = 128;
 
-/// Accepts until `stop` says so.
-pub async fn accept(core: Rc<Core>, address: Arc<str>, listener: TcpListener, mut stop: watch::Receiver<bool>) {
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = stop.wait_for(|stop| *stop) => return,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                let served = connection(core.clone(), address.clone(), stream, peer, stop.clone());
-                tokio::task::spawn_local(served);
-            }
-            Err(error) => {
-                // Out of descriptors, mostly: wait for some to come back instead of spinning (hazard 29).
-                tracing::warn!(%address, %error, "cannot accept a connection");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        }
-    }
-}
-
 /// Handshake, then requests, until one side has had enough.
-async fn connection(core: Rc<Core>, address: Arc<str>, tcp: TcpStream, peer: SocketAddr, stop: watch::Receiver<bool>) {
+pub async fn connection(
+    core: Rc<Core>,
+    address: Arc<str>,
+    tcp: TcpStream,
+    peer: SocketAddr,
+    stop: watch::Receiver<bool>,
+) {
     let _ = tcp.set_nodelay(true);
     let live = core.live();
     let Some(at) = live.listener(&address) else { return };

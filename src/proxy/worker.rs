@@ -1,25 +1,27 @@
 //! One thread of the data plane: a current-thread runtime that keeps its connections, its pools and its counters to
 //! itself.
 
+use super::accept::{self, Door};
 use super::core::Core;
-use super::serve;
 use std::collections::HashMap;
 use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// What the control side tells a worker.
 pub enum Order {
     Listen {
-        address: Arc<str>,
-        socket: TcpListener,
+        door: Arc<Door>,
+        sockets: Vec<TcpListener>,
     },
     Unlisten {
         address: Arc<str>,
     },
+    /// Say that you are alive.
+    Answer(oneshot::Sender<()>),
     /// Stop accepting, finish what runs, end.
     Drain,
 }
@@ -58,6 +60,13 @@ impl Worker {
         let _ = self.orders.send(order);
     }
 
+    /// Answered by the worker's own thread: a sign that it is not stuck.
+    pub fn ask(&self) -> oneshot::Receiver<()> {
+        let (answer, answered) = oneshot::channel();
+        self.order(Order::Answer(answer));
+        answered
+    }
+
     /// Waits for the worker's end, for which [`Order::Drain`] asks.
     pub fn join(&mut self) {
         if let Some(thread) = self.thread.take() {
@@ -77,19 +86,25 @@ async fn work(core: Rc<Core>, mut inbox: mpsc::UnboundedReceiver<Order>) {
     let ticker = tokio::task::spawn_local(tick(core.clone()));
     while let Some(order) = inbox.recv().await {
         match order {
-            Order::Listen { address, socket } => match tokio::net::TcpListener::from_std(socket) {
-                Ok(socket) => {
-                    let (stop, stopped) = watch::channel(false);
-                    tokio::task::spawn_local(serve::accept(core.clone(), address.clone(), socket, stopped));
-                    listening.insert(address, stop);
+            Order::Listen { door, sockets } => {
+                let stop = watch::Sender::new(false);
+                for socket in sockets {
+                    match tokio::net::TcpListener::from_std(socket) {
+                        Ok(socket) => {
+                            let accepting = accept::accept(core.clone(), door.clone(), socket, stop.subscribe());
+                            tokio::task::spawn_local(accepting);
+                        }
+                        Err(error) => tracing::error!(address = %door.address(), %error, "cannot listen"),
+                    }
                 }
-                Err(error) => tracing::error!(%address, %error, "cannot listen"),
-            },
+                listening.insert(door.address().clone(), stop);
+            }
             Order::Unlisten { address } => {
                 if let Some(stop) = listening.remove(&address) {
                     let _ = stop.send(true);
                 }
             }
+            Order::Answer(answer) => drop(answer.send(())),
             Order::Drain => break,
         }
     }
