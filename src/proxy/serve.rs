@@ -16,7 +16,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// Bytes hyper may buffer of a head beyond our own limits, so that we are the ones who refuse, and with a reason.
 const BEYOND: u64 = 64 * 1024;
@@ -29,7 +29,8 @@ pub async fn connection(
     address: Arc<str>,
     tcp: TcpStream,
     peer: SocketAddr,
-    stop: watch::Receiver<bool>,
+    // Held to the end: while there is one, the worker is not done.
+    mut stop: watch::Receiver<bool>,
 ) {
     let _ = tcp.set_nodelay(true);
     let live = core.live();
@@ -54,29 +55,42 @@ pub async fn connection(
     let activity = Activity::new(timeouts, h2);
     let front = Rc::new(Front::new(address, peer.ip(), activity.clone()));
     let socket = Guarded::new(stream, activity);
+    let begun = Rc::new(Notify::new());
+    let first = begun.clone();
     let service = service_fn(move |request| {
         let (core, front) = (core.clone(), front.clone());
+        begun.notify_one();
         async move { Ok::<_, Infallible>(handle(core, front, request).await) }
     });
     if h2 {
         let connection = http2(head).serve_connection(socket, service);
-        until_stopped(pin!(connection), stop, |c| c.graceful_shutdown()).await;
+        until(stopped(&mut stop), pin!(connection), |c| c.graceful_shutdown()).await;
     } else {
         let connection = http1(head).serve_connection(socket, service);
-        until_stopped(pin!(connection), stop, |c| c.graceful_shutdown()).await;
+        // hyper closes a connection on which nothing has arrived yet. But its caller was accepted, perhaps in the very
+        // moment in which we stop, and is about to send: the first request is still served.
+        let stopped = async {
+            stopped(&mut stop).await;
+            first.notified().await;
+        };
+        until(stopped, pin!(connection), |c| c.graceful_shutdown()).await;
     }
 }
 
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
 /// Drives a connection; once told to stop, lets it finish what it has begun.
-async fn until_stopped<C: Future>(
+async fn until<C: Future>(
+    stopped: impl Future<Output = ()>,
     mut connection: std::pin::Pin<&mut C>,
-    mut stop: watch::Receiver<bool>,
     finish: impl FnOnce(std::pin::Pin<&mut C>),
 ) {
     tokio::select! {
         // What went wrong on a caller's connection is told by its requests' records.
         _ = connection.as_mut() => return,
-        _ = stop.wait_for(|stop| *stop) => finish(connection.as_mut()),
+        () = stopped => finish(connection.as_mut()),
     }
     connection.await;
 }
