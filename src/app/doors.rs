@@ -19,14 +19,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub struct Held(Mutex<BTreeMap<String, Vec<TcpListener>>>);
 
 impl Held {
-    /// Keeps a second handle of each socket.
-    pub fn keep(&self, role: String, sockets: &[TcpListener]) -> io::Result<()> {
-        let second = again(sockets)?;
-        self.locked().insert(role, second);
-        Ok(())
+    /// As long as these handles are open, the kernel goes on taking connections in.
+    pub fn keep(&self, role: String, sockets: Vec<TcpListener>) {
+        self.locked().insert(role, sockets);
     }
 
-    /// As long as a handle is open, the kernel goes on taking connections in.
     pub fn let_go(&self, role: &str) {
         self.locked().remove(role);
     }
@@ -37,17 +34,12 @@ impl Held {
 
     /// Handles for a successor.
     pub fn groups(&self) -> io::Result<Groups> {
-        self.locked().iter().map(|(role, sockets)| Ok((role.clone(), again(sockets)?))).collect()
+        self.locked().iter().map(|(role, sockets)| Ok((role.clone(), listen::again(sockets)?))).collect()
     }
 
     fn locked(&self) -> MutexGuard<'_, BTreeMap<String, Vec<TcpListener>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Second handles.
-fn again(sockets: &[TcpListener]) -> io::Result<Vec<TcpListener>> {
-    sockets.iter().map(TcpListener::try_clone).collect()
 }
 
 /// What opens and closes inbound listeners.
@@ -78,18 +70,19 @@ impl Doors {
         self.bound().iter().map(|(name, at)| (name.clone(), *at)).collect()
     }
 
-    /// Has the workers accept on `sockets`.
-    pub fn listen(&self, name: &Arc<str>, sockets: &[TcpListener], workers: &[Worker]) -> io::Result<()> {
-        self.held.keep(role(name), sockets)?;
+    /// Has the workers accept.
+    pub fn listen(&self, opened: Opened, workers: &[Worker]) {
+        let Opened { name, sockets, shares } = opened;
+        let at = sockets.first().and_then(|s| s.local_addr().ok());
+        self.held.keep(role(&name), sockets);
         let door = Door::new(name.clone(), OpenConnections::new(self.connections.clone()));
-        for (worker, sockets) in workers.iter().zip(listen::shared_out(sockets, workers.len())?) {
+        for (worker, sockets) in workers.iter().zip(shares) {
             worker.order(Order::Listen { door: door.clone(), sockets });
         }
-        if let Some(at) = sockets.first().and_then(|s| s.local_addr().ok()) {
-            self.bound().insert(name.clone(), at);
+        if let Some(at) = at {
             tracing::info!(listener = "inbound", address = %name, bound = %at, "listening");
+            self.bound().insert(name, at);
         }
-        Ok(())
     }
 
     /// Has them stop.
@@ -117,22 +110,24 @@ fn role(name: &str) -> String {
     format!("inbound {name}")
 }
 
-/// The sockets of an inbound listener: those that were inherited for it, or `count` new ones, on an address that must be
-/// ours alone.
-pub fn bind(
-    name: &str,
-    address: SocketAddr,
-    count: usize,
-    inherited: &mut Inherited,
-) -> anyhow::Result<Vec<TcpListener>> {
-    let sockets = inherited.claim(&role(name), address);
-    if !sockets.is_empty() {
-        return Ok(sockets);
+/// A listener's sockets, and each worker's share of them: all that can fail has been done.
+pub struct Opened {
+    name: Arc<str>,
+    sockets: Vec<TcpListener>,
+    shares: Vec<Vec<TcpListener>>,
+}
+
+/// Opens an inbound listener for `count` workers: on what was inherited for it, or on an address that must be ours alone.
+pub fn open(name: &Arc<str>, address: SocketAddr, count: usize, inherited: &mut Inherited) -> anyhow::Result<Opened> {
+    let mut sockets = inherited.claim(&role(name), address);
+    if sockets.is_empty() {
+        anyhow::ensure!(
+            !listen::is_taken(address),
+            "{address} is in use: stop what listens there, or change listeners.inbound[].address; from a running \
+             Keystile with `takeover_socket`, `keystile serve --takeover` takes it over"
+        );
+        sockets = listen::bind(address, count).with_context(|| format!("cannot listen on {address}"))?;
     }
-    anyhow::ensure!(
-        !listen::is_taken(address),
-        "{address} is in use: stop what listens there, or change listeners.inbound[].address; from a running Keystile \
-         with `takeover_socket`, `keystile serve --takeover` takes it over"
-    );
-    listen::bind(address, count).with_context(|| format!("cannot listen on {address}"))
+    let shares = listen::shared_out(&sockets, count).with_context(|| format!("cannot listen on {address}"))?;
+    Ok(Opened { name: name.clone(), sockets, shares })
 }

@@ -12,8 +12,7 @@ use crate::telemetry::access_log::{AccessLog, Destination, Format};
 use crate::telemetry::metrics::Metrics;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
-use std::collections::HashMap;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
@@ -36,9 +35,9 @@ impl Gateway {
         let format: Format = settings.log.format.parse().unwrap_or(Format::Json);
         let access = AccessLog::start(destination(&settings.log.access), format, metrics.access_log())
             .context("cannot open the access log")?;
-        let mut sockets = HashMap::new();
+        let mut opened = Vec::new();
         for (door, address) in assembled.snapshot.inbound.iter().zip(&settings.inbound) {
-            sockets.insert(door.address.clone(), doors::bind(&door.address, *address, count, inherited)?);
+            opened.push(doors::open(&door.address, *address, count, inherited)?);
         }
         let live = Live {
             limits: Limits::build(&assembled.snapshot, None),
@@ -63,7 +62,7 @@ impl Gateway {
             settings: Mutex::new(settings),
             doors: Doors::new(),
         };
-        gateway.listen(sockets)?;
+        opened.into_iter().for_each(|opened| gateway.doors.listen(opened, &locked(&gateway.workers)));
         Ok(gateway)
     }
 
@@ -72,13 +71,10 @@ impl Gateway {
     pub fn replace(&self, assembled: Assembled) -> anyhow::Result<u64> {
         let count = locked(&self.workers).len();
         let before = self.shared.load_full();
-        let mut sockets = HashMap::new();
+        let mut opened = Vec::new();
         for (door, address) in assembled.snapshot.inbound.iter().zip(&assembled.settings.inbound) {
             if before.listener(&door.address).is_none() {
-                sockets.insert(
-                    door.address.clone(),
-                    doors::bind(&door.address, *address, count, &mut Inherited::default())?,
-                );
+                opened.push(doors::open(&door.address, *address, count, &mut Inherited::default())?);
             }
         }
         let live = Live {
@@ -91,7 +87,7 @@ impl Gateway {
         let generation = live.generation;
         let live = Arc::new(live);
         self.shared.store(live.clone());
-        self.listen(sockets)?;
+        opened.into_iter().for_each(|opened| self.doors.listen(opened, &locked(&self.workers)));
         for door in before.snapshot.inbound.iter().filter(|d| live.listener(&d.address).is_none()) {
             self.doors.unlisten(&door.address, &locked(&self.workers));
         }
@@ -152,14 +148,6 @@ impl Gateway {
             locked(&self.workers).iter_mut().for_each(Worker::join);
         }
         self.access.close();
-    }
-
-    fn listen(&self, sockets: HashMap<Arc<str>, Vec<TcpListener>>) -> anyhow::Result<()> {
-        let workers = locked(&self.workers);
-        for (name, sockets) in sockets {
-            self.doors.listen(&name, &sockets, &workers).with_context(|| format!("cannot listen on {name}"))?;
-        }
-        Ok(())
     }
 
     /// Some settings are read once; say so instead of pretending.

@@ -72,17 +72,26 @@ async fn run(
         anyhow::bail!("systemd passed on {}, where no listener has this address", unclaimed.join(", "));
     }
     drop(inherited);
-    let taken_over = offer(&settings, &gateway)?;
     let mut signals = Signals::hear()?;
+    let took_over = predecessor.is_some();
+    if let Some(predecessor) = predecessor {
+        predecessor.release().context("the running gateway waited too long and goes on: try again")?;
+        tracing::info!("took over: the gateway before this one drains and ends");
+    }
+    let taken_over = match offer(&settings, &gateway) {
+        Ok(taken_over) => taken_over,
+        // There is no way back: nobody else serves.
+        Err(error) if took_over => {
+            tracing::error!(error = format!("{error:#}"), "no successor can take over");
+            oneshot::channel().1
+        }
+        Err(error) => return Err(error),
+    };
     tokio::spawn(watchdog(notifier.clone(), gateway.clone(), health.clone()));
     tracing::info!(version = env!("CARGO_PKG_VERSION"), config = %path.display(), "ready");
     notifier.ready();
-    if let Some(predecessor) = predecessor {
-        predecessor.release().context("the running gateway is gone")?;
-        tracing::info!("took over: the running gateway drains and ends");
-    }
     let reloader = Reloader::new(gateway.clone(), health.clone(), notifier.clone(), path.to_owned());
-    let ending = follow(gateway.clone(), reloader, &mut signals, taken_over).await?;
+    let ending = follow(gateway.clone(), reloader, &mut signals, successor(taken_over)).await?;
     notifier.stopping();
     if ending == Ending::TakenOver {
         // Probes and Prometheus are the successor's, too.
@@ -174,11 +183,11 @@ pub fn open_admin(
             anyhow::ensure!(!listen::is_taken(address), "it is in use");
             sockets = listen::bind(address, 1)?;
         }
-        gateway.doors.held.keep(role, &sockets)?;
         let bound = sockets.first().context("no socket")?.local_addr()?;
-        for socket in sockets {
+        for socket in listen::again(&sockets)? {
             accepting.push(admin::open(socket, tls.clone(), service.clone())?);
         }
+        gateway.doors.held.keep(role, sockets);
         tracing::info!(listener, %bound, "listening");
         Ok(bound)
     };
@@ -191,24 +200,26 @@ pub fn open_admin(
     Ok(Admin { address, accepting })
 }
 
-/// Offers the listening sockets to a successor; done when one has taken over, which without `takeover_socket` is never.
-fn offer(settings: &Settings, gateway: &Arc<Gateway>) -> anyhow::Result<impl Future<Output = ()> + use<>> {
+/// Offers the listening sockets to a successor, and says when one has taken over. Without `takeover_socket`, never.
+fn offer(settings: &Settings, gateway: &Arc<Gateway>) -> anyhow::Result<oneshot::Receiver<()>> {
     let (taken, told) = oneshot::channel();
-    if let Some(path) = &settings.takeover_socket {
-        let offer = Offer::bind(path)
-            .with_context(|| format!("cannot listen on {}: change takeover_socket", path.display()))?;
-        let gateway = gateway.clone();
-        let serving = move || match offer.serve(|| gateway.doors.held.groups()) {
-            Ok(()) => drop(taken.send(())),
-            Err(error) => tracing::error!(%error, "no successor can take over any more"),
-        };
-        std::thread::Builder::new().name("takeover".into()).spawn(serving).context("cannot start a thread")?;
+    let Some(path) = &settings.takeover_socket else { return Ok(told) };
+    let offer =
+        Offer::bind(path).with_context(|| format!("cannot listen on {}: change takeover_socket", path.display()))?;
+    let gateway = gateway.clone();
+    let serving = move || match offer.serve(|| gateway.doors.held.groups()) {
+        Ok(()) => drop(taken.send(())),
+        Err(error) => tracing::error!(%error, "no successor can take over any more"),
+    };
+    std::thread::Builder::new().name("takeover".into()).spawn(serving).context("cannot start a thread")?;
+    Ok(told)
+}
+
+/// Comes back when a successor has taken over; where nobody is left who could say so, never.
+async fn successor(taken_over: oneshot::Receiver<()>) {
+    if taken_over.await.is_err() {
+        std::future::pending().await
     }
-    Ok(async move {
-        if told.await.is_err() {
-            std::future::pending().await
-        }
-    })
 }
 
 /// Tells systemd that we are alive as long as every worker answers. One that drains may take as long as it is allowed.

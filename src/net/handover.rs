@@ -11,6 +11,7 @@ use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
     recvmsg, sendmsg, sockopt,
 };
+use rustix::process::{Pid, geteuid, test_kill_process};
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::fs;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -90,23 +91,29 @@ fn send(to: &Socket, role: &str, sockets: &[TcpListener]) -> io::Result<()> {
 }
 
 /// The process that serves until we do.
-pub struct Predecessor(Socket);
+pub struct Predecessor {
+    socket: Socket,
+    pid: Pid,
+}
 
 impl Predecessor {
     /// Asks whoever listens at `path` for its sockets.
     pub fn meet(path: &Path) -> io::Result<(Predecessor, Inherited)> {
         let socket = Socket::new(Domain::UNIX, Type::SEQPACKET, None)?;
         socket.connect(&SockAddr::unix(path)?)?;
-        only_our_user(&socket)?;
+        let pid = only_our_user(&socket)?;
         let mut inherited = Inherited::default();
         while receive(&socket, &mut inherited)? {}
-        Ok((Predecessor(socket), inherited))
+        Ok((Predecessor { socket, pid }, inherited))
     }
 
-    /// Tells it that we serve: it stops.
+    /// Tells it that we serve: it stops. `Err`: it lives, but listens to us no more, and will go on.
     pub fn release(self) -> io::Result<()> {
-        rustix::net::send(&self.0, READY, SendFlags::NOSIGNAL)?;
-        Ok(())
+        match rustix::net::send(&self.socket, READY, SendFlags::NOSIGNAL) {
+            Err(error) if test_kill_process(self.pid).is_ok() => Err(error.into()),
+            // What has ended meanwhile need not be told to.
+            _ => Ok(()),
+        }
     }
 }
 
@@ -129,14 +136,14 @@ fn receive(from: &Socket, inherited: &mut Inherited) -> io::Result<bool> {
 }
 
 /// Sockets are taken from, and given to, our own user or root; and nobody is waited for without end.
-fn only_our_user(socket: &Socket) -> io::Result<()> {
+fn only_our_user(socket: &Socket) -> io::Result<Pid> {
     socket.set_read_timeout(Some(PATIENCE))?;
     socket.set_write_timeout(Some(PATIENCE))?;
-    let peer = sockopt::socket_peercred(socket)?.uid;
-    if peer != rustix::process::geteuid() && !peer.is_root() {
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, format!("it runs as user {}", peer.as_raw())));
+    let peer = sockopt::socket_peercred(socket)?;
+    if peer.uid != geteuid() && !peer.uid.is_root() {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, format!("it runs as user {}", peer.uid.as_raw())));
     }
-    Ok(())
+    Ok(peer.pid)
 }
 
 #[cfg(test)]

@@ -18,6 +18,11 @@ pub fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
     Ok(sockets)
 }
 
+/// Second handles of the same sockets.
+pub fn again(sockets: &[TcpListener]) -> io::Result<Vec<TcpListener>> {
+    sockets.iter().map(TcpListener::try_clone).collect()
+}
+
 /// A share of `sockets` for each of `count` workers. Nobody goes without, and no socket goes to nobody: where there are too
 /// few, several share one queue; where there are too many, one accepts on several.
 pub fn shared_out(sockets: &[TcpListener], count: usize) -> io::Result<Vec<Vec<TcpListener>>> {

@@ -27,12 +27,14 @@ pub struct Door {
     /// As configured.
     address: Arc<str>,
     open: Arc<OpenConnections>,
-    complaints: Complaints,
+    /// Told of at most once a second each.
+    refused: Complaints,
+    failed: Complaints,
 }
 
 impl Door {
     pub fn new(address: Arc<str>, open: Arc<OpenConnections>) -> Arc<Door> {
-        Arc::new(Door { address, open, complaints: Complaints::new() })
+        Arc::new(Door { address, open, refused: Complaints::new(), failed: Complaints::new() })
     }
 
     pub fn address(&self) -> &Arc<str> {
@@ -51,7 +53,7 @@ pub async fn accept(core: Rc<Core>, door: Arc<Door>, listener: TcpListener, mut 
             Ok((tcp, peer)) => admit(&core, &door, tcp, peer, &stop),
             Err(error) => {
                 // Out of descriptors, mostly: wait for some to come back instead of spinning (hazard 29).
-                door.complaints.say(|before| {
+                door.failed.say(|before| {
                     tracing::warn!(address = %door.address, %error, before, "cannot accept a connection");
                 });
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -132,7 +134,7 @@ fn refuse(core: &Core, door: &Door, tcp: &TcpStream, why: ConnectionRefusal) {
     core.metrics.connection_refused(why);
     // A reset leaves nothing behind; an orderly close would hold the connection in the kernel for another minute.
     let _ = SockRef::from(tcp).set_linger(Some(Duration::ZERO));
-    door.complaints.say(|before| {
+    door.refused.say(|before| {
         tracing::warn!(address = %door.address, reason = why.name(), before, "connections are refused");
     });
 }
