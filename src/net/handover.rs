@@ -4,7 +4,7 @@
 //! they are closed. Sockets that are passed on are never closed, and neither are their queues.
 //!
 //! One packet a group of sockets, its text saying what they are for; an empty one at the end. The successor answers with
-//! [`READY`] once it serves; if it never does, nothing has happened.
+//! `ready` once it serves; if it never does, nothing has happened.
 
 use super::inherited::Inherited;
 use rustix::net::{
