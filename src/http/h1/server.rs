@@ -120,7 +120,8 @@ impl Session {
             if !begun {
                 wire.rest();
                 *told = *told || stopped.as_mut().poll(cx).is_ready();
-                if *told {
+                // Who was accepted is owed one answer.
+                if *told && !first {
                     deadline = deadline.min(began + LAST_CALL);
                 }
             }
