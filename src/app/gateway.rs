@@ -8,6 +8,7 @@ use crate::live::{Live, Shared};
 use crate::model::Snapshot;
 use crate::net::inherited::Inherited;
 use crate::net::tls::Tls;
+use crate::policy::via::Via;
 use crate::proxy::core::Core;
 use crate::proxy::worker::{Order, Worker};
 use crate::telemetry::access_log::{AccessLog, Destination, Format};
@@ -51,11 +52,12 @@ impl Gateway {
             generation: 1,
         };
         let shared: Shared = Arc::new(ArcSwap::from_pointee(live));
+        let via = Arc::new(mark());
         let mut workers = Vec::with_capacity(count);
         for n in 0..count {
-            let (shared, metrics, access) = (shared.clone(), metrics.core(), access.writer());
-            workers
-                .push(Worker::start(n, move || Core::new(shared, metrics, access)).context("cannot start a worker")?);
+            let (shared, metrics, access, via) = (shared.clone(), metrics.core(), access.writer(), via.clone());
+            let core = move || Core::new(shared, metrics, access, via);
+            workers.push(Worker::start(n, core).context("cannot start a worker")?);
         }
         metrics.config_loaded(1, SystemTime::now());
         metrics.set_certificates(&settings.expiries);
@@ -199,6 +201,15 @@ fn kept_trust(
     let in_force: HashMap<&str, Option<&Tls<ClientConfig>>> = named.collect();
     let kept = |name: &str| in_force.get(name).copied().flatten();
     new.into_iter().zip(&snapshot.connections).map(|(tls, c)| Some(tls?.or_same(kept(&c.name)))).collect()
+}
+
+/// What tells this process's requests from those of others. Without randomness its number must do.
+fn mark() -> Via {
+    let mut random = [0; 8];
+    if getrandom::fill(&mut random).is_err() {
+        random = u64::from(std::process::id()).to_be_bytes();
+    }
+    Via::new(random)
 }
 
 fn destination(target: &LogTarget) -> Destination {

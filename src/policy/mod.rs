@@ -12,6 +12,7 @@ pub mod query;
 pub mod rewrite;
 pub mod standing;
 pub mod upgrade;
+pub mod via;
 
 pub use authenticate::{Authenticated, authenticate};
 pub use authorise::{Origin, Permit, authorise};
