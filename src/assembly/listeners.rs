@@ -36,6 +36,7 @@ fn door(site: &Site<'_>, view: &View<'_>, socket: SocketAddr, index: usize) -> I
     Inbound {
         address: address.into(),
         tls: view.is_set("tls"),
+        h2c: h2c(site, view),
         places: places(site, view),
         environment_parameter: EnvironmentParameter {
             name: view.text("environment_parameter.name").unwrap_or("_profile").to_owned(),
@@ -57,6 +58,15 @@ fn door(site: &Site<'_>, view: &View<'_>, socket: SocketAddr, index: usize) -> I
             idle: view.duration("timeouts.idle"),
         },
     }
+}
+
+fn h2c(site: &Site<'_>, view: &View<'_>) -> bool {
+    let on = view.flag("h2c");
+    if on && view.is_set("tls") {
+        let remedy = "leave it out: with tls callers choose HTTP/2 by ALPN";
+        site.error(view.at("h2c"), "h2c is HTTP/2 without TLS, and this listener has tls", remedy);
+    }
+    on
 }
 
 fn places(site: &Site<'_>, view: &View<'_>) -> Places {

@@ -1,7 +1,11 @@
 //! Floor 3: sockets: who may knock, how long they may take, and the way out.
 
 pub mod dial;
+pub mod flood;
+pub mod frame_guard;
+pub mod frames;
 pub mod guard;
 pub mod listen;
+pub mod prior_knowledge;
 pub mod stream;
 pub mod tls;

@@ -3,7 +3,9 @@
 use super::core::Core;
 use super::front::Front;
 use super::handle::handle;
+use crate::net::frame_guard::FrameGuard;
 use crate::net::guard::{Activity, Guarded};
+use crate::net::prior_knowledge::begins_http2;
 use crate::net::stream::Stream;
 use crate::telemetry::metrics::FrontProtocol;
 use hyper::service::service_fn;
@@ -22,6 +24,11 @@ use tokio::sync::watch;
 const BEYOND: u64 = 64 * 1024;
 /// Requests one HTTP/2 connection may have under way.
 const STREAMS: u32 = 128;
+/// Requests of it that may be reset before they were looked at, at once; and that may be malformed or too many, ever.
+const UNSEEN_RESETS: usize = 20;
+const WRONG_STREAMS: usize = 256;
+/// Bytes of a reply that wait for a caller to read them, for each of his requests.
+const UNREAD: usize = 64 * 1024;
 
 /// Accepts until `stop` says so.
 pub async fn accept(core: Rc<Core>, address: Arc<str>, listener: TcpListener, mut stop: watch::Receiver<bool>) {
@@ -52,6 +59,10 @@ async fn connection(core: Rc<Core>, address: Arc<str>, tcp: TcpStream, peer: Soc
     let door = &live.snapshot.inbound[at];
     let (timeouts, head) = (door.timeouts, door.max_head.saturating_add(BEYOND));
     let (stream, h2) = match &live.certificates[at] {
+        None if door.h2c => match tokio::time::timeout(timeouts.head, begins_http2(&tcp)).await {
+            Ok(Some(h2)) => (Stream::Tcp(tcp), h2),
+            Ok(None) | Err(_) => return,
+        },
         None => (Stream::Tcp(tcp), false),
         Some(config) => {
             let handshake = tokio_rustls::TlsAcceptor::from(config.clone()).accept(tcp);
@@ -68,15 +79,18 @@ async fn connection(core: Rc<Core>, address: Arc<str>, tcp: TcpStream, peer: Soc
     let _open = core.metrics.front_connection(if h2 { FrontProtocol::H2 } else { FrontProtocol::H1 });
     let activity = Activity::new(timeouts, h2);
     let front = Rc::new(Front::new(address, peer.ip(), activity.clone()));
-    let socket = Guarded::new(stream, activity);
+    let metrics = core.metrics.clone();
     let service = service_fn(move |request| {
         let (core, front) = (core.clone(), front.clone());
         async move { Ok::<_, Infallible>(handle(core, front, request).await) }
     });
     if h2 {
+        // What does not fit twice over is no mistake about the limit, which hyper answers with 431.
+        let socket = Guarded::new(FrameGuard::new(stream, head.saturating_mul(2), peer.ip(), metrics), activity);
         let connection = http2(head).serve_connection(socket, service);
         until_stopped(pin!(connection), stop, |c| c.graceful_shutdown()).await;
     } else {
+        let socket = Guarded::new(stream, activity);
         let connection = http1(head).serve_connection(socket, service);
         until_stopped(pin!(connection), stop, |c| c.graceful_shutdown()).await;
     }
@@ -112,6 +126,9 @@ fn http2(head: u64) -> hyper::server::conn::http2::Builder<LocalExecutor> {
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
+        .max_pending_accept_reset_streams(UNSEEN_RESETS)
+        .max_local_error_reset_streams(WRONG_STREAMS)
+        .max_send_buf_size(UNREAD)
         .max_header_list_size(u32::try_from(head).unwrap_or(u32::MAX))
         // A caller that stopped reading, or vanished, is noticed though no request runs.
         .keep_alive_interval(Duration::from_secs(30))

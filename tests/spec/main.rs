@@ -9,6 +9,8 @@ mod environments;
 mod errors;
 mod explained;
 mod h2;
+mod h2_floods;
+mod h2c;
 mod hearsay;
 mod injection;
 mod keys;

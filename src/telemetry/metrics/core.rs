@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hashbrown::HashMap;
 
+use crate::model::flood::Flood;
 use crate::model::quota::Scope;
 
 use super::series::{OTHER, Sample, SeriesTable};
@@ -30,6 +31,7 @@ pub struct CoreMetrics {
     in_flight: AtomicI64,
     front: [AtomicI64; FrontProtocol::ALL.len()],
     limited: [AtomicU64; Scope::ALL.len()],
+    h2_floods: [AtomicU64; Flood::ALL.len()],
     tls_handshake_failures: AtomicU64,
     credential_in_query: AtomicU64,
 }
@@ -80,6 +82,11 @@ impl CoreMetrics {
         self.limited[scope as usize].fetch_add(1, Relaxed);
     }
 
+    /// An HTTP/2 connection was ended because of too many frames of this kind.
+    pub fn h2_flood(&self, flood: Flood) {
+        self.h2_floods[flood as usize].fetch_add(1, Relaxed);
+    }
+
     pub fn tls_handshake_failed(&self) {
         self.tls_handshake_failures.fetch_add(1, Relaxed);
     }
@@ -109,6 +116,9 @@ impl CoreMetrics {
             *total += gauge.load(Relaxed);
         }
         for (total, counter) in sum.limited.iter_mut().zip(&self.limited) {
+            *total += counter.load(Relaxed);
+        }
+        for (total, counter) in sum.h2_floods.iter_mut().zip(&self.h2_floods) {
             *total += counter.load(Relaxed);
         }
         sum.tls_handshake_failures += self.tls_handshake_failures.load(Relaxed);
@@ -160,6 +170,7 @@ pub(super) struct Sum {
     pub(super) in_flight: i64,
     pub(super) front: [i64; FrontProtocol::ALL.len()],
     pub(super) limited: [u64; Scope::ALL.len()],
+    pub(super) h2_floods: [u64; Flood::ALL.len()],
     pub(super) tls_handshake_failures: u64,
     pub(super) credential_in_query: u64,
 }
@@ -190,6 +201,9 @@ mod tests {
     fn labels_stand_where_their_counters_are() {
         for (at, scope) in Scope::ALL.into_iter().enumerate() {
             assert_eq!(scope as usize, at);
+        }
+        for (at, flood) in Flood::ALL.into_iter().enumerate() {
+            assert_eq!(flood as usize, at);
         }
         for (at, (protocol, _)) in FrontProtocol::ALL.into_iter().enumerate() {
             assert_eq!(protocol as usize, at);

@@ -13,6 +13,7 @@ use super::core::{FrontProtocol, Sum};
 use super::histogram::Histogram;
 use super::process;
 use super::series::{OTHER, OTHER_STATUS, Pair};
+use crate::model::flood::Flood;
 use crate::model::quota::Scope;
 
 #[derive(Debug)]
@@ -87,6 +88,12 @@ fn front(page: &mut Page<'_>, sum: &Sum) -> Result<(), Error> {
         "keystile_front_connections",
         "Open connections from callers, by the protocol spoken on them; idle ones count too",
         (FrontProtocol::ALL.iter().zip(sum.front)).map(|((_, label), open)| ([("protocol", *label)], open)),
+    )?;
+    page.counters(
+        "keystile_h2_floods",
+        "HTTP/2 connections ended for too many frames that bring nothing, by their kind; each is an attack or a broken \
+         client, and the debug log names the address",
+        (Flood::ALL.iter().zip(sum.h2_floods)).map(|(flood, ended)| ([("frames", flood.name())], ended)),
     )?;
     page.counter(
         "keystile_tls_handshake_failures",
