@@ -3,9 +3,11 @@
 A payload fails if the upstream, which reads strictly, was sent what can be read in more than one way; or if it was sent
 more requests than the caller was answered, as then somebody else's request would be answered with the rest.
 """
+import queue
 import re
 import select
 import socket
+import threading
 import time
 
 import corpora
@@ -13,27 +15,43 @@ import corpora
 STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})[ \r]")
 
 
-def run(server, upstream, folder):
-    """Counts, and the failures with all it takes to repeat them."""
-    counts, failures = {}, []
-    upstream.seen()
+def run(lanes, folder):
+    """Counts, and the failures with all it takes to repeat them. `lanes`: pairs of a server and the upstream that it
+    alone has, so that what arrives belongs to the one payload that is under way there."""
+    work, counts, failures = queue.SimpleQueue(), {}, []
     for corpus, name, payload in corpora.all_of(folder):
-        counted = counts.setdefault(corpus, {"sent": 0, "refused": 0, "forwarded": 0, "failed": 0})
+        counts.setdefault(corpus, {"sent": 0, "refused": 0, "forwarded": 0, "failed": 0})
+        work.put((corpus, name, payload))
+    lock = threading.Lock()
+    threads = [threading.Thread(target=lane, args=(*pair, work, counts, failures, lock)) for pair in lanes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return counts, failures
+
+
+def lane(server, upstream, work, counts, failures, lock):
+    upstream.seen()
+    while True:
+        try:
+            corpus, name, payload = work.get_nowait()
+        except queue.Empty:
+            return
         payload = corpora.with_fields(payload, server.headers, corpus in ("llhttp", "http-garden"))
         answer = exchange(server.ports["h1"], payload)
-        requests, violations = settled(upstream)
+        requests, wrong = settled(upstream)
         statuses = [int(s) for s in STATUS.findall(answer) if s[0:1] != b"1"]
-        counted["sent"] += 1
-        counted["forwarded" if requests else "refused"] += 1
-        wrong = [*violations]
         if len(requests) > len(statuses):
             wrong.append(f"{len(requests)} requests arrived, {len(statuses)} replies were given")
-        if wrong:
-            counted["failed"] += 1
-            shown = mask(payload, server.headers)
-            failures.append({"case": f"{corpus}: {name}", "why": "; ".join(wrong), "sent": shown,
-                             "arrived": requests, "statuses": statuses})
-    return counts, failures
+        with lock:
+            counted = counts[corpus]
+            counted["sent"] += 1
+            counted["forwarded" if requests else "refused"] += 1
+            if wrong:
+                counted["failed"] += 1
+                failures.append({"case": f"{corpus}: {name}", "why": "; ".join(wrong),
+                                 "sent": mask(payload, server.headers), "arrived": requests, "statuses": statuses})
 
 
 def mask(payload, headers):
@@ -63,5 +81,5 @@ def exchange(port, payload):
 
 def settled(upstream):
     """What arrived; a request that came with the last bytes is given the time to be read."""
-    time.sleep(0.004)
+    time.sleep(0.01)
     return upstream.seen()
