@@ -1,8 +1,8 @@
 //! Bodies on their way: streamed, counted, capped and timed.
 
+use super::h1::incoming::Incoming;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
@@ -51,9 +51,42 @@ impl Upload {
 #[error("the body was cut off")]
 pub struct CutOff;
 
+/// A caller's body, by the protocol it came over.
+pub enum CallersBody {
+    None,
+    H1(Incoming),
+    H2(hyper::body::Incoming),
+}
+
+impl CallersBody {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, CutOff>>> {
+        match self {
+            CallersBody::None => Poll::Ready(None),
+            CallersBody::H1(body) => Pin::new(body).poll_frame(cx),
+            CallersBody::H2(body) => Pin::new(body).poll_frame(cx).map_err(|_| CutOff),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            CallersBody::None => true,
+            CallersBody::H1(body) => body.is_end_stream(),
+            CallersBody::H2(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            CallersBody::None => SizeHint::with_exact(0),
+            CallersBody::H1(body) => body.size_hint(),
+            CallersBody::H2(body) => body.size_hint(),
+        }
+    }
+}
+
 /// The caller's body towards the upstream.
 pub struct RequestBody {
-    from: Option<Incoming>,
+    from: CallersBody,
     upload: Rc<Upload>,
     idle: Duration,
     timer: Option<Pin<Box<Sleep>>>,
@@ -61,25 +94,22 @@ pub struct RequestBody {
 
 impl RequestBody {
     /// At most `limit` bytes, none more than `idle` after the one before.
-    pub fn new(from: Incoming, limit: u64, idle: Duration) -> (RequestBody, Rc<Upload>) {
+    pub fn new(from: CallersBody, limit: u64, idle: Duration) -> (RequestBody, Rc<Upload>) {
         let upload = Rc::new(Upload { bytes: Cell::new(0), limit, end: Cell::new(None), finished_at: Cell::new(None) });
-        let from = if from.is_end_stream() {
+        if from.is_end_stream() {
             upload.finish(UploadEnd::Whole);
-            None
-        } else {
-            Some(from)
-        };
+        }
         (RequestBody { from, upload: upload.clone(), idle, timer: None }, upload)
     }
 
     /// Of a request that had none, to be sent once more.
     pub fn none(upload: Rc<Upload>) -> RequestBody {
-        RequestBody { from: None, upload, idle: Duration::ZERO, timer: None }
+        RequestBody { from: CallersBody::None, upload, idle: Duration::ZERO, timer: None }
     }
 
     fn cut(&mut self, end: UploadEnd) -> Poll<Option<Result<Frame<Bytes>, CutOff>>> {
         self.upload.finish(end);
-        self.from = None;
+        self.from = CallersBody::None;
         Poll::Ready(Some(Err(CutOff)))
     }
 }
@@ -90,9 +120,11 @@ impl Body for RequestBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, CutOff>>> {
         let this = &mut *self;
-        let Some(from) = &mut this.from else { return Poll::Ready(None) };
+        if let CallersBody::None = this.from {
+            return Poll::Ready(None);
+        }
         loop {
-            let frame = match Pin::new(&mut *from).poll_frame(cx) {
+            let frame = match this.from.poll_frame(cx) {
                 Poll::Ready(frame) => frame,
                 Poll::Pending => {
                     return if waited(&mut this.timer, this.idle, cx) {
@@ -112,7 +144,7 @@ impl Body for RequestBody {
                     if bytes > this.upload.limit {
                         return this.cut(UploadEnd::TooLarge);
                     }
-                    if from.is_end_stream() {
+                    if this.from.is_end_stream() {
                         this.upload.finish(UploadEnd::Whole);
                     }
                     return Poll::Ready(Some(Ok(Frame::data(data))));
@@ -120,7 +152,7 @@ impl Body for RequestBody {
                 Some(Err(_)) => return this.cut(UploadEnd::Broken),
                 None => {
                     this.upload.finish(UploadEnd::Whole);
-                    this.from = None;
+                    this.from = CallersBody::None;
                     return Poll::Ready(None);
                 }
             }
@@ -128,11 +160,11 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.from.as_ref().is_none_or(Body::is_end_stream)
+        self.from.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.from.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+        self.from.size_hint()
     }
 }
 

@@ -4,18 +4,16 @@
 //! Connections stay on their core: each core has its own pool, without locks.
 
 use super::body::{CutOff, RequestBody, Upload, UploadEnd, waited};
-use super::inspect::inspect_reply;
+use super::h1::client::{Exchange, Failure, Idle as Kept};
+use super::h1::head::ReplyHead;
 use crate::model::connection::{Connection, DestinationId};
 use crate::model::denial::Denial;
 use crate::net::dial::Dialler;
 use crate::telemetry::metrics::{CoreMetrics, UpstreamPool};
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
+use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -31,8 +29,6 @@ use tokio::time::{Instant, Sleep};
 const MOST_IDLE: usize = 1024;
 /// Below the 75 s and 60 s after which common servers hang up, so that we are the one to close.
 const KEPT_FOR: Duration = Duration::from_secs(50);
-/// Longest reply head.
-const MAX_HEAD: usize = 64 * 1024;
 
 /// The pools of one core.
 pub struct Upstreams {
@@ -48,7 +44,7 @@ struct Pool {
 }
 
 struct Idle {
-    sender: SendRequest<RequestBody>,
+    connection: Kept,
     since: Instant,
 }
 
@@ -79,36 +75,28 @@ impl Upstreams {
         patience: Patience,
     ) -> Result<Response<UpstreamBody>, Denial> {
         let pool = self.pool(connection);
-        let mut request = request;
-        say_framing(&mut request);
+        let (parts, body) = request.into_parts();
+        let mut body = Some(body);
         let mut repeated = false;
         loop {
             let kept = if repeated { None } else { pool.take() };
-            let (mut sender, reused) = match kept {
-                Some(sender) => (sender, true),
+            let (idle, reused) = match kept {
+                Some(idle) => (idle, true),
                 // Boxed: it is rare, and its state would be carried, and copied, with every request.
                 None => (Box::pin(self.open(connection, trust, &pool)).await?, false),
             };
-            let spare = (reused && is_repeatable(&request)).then(|| head_of(&request));
-            let sent = await_head(pin!(sender.try_send_request(request)), upload, &patience).await?;
-            match sent {
+            let repeatable = reused && is_repeatable(&parts, body.as_ref());
+            let sent = body.take().unwrap_or_else(|| RequestBody::none(upload.clone()));
+            let mut exchange = Exchange::begin(idle, &parts, sent, connection.timeouts.idle);
+            let head = await_head(pin!(exchange.head(|_, _| {})), upload, &patience).await?;
+            match head {
                 // Nobody asked for an upgrade: what follows would be no HTTP.
-                Ok(reply) if reply.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                Ok(head) if head.status == StatusCode::SWITCHING_PROTOCOLS => {
                     return Err(Denial::UpstreamProtocol { cause: "an upgrade that nobody asked for".to_owned() });
                 }
-                Ok(reply) => {
-                    inspect_reply(reply.headers())?;
-                    let put_back = PutBack { pool, sender };
-                    return Ok(reply.map(|body| UpstreamBody::new(body, put_back, connection.timeouts.idle)));
-                }
-                Err(mut failed) => match (failed.take_message(), spare) {
-                    (Some(unsent), _) if reused => request = unsent,
-                    (None, Some(head)) if was_closed(failed.error()) => {
-                        request = head.map(|()| RequestBody::none(upload.clone()));
-                        repeated = true;
-                    }
-                    _ => return Err(explain(failed.error(), upload)),
-                },
+                Ok(head) => return Ok(reply(head, UpstreamBody::new(exchange, pool, connection.timeouts.idle))),
+                Err(Failure::Closed { silent: true, .. }) if repeatable => repeated = true,
+                Err(failure) => return Err(explain(failure, upload)),
             }
         }
     }
@@ -129,18 +117,10 @@ impl Upstreams {
         connection: &Connection,
         trust: Option<&Arc<ClientConfig>>,
         pool: &Pool,
-    ) -> Result<SendRequest<RequestBody>, Denial> {
+    ) -> Result<Kept, Denial> {
         let stream = self.dialler.dial(connection, trust).await?;
-        let mut builder = http1::Builder::new();
-        builder.max_buf_size(MAX_HEAD);
-        let (sender, driver) = builder
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(|e| Denial::UpstreamUnreachable { cause: e.to_string() })?;
-        // How it ended is told to the request that ran on it.
-        tokio::task::spawn_local(async move { driver.await.ok() });
         pool.counters.opened();
-        Ok(sender)
+        Ok(Kept::new(stream))
     }
 
     /// Closes what has been idle for too long. Called now and then.
@@ -154,31 +134,23 @@ impl Upstreams {
 }
 
 impl Pool {
-    /// The connection that was used last and is ready again: the others may then grow old and go. One whose reply has
-    /// just been read is ready only when its own task has run; it is passed over, not thrown away.
-    fn take(&self) -> Option<SendRequest<RequestBody>> {
+    /// The connection that was used last and is still open: the others may then grow old and go.
+    fn take(&self) -> Option<Kept> {
         let mut idle = self.idle.borrow_mut();
-        for at in (0..idle.len()).rev() {
-            let candidate = &idle[at];
-            let ready = candidate.sender.is_ready();
-            if !ready && !candidate.sender.is_closed() {
-                continue;
-            }
-            let fresh = candidate.since.elapsed() < KEPT_FOR;
-            let taken = idle.remove(at);
+        while let Some(mut candidate) = idle.pop() {
             self.counters.idle_removed();
-            if ready && fresh {
+            if candidate.since.elapsed() < KEPT_FOR && candidate.connection.is_open() {
                 self.counters.reused();
-                return Some(taken.sender);
+                return Some(candidate.connection);
             }
         }
         None
     }
 
-    fn put(&self, sender: SendRequest<RequestBody>) {
+    fn put(&self, connection: Kept) {
         let mut idle = self.idle.borrow_mut();
-        if !sender.is_closed() && idle.len() < MOST_IDLE {
-            idle.push(Idle { sender, since: Instant::now() });
+        if idle.len() < MOST_IDLE {
+            idle.push(Idle { connection, since: Instant::now() });
             self.counters.idle_added();
         }
     }
@@ -186,7 +158,7 @@ impl Pool {
     fn sweep(&self) {
         let mut idle = self.idle.borrow_mut();
         let before = idle.len();
-        idle.retain(|i| !i.sender.is_closed() && i.since.elapsed() < KEPT_FOR);
+        idle.retain_mut(|i| i.since.elapsed() < KEPT_FOR && i.connection.is_open());
         (idle.len()..before).for_each(|_| self.counters.idle_removed());
     }
 }
@@ -216,85 +188,64 @@ async fn await_head<T>(
     }
 }
 
-/// hyper takes a GET or HEAD whose body has no stated length for one without a body, and drops it.
-fn say_framing(request: &mut Request<RequestBody>) {
-    if request.body().size_hint().exact().is_none() && !request.headers().contains_key(CONTENT_LENGTH) {
-        request.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-    }
-}
-
 /// Whether a request may be sent twice: idempotent, and without a body that is gone by then.
-fn is_repeatable(request: &Request<RequestBody>) -> bool {
-    request.method().is_idempotent() && request.body().is_end_stream()
-}
-
-fn head_of(request: &Request<RequestBody>) -> Request<()> {
-    let mut head = Request::new(());
-    head.method_mut().clone_from(request.method());
-    head.uri_mut().clone_from(request.uri());
-    head.headers_mut().clone_from(request.headers());
-    head
-}
-
-/// Whether the connection was closed under the request, before a reply.
-fn was_closed(error: &hyper::Error) -> bool {
-    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
-    let io = std::error::Error::source(error).and_then(|s| s.downcast_ref::<std::io::Error>());
-    error.is_incomplete_message()
-        || error.is_closed()
-        || error.is_canceled()
-        || io.is_some_and(|e| matches!(e.kind(), BrokenPipe | ConnectionAborted | ConnectionReset))
+fn is_repeatable(parts: &Parts, body: Option<&RequestBody>) -> bool {
+    parts.method.is_idempotent() && body.is_none_or(Body::is_end_stream)
 }
 
 /// What a failed exchange means to the caller. The caller's own part in it comes first.
-fn explain(error: &hyper::Error, upload: &Upload) -> Denial {
-    let cause = || match std::error::Error::source(error) {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
-    };
+fn explain(failure: Failure, upload: &Upload) -> Denial {
     match upload.end() {
-        Some(UploadEnd::TooLarge) => Denial::BodyTooLarge { limit: upload.limit },
-        Some(UploadEnd::TimedOut) => Denial::RequestTimeout,
-        Some(UploadEnd::Broken) => Denial::BadRequest("the body broke off"),
-        _ if error.is_parse() || error.is_parse_too_large() => Denial::UpstreamProtocol { cause: cause() },
-        _ => Denial::UpstreamUnreachable { cause: cause() },
+        Some(UploadEnd::TooLarge) => return Denial::BodyTooLarge { limit: upload.limit },
+        Some(UploadEnd::TimedOut) => return Denial::RequestTimeout,
+        Some(UploadEnd::Broken) => return Denial::BadRequest("the body broke off"),
+        _ => {}
+    }
+    match failure {
+        Failure::Closed { error, .. } => {
+            Denial::UpstreamUnreachable { cause: format!("the connection was closed: {error}") }
+        }
+        Failure::Protocol(cause) => Denial::UpstreamProtocol { cause: cause.to_owned() },
+        Failure::Upload => Denial::BadRequest("the body is not what its length says"),
+        Failure::NotTaken => Denial::UpstreamTimeout { phase: "taking the request" },
     }
 }
 
-/// A connection that returns to its pool once its reply is read to the end, and dies otherwise.
-struct PutBack {
-    pool: Rc<Pool>,
-    sender: SendRequest<RequestBody>,
+fn reply(head: ReplyHead, body: UpstreamBody) -> Response<UpstreamBody> {
+    let mut reply = Response::new(body);
+    (*reply.status_mut(), *reply.headers_mut()) = (head.status, head.fields);
+    if let Some(reason) = head.reason {
+        reply.extensions_mut().insert(reason);
+    }
+    reply
 }
 
-/// The upstream's body.
+/// The upstream's body. Its connection returns to its pool once it is read to the end, and dies otherwise.
 pub struct UpstreamBody {
-    from: Incoming,
-    put_back: Option<PutBack>,
+    exchange: Option<Exchange<RequestBody>>,
+    pool: Rc<Pool>,
     idle: Duration,
     timer: Option<Pin<Box<Sleep>>>,
-    whole: bool,
 }
 
 impl UpstreamBody {
-    fn new(from: Incoming, put_back: PutBack, idle: Duration) -> UpstreamBody {
-        let mut body = UpstreamBody { from, put_back: Some(put_back), idle, timer: None, whole: false };
-        if body.from.is_end_stream() {
-            body.end();
-        }
+    fn new(exchange: Exchange<RequestBody>, pool: Rc<Pool>, idle: Duration) -> UpstreamBody {
+        let mut body = UpstreamBody { exchange: Some(exchange), pool, idle, timer: None };
+        body.end_if_whole();
         body
     }
 
-    fn end(&mut self) {
-        self.whole = true;
-        if let Some(put_back) = self.put_back.take() {
-            put_back.pool.put(put_back.sender);
+    fn end_if_whole(&mut self) {
+        if let Some(exchange) = self.exchange.take_if(|e| e.is_whole())
+            && let Some(idle) = exchange.into_idle()
+        {
+            self.pool.put(idle);
         }
     }
 
     /// Whether the reply was read to its end.
     pub fn is_whole(&self) -> bool {
-        self.whole
+        self.exchange.is_none()
     }
 }
 
@@ -304,40 +255,32 @@ impl Body for UpstreamBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, CutOff>>> {
         let this = &mut *self;
-        if this.whole {
-            return Poll::Ready(None);
-        }
         loop {
-            let frame = match Pin::new(&mut this.from).poll_frame(cx) {
+            let Some(exchange) = &mut this.exchange else { return Poll::Ready(None) };
+            let frame = match exchange.poll_part(cx) {
                 Poll::Ready(frame) => frame,
                 Poll::Pending if waited(&mut this.timer, this.idle, cx) => return Poll::Ready(Some(Err(CutOff))),
                 Poll::Pending => return Poll::Pending,
             };
             this.timer = None;
+            this.end_if_whole();
             match frame {
-                Some(Ok(frame)) => {
-                    // Trailers: an allow-list that is still empty.
-                    let Ok(data) = frame.into_data() else { continue };
-                    if this.from.is_end_stream() {
-                        this.end();
-                    }
-                    return Poll::Ready(Some(Ok(Frame::data(data))));
-                }
+                // Trailers: an allow-list that is still empty.
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => return Poll::Ready(Some(Ok(Frame::data(data)))),
+                    Err(_) => continue,
+                },
                 // Never passed off as complete: the caller's connection is aborted.
-                Some(Err(_)) => return Poll::Ready(Some(Err(CutOff))),
-                None => {
-                    this.end();
-                    return Poll::Ready(None);
-                }
+                other => return Poll::Ready(other),
             }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.whole
+        self.is_whole()
     }
 
     fn size_hint(&self) -> SizeHint {
-        if self.whole { SizeHint::with_exact(0) } else { self.from.size_hint() }
+        self.exchange.as_ref().map_or_else(|| SizeHint::with_exact(0), Exchange::size_hint)
     }
 }

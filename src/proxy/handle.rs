@@ -5,7 +5,7 @@ use super::exchange::Exchange;
 use super::front::Front;
 use super::panics::caught;
 use super::reply_body::ReplyBody;
-use crate::http::body::RequestBody;
+use crate::http::body::{CallersBody, RequestBody};
 use crate::http::inspect::inspect;
 use crate::http::reply;
 use crate::http::upstream::{Patience, UpstreamBody};
@@ -21,7 +21,6 @@ use crate::policy::{Authenticated, Permit, Presented, address, authenticate, aut
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Request, Response};
-use hyper::body::Incoming;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Instant;
@@ -34,7 +33,7 @@ struct Passed {
 }
 
 /// Answers one request: never fails, never panics.
-pub async fn handle(core: Rc<Core>, front: Rc<Front>, request: Request<Incoming>) -> Response<ReplyBody> {
+pub async fn handle(core: Rc<Core>, front: Rc<Front>, request: Request<CallersBody>) -> Response<ReplyBody> {
     let running = front.activity.request();
     let live = core.live();
     let (mut parts, body) = request.into_parts();
@@ -66,7 +65,7 @@ async fn journey(
     live: &Live,
     front: &Front,
     parts: &mut Parts,
-    body: Incoming,
+    body: CallersBody,
     log: &mut Exchange,
 ) -> Result<Passed, Denial> {
     let snapshot = &live.snapshot;

@@ -2,11 +2,14 @@
 
 use super::exchange::{End, Exchange};
 use crate::http::body::CutOff;
+use crate::http::h1;
 use crate::http::upstream::UpstreamBody;
 use crate::limit::table::Held;
 use crate::net::guard::Running;
-use bytes::Bytes;
+use crate::net::stream::Stream;
+use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
+use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -82,5 +85,11 @@ impl Body for ReplyBody {
             From::Gateway(text) => SizeHint::with_exact(text.as_ref().map_or(0, Bytes::len) as u64),
             From::Upstream(body) => body.size_hint(),
         }
+    }
+}
+
+impl h1::server::ReplyBody for ReplyBody {
+    fn take_over(&mut self, _caller: Stream, _read: BytesMut) -> Option<Pin<Box<dyn Future<Output = ()>>>> {
+        None
     }
 }

@@ -3,11 +3,17 @@
 use super::core::Core;
 use super::front::Front;
 use super::handle::handle;
+use super::reply_body::ReplyBody;
+use crate::http::body::CallersBody;
+use crate::http::h1::{self, incoming::Early};
+use crate::model::Inbound;
 use crate::net::frame_guard::FrameGuard;
 use crate::net::guard::{Activity, Guarded};
 use crate::net::prior_knowledge::begins_http2;
 use crate::net::stream::Stream;
 use crate::telemetry::metrics::FrontProtocol;
+use http::{Request, Response};
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
 use std::convert::Infallible;
@@ -58,6 +64,7 @@ async fn connection(core: Rc<Core>, address: Arc<str>, tcp: TcpStream, peer: Soc
     let Some(at) = live.listener(&address) else { return };
     let door = &live.snapshot.inbound[at];
     let (timeouts, head) = (door.timeouts, door.max_head.saturating_add(BEYOND));
+    let rules = rules(door);
     let (stream, h2) = match &live.certificates[at] {
         None if door.h2c => match tokio::time::timeout(timeouts.head, begins_http2(&tcp)).await {
             Ok(Some(h2)) => (Stream::Tcp(tcp), h2),
@@ -79,20 +86,38 @@ async fn connection(core: Rc<Core>, address: Arc<str>, tcp: TcpStream, peer: Soc
     let _open = core.metrics.front_connection(if h2 { FrontProtocol::H2 } else { FrontProtocol::H1 });
     let activity = Activity::new(timeouts, h2);
     let front = Rc::new(Front::new(address, peer.ip(), activity.clone()));
-    let metrics = core.metrics.clone();
-    let service = service_fn(move |request| {
+    if !h2 {
+        return h1::server::serve(stream, rules, &Door { core, front }, stop).await;
+    }
+    // What does not fit twice over is no mistake about the limit, which hyper answers with 431.
+    let guarded = FrameGuard::new(stream, head.saturating_mul(2), peer.ip(), core.metrics.clone());
+    let service = service_fn(move |request: Request<Incoming>| {
         let (core, front) = (core.clone(), front.clone());
-        async move { Ok::<_, Infallible>(handle(core, front, request).await) }
+        async move { Ok::<_, Infallible>(handle(core, front, request.map(CallersBody::H2)).await) }
     });
-    if h2 {
-        // What does not fit twice over is no mistake about the limit, which hyper answers with 431.
-        let socket = Guarded::new(FrameGuard::new(stream, head.saturating_mul(2), peer.ip(), metrics), activity);
-        let connection = http2(head).serve_connection(socket, service);
-        until_stopped(pin!(connection), stop, |c| c.graceful_shutdown()).await;
-    } else {
-        let socket = Guarded::new(stream, activity);
-        let connection = http1(head).serve_connection(socket, service);
-        until_stopped(pin!(connection), stop, |c| c.graceful_shutdown()).await;
+    let connection = http2(head).serve_connection(Guarded::new(guarded, activity), service);
+    until_stopped(pin!(connection), stop, |c| c.graceful_shutdown()).await;
+}
+
+/// What an HTTP/1 connection may be.
+fn rules(door: &Inbound) -> h1::server::Rules {
+    let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX / 2);
+    let limits = h1::head::Limits { head: size(door.max_head), uri: size(door.max_uri) };
+    h1::server::Rules { limits, timeouts: door.timeouts }
+}
+
+/// The journey, as HTTP/1 connections call it.
+struct Door {
+    core: Rc<Core>,
+    front: Rc<Front>,
+}
+
+impl h1::server::Service for Door {
+    type Body = ReplyBody;
+
+    async fn call(&self, request: Request<Option<h1::incoming::Incoming>>, _early: Early) -> Response<ReplyBody> {
+        let request = request.map(|body| body.map_or(CallersBody::None, CallersBody::H1));
+        handle(self.core.clone(), self.front.clone(), request).await
     }
 }
 
@@ -108,17 +133,6 @@ async fn until_stopped<C: Future>(
         _ = stop.wait_for(|stop| *stop) => finish(connection.as_mut()),
     }
     connection.await;
-}
-
-fn http1(head: u64) -> hyper::server::conn::http1::Builder {
-    let mut builder = hyper::server::conn::http1::Builder::new();
-    // Our own guard tells slow heads from idle connections.
-    builder
-        .header_read_timeout(None)
-        .timer(TokioTimer::new())
-        .max_buf_size(usize::try_from(head).unwrap_or(usize::MAX))
-        .half_close(false);
-    builder
 }
 
 fn http2(head: u64) -> hyper::server::conn::http2::Builder<LocalExecutor> {

@@ -159,22 +159,28 @@ fn t6_the_brief_text_is_for_the_caller_and_the_cause_for_the_log() {
     }
 }
 
-/// The parser answers these itself, before we see them: the right status, but no problem document and no record yet
-/// (README, limitations).
+/// What is no HTTP at all is answered and recorded like every other refusal.
 #[test]
-fn hazard_10_what_the_parser_refuses_is_closed_and_reaches_nobody() {
+fn t6_hazard_10_a_head_that_cannot_be_read_is_explained_recorded_and_closed() {
     let world = world();
     let key = format!("Host: h\r\nAuthorization: Key={}\r\n", token("all"));
-    for (status, request) in [
-        (431, format!("GET /customers/1 HTTP/1.1\r\n{key}{}\r\n", "X: y\r\n".repeat(99))),
-        (431, format!("GET /customers/1 HTTP/1.1\r\n{key}X: {}\r\n\r\n", "b".repeat(200_000))),
-        (400, format!("GET /files/<a> HTTP/1.1\r\n{key}\r\n")),
-        (400, format!("GET /files/a HTTP/1.1\r\n{key}broken line\r\n\r\n")),
+    for (verdict, request, method) in [
+        ("431 head_too_large", format!("GET /customers/1 HTTP/1.1\r\n{key}X: {}\r\n\r\n", "b".repeat(200_000)), "-"),
+        ("414 uri_too_long", format!("GET /{} HTTP/1.1\r\n{key}\r\n", "b".repeat(200_000)), "-"),
+        ("400 bad_request", format!("GET /files/<a> HTTP/1.1\r\n{key}\r\n"), "GET"),
+        ("400 bad_request", format!("GET /files/a HTTP/1.1\r\n{key}broken line\r\n\r\n"), "GET"),
+        ("400 bad_request", format!("GET /files/a HTTP/1.1\n{}\n", key.replace('\r', "")), "-"),
+        ("400 bad_request", "\u{16}\u{3}\u{1}\u{2}hello\r\n\r\n".to_owned(), "-"),
+        ("505 version_not_supported", format!("GET /files/a HTTP/2.0\r\n{key}\r\n"), "GET"),
+        ("505 version_not_supported", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), "PRI"),
     ] {
         let mut connection = world.connect();
         let reply = connection.send(request.as_bytes());
-        assert_eq!((reply.status, reply.body.len()), (status, 0), "{request:.80}");
+        assert_eq!(reply.verdict(), verdict, "{request:.80}");
+        assert_eq!(reply.json()["request_id"], reply.request_id(), "{request:.80}");
         assert!(connection.is_closed(), "{request:.80}");
+        let record = world.await_record(|r| r["request_id"] == reply.request_id());
+        assert_eq!((record["method"].as_str(), record["status"].as_u64()), (Some(method), Some(reply.status.into())));
     }
     world.production.assert_untouched();
 }

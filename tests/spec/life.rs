@@ -9,7 +9,9 @@ fn health_readiness_and_metrics_are_there_and_nothing_else() {
     assert_eq!(world.admin("/healthz").text(), "ok\n");
     assert_eq!(world.admin("/readyz").json()["status"], "ready");
     world.call("crm").send();
-    world.get("/customers/1").send();
+    let refused = world.get("/customers/1").send();
+    // Counted once the reply has left, so perhaps a moment after it is here.
+    world.record_of(&refused);
     let metrics = world.metrics();
     for line in [
         "keystile_requests_total{workflow=\"get-customer\",environment=\"Production\",status=\"200\",code=\"\"} 1",

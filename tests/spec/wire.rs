@@ -17,6 +17,9 @@ fn all() -> String {
 fn hazard_10_ambiguous_framing_is_refused_and_leaves_nothing_behind() {
     let world = World::start();
     for fields in [
+        "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n",
+        "Content-Length: 3\r\nContent-Length: 3\r\n",
         "Content-Length: 3\r\nContent-Length: 4\r\n",
         "Content-Length: 3, 0\r\n",
         "Content-Length: +3\r\n",
@@ -46,32 +49,11 @@ fn hazard_10_ambiguous_framing_is_refused_and_leaves_nothing_behind() {
             format!("POST /orders HTTP/1.1\r\nHost: h\r\n{}{fields}\r\nabc\r\n0\r\n\r\n{smuggled}", all()).as_bytes(),
         );
         let reply = connection.read(false).unwrap_or_else(|e| panic!("{fields:?}: {e}"));
-        assert_eq!(reply.status, 400, "{fields:?}");
+        assert_eq!(reply.verdict(), "400 bad_request", "{fields:?}");
+        assert_eq!(reply.header("connection"), Some("close"), "{fields:?}");
         assert!(connection.is_closed(), "{fields:?} leaves the connection open");
     }
     world.production.assert_untouched();
-}
-
-/// hyper settles this one by itself, before we see it: the chunks count and the length goes. Refusing it outright needs
-/// the raw head.
-#[test]
-fn hazard_10_with_both_lengths_the_upstream_sees_one_framing() {
-    let world = World::start();
-    for fields in
-        ["Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n"]
-    {
-        let before = world.production.count();
-        let mut connection = world.connect();
-        connection.write(
-            format!("POST /orders HTTP/1.1\r\nHost: h\r\n{}{fields}\r\n5\r\nhello\r\n0\r\n\r\n", all()).as_bytes(),
-        );
-        let reply = connection.read(false).unwrap();
-        assert!(matches!(reply.status, 200 | 400), "{}", reply.verdict());
-        assert_eq!(world.production.count() > before, reply.status == 200, "passed whole or not at all");
-        for seen in world.production.requests() {
-            assert_eq!((seen.header("content-length"), seen.body.as_slice()), (None, &b"hello"[..]));
-        }
-    }
 }
 
 #[test]
@@ -378,7 +360,9 @@ fn hazard_13_slow_heads_and_bodies_are_cut_and_idle_connections_kept_for_longer(
     let mut slow = world.connect();
     let began = Instant::now();
     slow.write(b"GET /customers/1 HT");
+    assert_eq!(slow.read(false).unwrap().verdict(), "408 request_timeout");
     assert!(slow.is_closed());
+    assert!(world.connect().is_closed(), "who says nothing at all is told nothing");
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
     let mut body = world.connect();
     body.write(format!("POST /orders HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n{}\r\nabc", all()).as_bytes());

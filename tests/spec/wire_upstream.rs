@@ -1,10 +1,11 @@
 //! The way to the upstream and back when either side breaks step: no byte of one exchange ever belongs to another
 //! (hazards 10 and 14).
 
-use crate::support::{Answer, Connection, World, raw, token};
+use crate::support::{Answer, Connection, PATIENCE, World, raw, token};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 /// Everything an upstream was sent, a connection an item.
 type Seen = Arc<Mutex<Vec<Vec<u8>>>>;
@@ -119,7 +120,13 @@ fn hazard_14_a_broken_upload_closes_the_upstream_connection() {
     let world = world_before(address);
     let mut broken: Connection = world.connect();
     broken.write(head("POST /odd/first", "Transfer-Encoding: chunked\r\n").as_bytes());
-    broken.write(b"3\r\nabc\r\nnonsense\r\n");
+    broken.write(b"3\r\nabc\r\n");
+    let patience = Instant::now() + PATIENCE;
+    while !seen.lock().unwrap().iter().any(|s| s.ends_with(b"abc\r\n")) {
+        assert!(Instant::now() < patience, "the upload does not arrive while it is sent");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    broken.write(b"nonsense\r\n");
     assert_eq!(broken.read(false).unwrap().verdict(), "400 bad_request");
     assert_eq!(raw(world.address(), head("GET /odd/second", "")).text(), "mine");
     let seen = seen.lock().unwrap();

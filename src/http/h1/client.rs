@@ -1,0 +1,272 @@
+//! One exchange with an upstream over HTTP/1: the request leaves while the reply is awaited, in the task of the request
+//! itself, and whatever the upstream sends is read as strictly as what callers send.
+
+use super::chunks::{Decoded, Decoder};
+use super::framing;
+use super::head::{self, Limits, ReplyHead, Scanner};
+use super::reply::{Sending, names};
+use super::request;
+use super::wire::Wire;
+use crate::http::body::{CutOff, waited};
+use crate::net::stream::Stream;
+use bytes::{Bytes, BytesMut};
+use http::header::CONNECTION;
+use http::request::Parts;
+use http::{HeaderMap, Method, StatusCode, Version};
+use http_body::{Body, Frame, SizeHint};
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+use tokio::time::Sleep;
+
+/// Longest reply head, and most fields in it.
+const LIMITS: Limits = Limits { head: 64 * 1024, uri: 64 * 1024 };
+const MOST_FIELDS: usize = 256;
+/// Heads before the reply's own. Nobody has as much to say.
+const MOST_INFORMATIONAL: u8 = 16;
+
+/// A connection to an upstream on which nothing is under way.
+pub struct Idle(Box<Wire>);
+
+impl Idle {
+    pub fn new(stream: Stream) -> Idle {
+        Idle(Box::new(Wire::new(stream)))
+    }
+
+    /// Whether it can be used: not closed, and nothing was said that nobody asked for.
+    pub fn is_open(&mut self) -> bool {
+        self.0.poll_read_head(&mut Context::from_waker(Waker::noop())).is_pending() && self.0.inbox.is_empty()
+    }
+}
+
+/// Why there is no reply.
+#[derive(Debug)]
+pub enum Failure {
+    /// The connection was closed; `silent`: before a byte of a reply.
+    Closed { error: io::Error, silent: bool },
+    /// What the upstream said is no reply.
+    Protocol(&'static str),
+    /// The caller's body broke off; how is told by its upload.
+    Upload,
+    /// The upstream took nothing of the body for too long.
+    NotTaken,
+}
+
+/// An exchange under way: the request's body on its way out, the reply on its way in.
+pub struct Exchange<B> {
+    wire: Box<Wire>,
+    /// What is left to be sent.
+    upload: Option<B>,
+    sending: Sending,
+    /// Nothing more can be written; what the upstream said before it stopped listening still counts.
+    deaf: Option<io::Error>,
+    /// For so long the upstream may take nothing.
+    patience: Duration,
+    slow: Option<Pin<Box<Sleep>>>,
+    reply: Decoder,
+    method: Method,
+    keep: bool,
+}
+
+impl<B: Body<Data = Bytes, Error = CutOff> + Unpin> Exchange<B> {
+    /// Begins: the head is ready to be written, with as much of the body as is there.
+    pub fn begin(idle: Idle, parts: &Parts, body: B, patience: Duration) -> Exchange<B> {
+        let Idle(mut wire) = idle;
+        let hint = if body.is_end_stream() { SizeHint::with_exact(0) } else { body.size_hint() };
+        let sending = request::head(wire.outbox.gather(), &parts.method, &parts.uri, &parts.headers, &hint);
+        Exchange {
+            wire,
+            upload: Some(body),
+            sending,
+            deaf: None,
+            patience,
+            slow: None,
+            reply: Decoder::new(framing::Framing::Empty),
+            method: parts.method.clone(),
+            keep: false,
+        }
+    }
+
+    /// Waits for the reply's head. What comes before it goes to `informational`; a 101 is a reply as well.
+    pub async fn head(&mut self, mut informational: impl FnMut(StatusCode, HeaderMap)) -> Result<ReplyHead, Failure> {
+        let (mut scanner, mut before) = (Scanner::default(), 0);
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(Err(failure)) = self.poll_upload(cx) {
+                return Poll::Ready(Err(failure));
+            }
+            loop {
+                if !may_begin_reply(&self.wire.inbox) {
+                    return Poll::Ready(Err(Failure::Protocol("the reply does not begin with HTTP/1")));
+                }
+                let end = match scanner.scan(&self.wire.inbox, LIMITS) {
+                    Ok(Some(end)) => end,
+                    Ok(None) => match ready!(self.poll_read(cx))? {
+                        0 => return Poll::Ready(Err(self.closed(io::ErrorKind::UnexpectedEof.into()))),
+                        _ => continue,
+                    },
+                    Err(_) => return Poll::Ready(Err(Failure::Protocol("a head too long, or a line without CRLF"))),
+                };
+                let head = self.wire.inbox.split_to(end).freeze();
+                scanner = Scanner::default();
+                let head = head::reply(&head).map_err(Failure::Protocol)?;
+                if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS {
+                    before += 1;
+                    if before > MOST_INFORMATIONAL {
+                        return Poll::Ready(Err(Failure::Protocol("informational replies without end")));
+                    }
+                    // Ours was said when the body was wanted.
+                    if head.status != StatusCode::CONTINUE {
+                        informational(head.status, head.fields);
+                    }
+                    continue;
+                }
+                return Poll::Ready(self.accept(&head).map(|()| head).map_err(Failure::Protocol));
+            }
+        })
+        .await
+    }
+
+    /// Takes note of how the reply's body ends, and whether the connection can be used again.
+    fn accept(&mut self, head: &ReplyHead) -> Result<(), &'static str> {
+        if head.fields.len() > MOST_FIELDS {
+            return Err("too many fields");
+        }
+        self.reply = Decoder::new(framing::of_reply(&self.method, head.status, head.version, &head.fields)?);
+        let said = |token| names(&head.fields, CONNECTION.as_str(), token);
+        self.keep = match head.version {
+            Version::HTTP_10 => said("keep-alive") && !said("close"),
+            _ => !said("close"),
+        };
+        Ok(())
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Failure>> {
+        self.wire.poll_read_body(cx).map_err(|error| self.closed(error))
+    }
+
+    /// The connection has ended without a reply; an earlier error while writing tells more of the reason.
+    fn closed(&mut self, error: io::Error) -> Failure {
+        Failure::Closed { error: self.deaf.take().unwrap_or(error), silent: self.wire.inbox.is_empty() }
+    }
+
+    /// Sends what is left of the request. Ready once all is gone, or can go no more.
+    fn poll_upload(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        loop {
+            if self.deaf.is_some() {
+                return Poll::Ready(Ok(()));
+            }
+            if self.upload.is_none() || !self.wire.outbox.has_room() {
+                ready!(self.poll_written(cx))?;
+                if self.upload.is_none() {
+                    return Poll::Ready(Ok(()));
+                }
+            }
+            let Some(body) = &mut self.upload else { continue };
+            if body.is_end_stream() {
+                self.end(None)?;
+                continue;
+            }
+            match Pin::new(body).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(part) => self.sending.part(&mut self.wire.outbox, part).map_err(|_| Failure::Upload)?,
+                    Err(frame) => self.end(frame.trailers_ref())?,
+                },
+                Poll::Ready(None) => self.end(None)?,
+                Poll::Ready(Some(Err(CutOff))) => return Poll::Ready(Err(Failure::Upload)),
+                Poll::Pending => {
+                    if let Poll::Ready(Err(failure)) = self.poll_written(cx) {
+                        return Poll::Ready(Err(failure));
+                    }
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    fn end(&mut self, trailers: Option<&HeaderMap>) -> Result<(), Failure> {
+        self.upload = None;
+        self.sending.end(&mut self.wire.outbox, trailers).map_err(|_| Failure::Upload)
+    }
+
+    fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        let before = self.wire.sent;
+        match self.wire.poll_write_out(cx) {
+            Poll::Ready(Ok(())) => self.slow = None,
+            Poll::Ready(Err(error)) => self.deaf = Some(error),
+            Poll::Pending => {
+                if self.wire.sent > before {
+                    self.slow = None;
+                }
+                if waited(&mut self.slow, self.patience, cx) {
+                    return Poll::Ready(Err(Failure::NotTaken));
+                }
+                return Poll::Pending;
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// The next part of the reply's body; `None` at its end. What is left of the request goes on leaving meanwhile.
+    pub fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, CutOff>>> {
+        if let Poll::Ready(Err(_)) = self.poll_upload(cx) {
+            return Poll::Ready(Some(Err(CutOff)));
+        }
+        loop {
+            match self.reply.decode(&mut self.wire.inbox) {
+                Ok(Decoded::Data(part)) => return Poll::Ready(Some(Ok(Frame::data(part)))),
+                Ok(Decoded::Trailers(fields)) => return Poll::Ready(Some(Ok(Frame::trailers(fields)))),
+                Ok(Decoded::End) => return Poll::Ready(None),
+                Ok(Decoded::More) => {}
+                Err(_) => return Poll::Ready(Some(Err(CutOff))),
+            }
+            match ready!(self.wire.poll_read_body(cx)) {
+                Ok(1..) => {}
+                Ok(0) if self.reply.connection_ended() => return Poll::Ready(None),
+                Ok(0) | Err(_) => return Poll::Ready(Some(Err(CutOff))),
+            }
+        }
+    }
+
+    /// Whether the reply was read to its end.
+    pub fn is_whole(&self) -> bool {
+        self.reply.is_done()
+    }
+
+    /// What is left of the reply's body.
+    pub fn size_hint(&self) -> SizeHint {
+        self.reply.left().map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+
+    /// The connection, if another exchange may follow on it: both messages are whole, and nothing is left over.
+    pub fn into_idle(self) -> Option<Idle> {
+        let usable = self.keep
+            && self.reply.is_done()
+            && self.upload.is_none()
+            && self.deaf.is_none()
+            && self.wire.outbox.is_empty()
+            && self.wire.inbox.is_empty();
+        usable.then(|| {
+            let mut wire = self.wire;
+            wire.rest();
+            Idle(wire)
+        })
+    }
+
+    /// The request's body, if nothing of it was asked for: then nothing is lost if the exchange failed.
+    pub fn into_upload(self) -> Option<B> {
+        self.upload
+    }
+
+    /// After a 101: the stream, and what was read of it beyond the head.
+    pub fn into_stream(self) -> (Stream, BytesMut) {
+        self.wire.into_parts()
+    }
+}
+
+/// Whether so much can be the beginning of a reply: what speaks another protocol may never end a line.
+fn may_begin_reply(bytes: &[u8]) -> bool {
+    const BEGIN: &[u8] = b"HTTP/1.";
+    let seen = bytes.len().min(BEGIN.len());
+    bytes[..seen] == BEGIN[..seen]
+}

@@ -1,0 +1,377 @@
+//! Heads, read strictly: every line ends in CRLF, every field has a name, a colon and a value that a field can hold, and
+//! nothing is folded, guessed or mended (hazard 10).
+
+use crate::model::Denial;
+use bytes::Bytes;
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Method, Request, StatusCode, Uri, Version};
+use hyper::ext::ReasonPhrase;
+
+/// How long a head may be.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Bytes of the whole head.
+    pub head: usize,
+    /// Bytes of the request's target.
+    pub uri: usize,
+}
+
+/// Beyond the configured sizes, so that what is only a little too long is refused with everything that is known of it.
+const BEYOND: usize = 1024;
+
+/// Looks for the end of a head as its bytes arrive, each of them once.
+#[derive(Debug, Default)]
+pub struct Scanner {
+    /// What was looked at.
+    seen: usize,
+    /// Where the line begins that is being read.
+    line: usize,
+}
+
+/// A head that can never be one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flaw {
+    BareLineFeed,
+    LineTooLong,
+    TooLong,
+}
+
+impl Scanner {
+    /// Whether a whole line was seen.
+    pub fn has_begun(&self) -> bool {
+        self.line > 0
+    }
+
+    /// Where the head ends, once that is known. `bytes` are all that came so far, from the head's first.
+    pub fn scan(&mut self, bytes: &[u8], limits: Limits) -> Result<Option<usize>, Flaw> {
+        while let Some(found) = bytes.get(self.seen..).and_then(|rest| memchr::memchr(b'\n', rest)) {
+            let feed = self.seen + found;
+            if feed == self.line || bytes[feed - 1] != b'\r' {
+                return Err(Flaw::BareLineFeed);
+            }
+            let empty = feed - 1 == self.line;
+            (self.seen, self.line) = (feed + 1, feed + 1);
+            if empty {
+                return if feed < limits.head + BEYOND { Ok(Some(feed + 1)) } else { Err(Flaw::TooLong) };
+            }
+        }
+        self.seen = bytes.len();
+        if self.line == 0 && bytes.len() > limits.uri + BEYOND {
+            return Err(Flaw::LineTooLong);
+        }
+        if bytes.len() > limits.head + BEYOND { Err(Flaw::TooLong) } else { Ok(None) }
+    }
+}
+
+/// A request's head as far as it could be read, with what is wrong with it.
+pub type Broken = Box<(Parts, Denial)>;
+
+/// Reads a request's head, from its first byte to its empty line.
+pub fn request(head: &Bytes) -> Result<Parts, Broken> {
+    let (mut parts, ()) = Request::new(()).into_parts();
+    let read = request_line(head, &mut parts).and_then(|at| {
+        parts.headers = fields(head, at).map_err(Denial::BadRequest)?;
+        Ok(())
+    });
+    match read {
+        Ok(()) => Ok(parts),
+        Err(denial) => Err(Box::new((parts, denial))),
+    }
+}
+
+/// What is recorded of a head of which nothing could be read.
+pub fn unreadable(denial: Denial) -> Broken {
+    let (mut parts, ()) = Request::new(()).into_parts();
+    parts.method = no_method();
+    Box::new((parts, denial))
+}
+
+/// A method that no request has, for the log.
+fn no_method() -> Method {
+    Method::from_bytes(b"-").unwrap_or_default()
+}
+
+/// Fills `parts` from the first line; says where the next one begins.
+fn request_line(head: &Bytes, parts: &mut Parts) -> Result<usize, Denial> {
+    parts.method = no_method();
+    let end = line_end(head, 0).map_err(Denial::BadRequest)?;
+    let line = &head[..end];
+    let (method, rest) = split_at(line, b' ').ok_or(Denial::BadRequest("the request line has no target"))?;
+    let (target, version) = split_last(rest).ok_or(Denial::BadRequest("the request line has no version"))?;
+    parts.method = Method::from_bytes(method).map_err(|_| Denial::BadRequest("the method is no token"))?;
+    parts.version = version_of(version)?;
+    let start = method.len() + 1;
+    parts.uri = target_of(head.slice(start..start + target.len()), &parts.method)?;
+    Ok(end + 2)
+}
+
+fn split_at(line: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
+    let found = memchr::memchr(at, line)?;
+    Some((&line[..found], &line[found + 1..]))
+}
+
+fn split_last(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let found = memchr::memrchr(b' ', line)?;
+    Some((&line[..found], &line[found + 1..]))
+}
+
+fn version_of(text: &[u8]) -> Result<Version, Denial> {
+    match text {
+        b"HTTP/1.1" => Ok(Version::HTTP_11),
+        b"HTTP/1.0" => Ok(Version::HTTP_10),
+        [b'H', b'T', b'T', b'P', b'/', major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit() => {
+            Err(Denial::VersionNotSupported)
+        }
+        _ => Err(Denial::BadRequest("the request line does not end in HTTP/1.1")),
+    }
+}
+
+/// A target is what a URI can hold, unencoded: no white space, no control byte, no `#`, nothing beyond ASCII.
+fn target_of(target: Bytes, method: &Method) -> Result<Uri, Denial> {
+    if target.iter().any(|b| *b <= b' ' || *b >= 0x7f || *b == b'#') {
+        return Err(Denial::BadRequest("the target holds a byte that a URI cannot hold unencoded"));
+    }
+    let origin = target.first() == Some(&b'/') || &target[..] == b"*" || *method == Method::CONNECT;
+    let uri = Uri::from_maybe_shared(target).map_err(|_| Denial::BadRequest("the target is no URI"))?;
+    if !origin && uri.scheme().is_none() {
+        return Err(Denial::BadRequest("the target begins with neither a slash nor a scheme"));
+    }
+    Ok(uri)
+}
+
+/// Reads the fields that begin at `at`. A field's value keeps its bytes; blanks around it go.
+pub fn fields(head: &Bytes, mut at: usize) -> Result<HeaderMap, &'static str> {
+    let mut map = HeaderMap::with_capacity(24);
+    while at < head.len() {
+        let end = line_end(head, at)?;
+        if end == at {
+            break;
+        }
+        let (name, value) = field(head, at, end)?;
+        map.try_append(name, value).map_err(|_| "too many fields")?;
+        at = end + 2;
+    }
+    Ok(map)
+}
+
+/// Where the line that begins at `at` has its CRLF.
+fn line_end(head: &[u8], at: usize) -> Result<usize, &'static str> {
+    let end = at + memchr::memchr(b'\r', &head[at..]).ok_or("a line of the head does not end in CRLF")?;
+    if head.get(end + 1) == Some(&b'\n') { Ok(end) } else { Err("a carriage return without its line feed") }
+}
+
+fn field(head: &Bytes, start: usize, end: usize) -> Result<(HeaderName, HeaderValue), &'static str> {
+    let line = &head[start..end];
+    if matches!(line[0], b' ' | b'\t') {
+        return Err("a folded line");
+    }
+    let colon = memchr::memchr(b':', line).ok_or("a field without a colon")?;
+    let name = &line[..colon];
+    if name.ends_with(b" ") || name.ends_with(b"\t") {
+        return Err("white space before a field's colon");
+    }
+    let name = HeaderName::from_bytes(name).map_err(|_| "a field's name is no token")?;
+    let (mut from, mut to) = (start + colon + 1, end);
+    while from < to && matches!(head[from], b' ' | b'\t') {
+        from += 1;
+    }
+    while to > from && matches!(head[to - 1], b' ' | b'\t') {
+        to -= 1;
+    }
+    let value = HeaderValue::from_maybe_shared(head.slice(from..to));
+    Ok((name, value.map_err(|_| "a field's value holds a control byte")?))
+}
+
+/// A reply's head.
+#[derive(Debug)]
+pub struct ReplyHead {
+    pub status: StatusCode,
+    pub version: Version,
+    pub fields: HeaderMap,
+    /// Where it is not the usual one.
+    pub reason: Option<ReasonPhrase>,
+}
+
+/// Reads a reply's head, from its first byte to its empty line.
+pub fn reply(head: &Bytes) -> Result<ReplyHead, &'static str> {
+    let end = line_end(head, 0)?;
+    let version = match head.get(..9) {
+        Some(b"HTTP/1.1 ") => Version::HTTP_11,
+        Some(b"HTTP/1.0 ") => Version::HTTP_10,
+        _ => return Err("the reply does not begin with HTTP/1.1"),
+    };
+    let status = head.get(9..12).and_then(|digits| StatusCode::from_bytes(digits).ok());
+    let status = status.ok_or("the reply's status is no number of three digits")?;
+    // The blank after the status is often forgotten where there is no reason.
+    let said = match head.get(12) {
+        Some(b' ') if end >= 13 => head.slice(13..end),
+        Some(b'\r') if end == 12 => Bytes::new(),
+        _ => return Err("the reply's status is no number of three digits"),
+    };
+    let usual = status.canonical_reason().is_some_and(|usual| usual.as_bytes() == &said[..]) || said.is_empty();
+    let reason = if usual {
+        None
+    } else {
+        Some(ReasonPhrase::try_from(said).map_err(|_| "the reply's reason holds a control byte")?)
+    };
+    Ok(ReplyHead { status, version, fields: fields(head, end + 2)?, reason })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const LIMITS: Limits = Limits { head: 4096, uri: 1024 };
+
+    fn read(text: &str) -> Result<Parts, Denial> {
+        request(&Bytes::copy_from_slice(text.as_bytes())).map_err(|broken| broken.1)
+    }
+
+    fn refused(bytes: &[u8]) -> bool {
+        let mut scanner = Scanner::default();
+        match scanner.scan(bytes, LIMITS) {
+            Err(_) => true,
+            Ok(None) => panic!("not whole: {bytes:?}"),
+            Ok(Some(end)) => request(&Bytes::copy_from_slice(&bytes[..end])).is_err(),
+        }
+    }
+
+    #[test]
+    fn a_head_is_read_to_the_byte() {
+        let parts = read("GET /a%20b?c=d&e HTTP/1.1\r\nHost: h\r\nX-Some:\t a b \r\nx-some: \r\n\r\n").unwrap();
+        assert_eq!(
+            (parts.method, parts.uri.to_string(), parts.version),
+            (Method::GET, "/a%20b?c=d&e".to_owned(), Version::HTTP_11)
+        );
+        let all: Vec<_> = parts.headers.iter().map(|(n, v)| (n.as_str(), v.as_bytes())).collect();
+        assert_eq!(all, [("host", &b"h"[..]), ("x-some", b"a b"), ("x-some", b"")]);
+        let opaque = request(&Bytes::from_static(b"GET / HTTP/1.0\r\nX: \xff\xe4\r\n\r\n")).unwrap();
+        assert_eq!((opaque.version, opaque.headers["x"].as_bytes()), (Version::HTTP_10, &b"\xff\xe4"[..]));
+    }
+
+    #[test]
+    fn hazard_10_every_line_that_can_be_read_in_two_ways_is_refused() {
+        for head in [
+            &b"GET / HTTP/1.1\nHost: h\r\n\r\n"[..],
+            b"GET / HTTP/1.1\r\nHost: h\n\r\n",
+            b"GET / HTTP/1.1\r\nHost: h\r\n\n",
+            b"\nGET / HTTP/1.1\r\n\r\n",
+            b"GET / HTTP/1.1\r\nHost: h\rX: y\r\n\r\n",
+            b"GET / HTTP/1.1\rHost: h\r\n\r\n",
+            b"GET / HTTP/1.1\r\nX: a\r\n b\r\n\r\n",
+            b"GET / HTTP/1.1\r\nX: a\r\n\tb\r\n\r\n",
+            b"GET / HTTP/1.1\r\n X: a\r\n\r\n",
+            b"GET / HTTP/1.1\r\nX : a\r\n\r\n",
+            b"GET / HTTP/1.1\r\nX\t: a\r\n\r\n",
+            b"GET / HTTP/1.1\r\n: a\r\n\r\n",
+            b"GET / HTTP/1.1\r\nX a\r\n\r\n",
+            b"GET / HTTP/1.1\r\nX\0: a\r\n\r\n",
+            b"GET / HTTP/1.1\r\nX: a\0b\r\n\r\n",
+            b"GET / HTTP/1.1\r\nX: a\x01b\r\n\r\n",
+            b"GET / HTTP/1.1\r\nX: a\x7fb\r\n\r\n",
+            b"GET / HTTP/1.1\r\nX\xe4: a\r\n\r\n",
+            b"GET / HTTP/1.1\r\nX(y): a\r\n\r\n",
+            b"GET  / HTTP/1.1\r\n\r\n",
+            b"GET /  HTTP/1.1\r\n\r\n",
+            b"GET / HTTP/1.1 \r\n\r\n",
+            b" GET / HTTP/1.1\r\n\r\n",
+            b"GET\t/ HTTP/1.1\r\n\r\n",
+            b"GET /a b HTTP/1.1\r\n\r\n",
+            b"GET /a\tb HTTP/1.1\r\n\r\n",
+            b"GET /a#b HTTP/1.1\r\n\r\n",
+            b"GET /\xe4 HTTP/1.1\r\n\r\n",
+            b"GET /\x7f HTTP/1.1\r\n\r\n",
+            b"GET a HTTP/1.1\r\n\r\n",
+            b"GET h:80 HTTP/1.1\r\n\r\n",
+            b"GET ?a HTTP/1.1\r\n\r\n",
+            b"GET /\r\n\r\n",
+            b"GET\r\n\r\n",
+            b"G(T / HTTP/1.1\r\n\r\n",
+            b" / HTTP/1.1\r\n\r\n",
+            b"GET / http/1.1\r\n\r\n",
+            b"GET / HTTP/1.10\r\n\r\n",
+            b"GET / HTTP/1\r\n\r\n",
+            b"GET / HTTP/01.1\r\n\r\n",
+            b"GET / HTTP/1.1x\r\n\r\n",
+            b"GET / ICY/1.1\r\n\r\n",
+        ] {
+            assert!(refused(head), "{:?}", String::from_utf8_lossy(head));
+        }
+        for version in ["HTTP/2.0", "HTTP/1.2", "HTTP/0.9", "HTTP/3.0"] {
+            assert_eq!(read(&format!("GET / {version}\r\n\r\n")).unwrap_err(), Denial::VersionNotSupported);
+        }
+    }
+
+    #[test]
+    fn what_could_be_read_of_a_broken_head_is_there_for_the_record() {
+        let broken = request(&Bytes::from_static(b"POST /orders HTTP/1.1\r\nX : a\r\n\r\n")).unwrap_err();
+        assert_eq!((broken.0.method.as_str(), broken.0.uri.path()), ("POST", "/orders"));
+        let broken = request(&Bytes::from_static(b"\x16\x03\x01\r\n\r\n")).unwrap_err();
+        assert_eq!(broken.0.method.as_str(), "-");
+    }
+
+    #[test]
+    fn a_reply_is_read_as_strictly() {
+        let read = |text: &'static [u8]| reply(&Bytes::from_static(text));
+        let plain = read(b"HTTP/1.1 200 OK\r\nA: b\r\n\r\n").unwrap();
+        assert_eq!((plain.status.as_u16(), plain.version, plain.reason), (200, Version::HTTP_11, None));
+        let odd = read(b"HTTP/1.0 404 Nobody Home\r\n\r\n").unwrap();
+        assert_eq!(odd.reason.as_ref().map(ReasonPhrase::as_bytes), Some(&b"Nobody Home"[..]));
+        assert_eq!(read(b"HTTP/1.1 204\r\n\r\n").unwrap().status, 204);
+        assert_eq!(read(b"HTTP/1.1 204 \r\n\r\n").unwrap().status, 204);
+        for head in [
+            &b"HTTP/2 200 OK\r\n\r\n"[..],
+            b"HTTP/1.1  200 OK\r\n\r\n",
+            b"HTTP/1.1 20 OK\r\n\r\n",
+            b"HTTP/1.1 2000 OK\r\n\r\n",
+            b"HTTP/1.1 099 OK\r\n\r\n",
+            b"HTTP/1.1 200 O\0K\r\n\r\n",
+            b"HTTP/1.1\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nA : b\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n",
+            b"ICY 200 OK\r\n\r\n",
+            b"",
+        ] {
+            assert!(read(head).is_err(), "{:?}", String::from_utf8_lossy(head));
+        }
+    }
+
+    #[test]
+    fn hazard_13_heads_and_lines_without_end() {
+        let long = vec![b'a'; 10_000];
+        assert_eq!(Scanner::default().scan(&long, LIMITS), Err(Flaw::LineTooLong));
+        let many = [b"GET / HTTP/1.1\r\n".to_vec(), b"A: b\r\n".repeat(2000)].concat();
+        assert_eq!(Scanner::default().scan(&many, LIMITS), Err(Flaw::TooLong));
+    }
+
+    proptest! {
+        #[test]
+        fn every_split_has_the_same_end(bytes in "(GET / HTTP/1.1\r\n)?(A: b\r\n|C:\r\n|\n|\r|x){0,6}(\r\n)?(rest)?", at in 0usize..60) {
+            let bytes = bytes.as_bytes();
+            let whole = Scanner::default().scan(bytes, LIMITS);
+            let mut scanner = Scanner::default();
+            let first = scanner.scan(&bytes[..at.min(bytes.len())], LIMITS);
+            let split = match first { Ok(None) => scanner.scan(bytes, LIMITS), done => done };
+            prop_assert_eq!(whole, split);
+        }
+
+        #[test]
+        fn no_bytes_upset_the_reader(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let bytes = Bytes::from(bytes);
+            let _ = request(&bytes);
+            let _ = reply(&bytes);
+        }
+
+        #[test]
+        fn what_is_read_holds_no_byte_that_could_end_a_line(lines in proptest::collection::vec("[ -~\r\n\t\u{80}-\u{ff}]{0,12}", 0..6)) {
+            let text = format!("GET / HTTP/1.1\r\n{}\r\n\r\n", lines.join("\r\n"));
+            if let Ok(parts) = read(&text) {
+                for value in parts.headers.values() {
+                    prop_assert!(!value.as_bytes().iter().any(|b| matches!(b, b'\r' | b'\n' | 0)));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! What is to be written, gathered so that a head and a small body leave in one write, and large parts are not copied.
+
+use bytes::{Buf, Bytes};
+use std::io::IoSlice;
+
+/// Parts below this are copied together; larger ones are written from where they lie.
+const SMALL: usize = 2048;
+/// Room a connection keeps between messages.
+const KEPT: usize = 16 * 1024;
+
+/// Bytes on their way out, in this order: gathered ones, one large part, what follows it.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    gathered: Vec<u8>,
+    written: usize,
+    large: Bytes,
+    after: &'static [u8],
+}
+
+impl Outbox {
+    /// Bytes that wait.
+    pub fn len(&self) -> usize {
+        self.gathered.len() - self.written + self.large.len() + self.after.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether more can be put in before something is written.
+    pub fn has_room(&self) -> bool {
+        self.large.is_empty() && self.after.is_empty() && self.gathered.len() - self.written < KEPT
+    }
+
+    /// Where heads are written to. Only while there is room.
+    pub fn gather(&mut self) -> &mut Vec<u8> {
+        debug_assert!(self.large.is_empty() && self.after.is_empty());
+        &mut self.gathered
+    }
+
+    /// A part of a body, with what frames it at its end. Only while there is room.
+    pub fn push(&mut self, part: Bytes, after: &'static [u8]) {
+        if part.len() < SMALL {
+            self.gathered.extend_from_slice(&part);
+            self.gathered.extend_from_slice(after);
+        } else {
+            (self.large, self.after) = (part, after);
+        }
+    }
+
+    /// Up to three slices in the order in which they are to be written.
+    pub fn slices(&self) -> [IoSlice<'_>; 3] {
+        [IoSlice::new(&self.gathered[self.written..]), IoSlice::new(&self.large), IoSlice::new(self.after)]
+    }
+
+    /// The gathered bytes, if they are all there is.
+    pub fn only(&self) -> Option<&[u8]> {
+        (self.large.is_empty() && self.after.is_empty()).then(|| &self.gathered[self.written..])
+    }
+
+    /// So many bytes were written.
+    pub fn advance(&mut self, mut bytes: usize) {
+        let gathered = bytes.min(self.gathered.len() - self.written);
+        self.written += gathered;
+        bytes -= gathered;
+        let large = bytes.min(self.large.len());
+        self.large.advance(large);
+        bytes -= large;
+        self.after = self.after.get(bytes..).unwrap_or_default();
+        if self.written == self.gathered.len() {
+            self.gathered.clear();
+            self.gathered.shrink_to(KEPT);
+            self.written = 0;
+        }
+        if self.large.is_empty() {
+            self.large = Bytes::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn bytes_leave_in_the_order_they_came(sizes in proptest::collection::vec(0usize..5000, 1..6), steps in proptest::collection::vec(1usize..3000, 1..40)) {
+            let (mut outbox, mut wanted, mut got) = (Outbox::default(), Vec::new(), Vec::new());
+            let mut steps = steps.iter().cycle();
+            let mut write = |outbox: &mut Outbox, got: &mut Vec<u8>| {
+                let all: Vec<u8> = outbox.slices().iter().flat_map(|s| s.to_vec()).collect();
+                let bytes = (*steps.next().unwrap()).min(all.len());
+                got.extend_from_slice(&all[..bytes]);
+                outbox.advance(bytes);
+            };
+            for (n, size) in sizes.iter().enumerate() {
+                while !outbox.has_room() {
+                    write(&mut outbox, &mut got);
+                }
+                let part = vec![n as u8; *size];
+                wanted.extend_from_slice(&part);
+                wanted.extend_from_slice(b"\r\n");
+                outbox.push(part.into(), b"\r\n");
+            }
+            while !outbox.is_empty() {
+                write(&mut outbox, &mut got);
+            }
+            prop_assert_eq!(wanted, got);
+        }
+    }
+}

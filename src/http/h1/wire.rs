@@ -1,0 +1,88 @@
+//! A connection that speaks HTTP/1: its stream, what came and was not read yet, what waits to be written.
+
+use super::outbox::Outbox;
+use crate::net::stream::Stream;
+use bytes::BytesMut;
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncReadExt, AsyncWrite};
+
+/// Bytes that one read may bring.
+const READ: usize = 16 * 1024;
+/// Room for a head; what a connection keeps while it is idle.
+const HEAD_ROOM: usize = 4 * 1024;
+
+/// Either end of an HTTP/1 connection.
+pub struct Wire {
+    stream: Stream,
+    /// What came and was not read yet.
+    pub inbox: BytesMut,
+    pub outbox: Outbox,
+    /// Bytes written so far.
+    pub sent: u64,
+    unflushed: bool,
+}
+
+impl Wire {
+    pub fn new(stream: Stream) -> Wire {
+        Wire { stream, inbox: BytesMut::new(), outbox: Outbox::default(), sent: 0, unflushed: false }
+    }
+
+    /// Reads once, a head's worth. `Ok(0)`: the peer sends no more.
+    pub fn poll_read_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.poll_read(cx, HEAD_ROOM)
+    }
+
+    /// Reads once, a body's worth. `Ok(0)`: the peer sends no more.
+    pub fn poll_read_body(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.poll_read(cx, READ)
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<usize>> {
+        if self.inbox.capacity() - self.inbox.len() < room / 4 {
+            self.inbox.reserve(room);
+        }
+        pin!(self.stream.read_buf(&mut self.inbox)).poll(cx)
+    }
+
+    /// Writes until the outbox is empty, and through what TLS holds back.
+    pub fn poll_write_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.outbox.is_empty() {
+            let stream = Pin::new(&mut self.stream);
+            let written = ready!(match self.outbox.only() {
+                Some(bytes) => stream.poll_write(cx, bytes),
+                None => stream.poll_write_vectored(cx, &self.outbox.slices()),
+            })?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.outbox.advance(written);
+            self.sent += written as u64;
+            self.unflushed = true;
+        }
+        if self.unflushed {
+            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+            self.unflushed = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Says that nothing more will be written.
+    pub fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    /// Gives back the room that a large message needed, before a wait that may be long.
+    pub fn rest(&mut self) {
+        if self.inbox.is_empty() && self.inbox.capacity() > HEAD_ROOM {
+            self.inbox = BytesMut::new();
+        }
+    }
+
+    /// The stream, and what was read of it beyond the message: from here on it speaks something else.
+    pub fn into_parts(self) -> (Stream, BytesMut) {
+        (self.stream, self.inbox)
+    }
+}
