@@ -44,6 +44,7 @@ pub fn assemble(
                 connect: view.duration("timeouts.connect"),
                 head: view.duration("timeouts.head"),
                 idle: view.duration("timeouts.idle"),
+                tunnel: view.duration("timeouts.tunnel"),
             },
         });
         trust.push(verified);

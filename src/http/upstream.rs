@@ -9,8 +9,11 @@ use super::h1::head::ReplyHead;
 use crate::model::connection::{Connection, DestinationId};
 use crate::model::denial::Denial;
 use crate::net::dial::Dialler;
+use crate::net::stream::Stream;
+use crate::policy::upgrade;
 use crate::telemetry::metrics::{CoreMetrics, UpstreamPool};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use http::header::{HeaderMap, UPGRADE};
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
@@ -73,6 +76,7 @@ impl Upstreams {
         request: Request<RequestBody>,
         upload: &Rc<Upload>,
         patience: Patience,
+        mut early: impl FnMut(StatusCode, HeaderMap),
     ) -> Result<Response<UpstreamBody>, Denial> {
         let pool = self.pool(connection);
         let (parts, body) = request.into_parts();
@@ -88,10 +92,10 @@ impl Upstreams {
             let repeatable = reused && is_repeatable(&parts, body.as_ref());
             let sent = body.take().unwrap_or_else(|| RequestBody::none(upload.clone()));
             let mut exchange = Exchange::begin(idle, &parts, sent, connection.timeouts.idle);
-            let head = await_head(pin!(exchange.head(|_, _| {})), upload, &patience).await?;
+            let head = await_head(pin!(exchange.head(&mut early)), upload, &patience).await?;
             match head {
-                // Nobody asked for an upgrade: what follows would be no HTTP.
-                Ok(head) if head.status == StatusCode::SWITCHING_PROTOCOLS => {
+                // What follows would be no HTTP.
+                Ok(head) if head.status == StatusCode::SWITCHING_PROTOCOLS && !was_asked_for(&parts, &head) => {
                     return Err(Denial::UpstreamProtocol { cause: "an upgrade that nobody asked for".to_owned() });
                 }
                 Ok(head) => return Ok(reply(head, UpstreamBody::new(exchange, pool, connection.timeouts.idle))),
@@ -188,6 +192,10 @@ async fn await_head<T>(
     }
 }
 
+fn was_asked_for(parts: &Parts, head: &ReplyHead) -> bool {
+    parts.headers.get(UPGRADE).is_some_and(|protocol| upgrade::granted(&head.fields, protocol))
+}
+
 /// Whether a request may be sent twice: idempotent, and without a body that is gone by then.
 fn is_repeatable(parts: &Parts, body: Option<&RequestBody>) -> bool {
     parts.method.is_idempotent() && body.is_none_or(Body::is_end_stream)
@@ -236,11 +244,17 @@ impl UpstreamBody {
     }
 
     fn end_if_whole(&mut self) {
-        if let Some(exchange) = self.exchange.take_if(|e| e.is_whole())
+        // A 101 has no end of its own.
+        if let Some(exchange) = self.exchange.take_if(|e| e.is_whole() && !e.has_switched())
             && let Some(idle) = exchange.into_idle()
         {
             self.pool.put(idle);
         }
+    }
+
+    /// After a 101: the stream, and what was read of it beyond the head.
+    pub fn into_stream(self) -> Option<(Stream, BytesMut)> {
+        self.exchange.map(Exchange::into_stream)
     }
 
     /// Whether the reply was read to its end.

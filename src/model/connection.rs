@@ -67,6 +67,8 @@ pub struct UpstreamTimeouts {
     pub head: Duration,
     /// Without a byte of the reply's body.
     pub idle: Duration,
+    /// Without a byte in either direction, once a connection was upgraded.
+    pub tunnel: Duration,
 }
 
 /// Where the secret goes, with the values ready: made once, when the configuration is read.

@@ -8,5 +8,6 @@ pub mod frames;
 pub mod guard;
 pub mod listen;
 pub mod prior_knowledge;
+pub mod relay;
 pub mod stream;
 pub mod tls;

@@ -83,7 +83,12 @@ fn connection(index: u32, environment: u16) -> Connection {
         injection: injection("X-Engine-Key"),
         quota: None,
         concurrency: None,
-        timeouts: UpstreamTimeouts { connect: Duration::ZERO, head: Duration::ZERO, idle: Duration::ZERO },
+        timeouts: UpstreamTimeouts {
+            connect: Duration::ZERO,
+            head: Duration::ZERO,
+            idle: Duration::ZERO,
+            tunnel: Duration::ZERO,
+        },
     }
 }
 
@@ -97,6 +102,7 @@ fn workflow(index: u32, name: &str, template: &str, upstream: Vec<(EnvironmentId
         quota: None,
         max_body: None,
         concurrency: None,
+        upgrades: Vec::new(),
         header: HeaderValue::from_str(name).unwrap(),
     }
 }

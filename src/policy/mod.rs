@@ -10,6 +10,8 @@ pub mod identify;
 pub mod path;
 pub mod query;
 pub mod rewrite;
+pub mod standing;
+pub mod upgrade;
 
 pub use authenticate::{Authenticated, authenticate};
 pub use authorise::{Permit, authorise};

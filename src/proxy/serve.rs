@@ -93,7 +93,7 @@ async fn connection(core: Rc<Core>, address: Arc<str>, tcp: TcpStream, peer: Soc
     let guarded = FrameGuard::new(stream, head.saturating_mul(2), peer.ip(), core.metrics.clone());
     let service = service_fn(move |request: Request<Incoming>| {
         let (core, front) = (core.clone(), front.clone());
-        async move { Ok::<_, Infallible>(handle(core, front, request.map(CallersBody::H2)).await) }
+        async move { Ok::<_, Infallible>(handle(core, front, request.map(CallersBody::H2), None).await) }
     });
     let connection = http2(head).serve_connection(Guarded::new(guarded, activity), service);
     until_stopped(pin!(connection), stop, |c| c.graceful_shutdown()).await;
@@ -115,9 +115,9 @@ struct Door {
 impl h1::server::Service for Door {
     type Body = ReplyBody;
 
-    async fn call(&self, request: Request<Option<h1::incoming::Incoming>>, _early: Early) -> Response<ReplyBody> {
+    async fn call(&self, request: Request<Option<h1::incoming::Incoming>>, early: Early) -> Response<ReplyBody> {
         let request = request.map(|body| body.map_or(CallersBody::None, CallersBody::H1));
-        handle(self.core.clone(), self.front.clone(), request).await
+        handle(self.core.clone(), self.front.clone(), request, Some(early)).await
     }
 }
 

@@ -24,6 +24,7 @@ mod reload;
 mod signals;
 mod support;
 mod tls;
+mod upgrades;
 mod wire;
 mod wire_upstream;
 mod workflows;

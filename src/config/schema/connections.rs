@@ -119,5 +119,7 @@ static UPSTREAM_TIMEOUTS: MapShape = MapShape::new(
         Field::new("head", DURATION, "From the request to the head of the reply.")
             .default(defaults::UPSTREAM_HEAD_TIMEOUT),
         Field::new("idle", DURATION, "Without a byte of the reply's body.").default(defaults::UPSTREAM_IDLE_TIMEOUT),
+        Field::new("tunnel", DURATION, "Without a byte in either direction, once a connection was upgraded.")
+            .default(defaults::TUNNEL_TIMEOUT),
     ],
 );

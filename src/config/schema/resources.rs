@@ -48,12 +48,18 @@ pub static WORKFLOW: MapShape = MapShape::new(
         Field::new("concurrency", CONCURRENCY, "How many requests of it run at once.").example("100"),
         Field::new("max_body", SIZE, "The largest body that is accepted, if less than the listener's.").example("1MiB"),
         Field::new(
+            "upgrades",
+            Shape::List(&PROTOCOL),
+            "Protocols that callers may switch to (RFC 9110, section 7.8); without it none.",
+        )
+        .default(defaults::NOTHING)
+        .example("[websocket]"),
+        Field::new(
             "credentials",
             Shape::Map(&NARROWED),
             "Where a token is looked for; what is left out is as on the listener.",
         ),
         Field::later("webhook", "verifying the signatures of webhook senders"),
-        Field::later("upgrades", "WebSocket and other upgrades"),
         Field::later("retries", "repeating failed requests"),
         Field::later("require", "asking for a signature as well as a key"),
     ],
@@ -65,6 +71,8 @@ pub static WORKFLOW: MapShape = MapShape::new(
     Gone::new("url", "upstream: { Production: NAME-OF-A-CONNECTION }"),
     Gone::new("connection", "upstream: { Production: NAME-OF-A-CONNECTION }"),
 ]);
+
+static PROTOCOL: Shape = TEXT;
 
 /// Without defaults: what a workflow does not say is as on the listener.
 static NARROWED: MapShape = MapShape::new(

@@ -67,6 +67,7 @@ pub struct Exchange<B> {
     reply: Decoder,
     method: Method,
     keep: bool,
+    switched: bool,
 }
 
 impl<B: Body<Data = Bytes, Error = CutOff> + Unpin> Exchange<B> {
@@ -85,6 +86,7 @@ impl<B: Body<Data = Bytes, Error = CutOff> + Unpin> Exchange<B> {
             reply: Decoder::new(framing::Framing::Empty),
             method: parts.method.clone(),
             keep: false,
+            switched: false,
         }
     }
 
@@ -133,6 +135,7 @@ impl<B: Body<Data = Bytes, Error = CutOff> + Unpin> Exchange<B> {
             return Err("too many fields");
         }
         self.reply = Decoder::new(framing::of_reply(&self.method, head.status, head.version, &head.fields)?);
+        self.switched = head.status == StatusCode::SWITCHING_PROTOCOLS;
         let said = |token| names(&head.fields, CONNECTION.as_str(), token);
         self.keep = match head.version {
             Version::HTTP_10 => said("keep-alive") && !said("close"),
@@ -231,6 +234,11 @@ impl<B: Body<Data = Bytes, Error = CutOff> + Unpin> Exchange<B> {
     /// Whether the reply was read to its end.
     pub fn is_whole(&self) -> bool {
         self.reply.is_done()
+    }
+
+    /// Whether the reply was a 101: what follows is no HTTP.
+    pub fn has_switched(&self) -> bool {
+        self.switched
     }
 
     /// What is left of the reply's body.
