@@ -16,22 +16,22 @@ STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})[ \r]")
 
 
 def run(lanes, folder):
-    """Counts, and the failures with all it takes to repeat them. `lanes`: pairs of a server and the upstream that it
+    """Counts, what was forwarded, and the failures with all it takes to repeat them. `lanes`: pairs of a server and the upstream that it
     alone has, so that what arrives belongs to the one payload that is under way there."""
-    work, counts, failures = queue.SimpleQueue(), {}, []
+    work, counts, forwarded, failures = queue.SimpleQueue(), {}, [], []
     for corpus, name, payload in corpora.all_of(folder):
         counts.setdefault(corpus, {"sent": 0, "refused": 0, "forwarded": 0, "failed": 0})
         work.put((corpus, name, payload))
     lock = threading.Lock()
-    threads = [threading.Thread(target=lane, args=(*pair, work, counts, failures, lock)) for pair in lanes]
+    threads = [threading.Thread(target=lane, args=(*pair, work, counts, forwarded, failures, lock)) for pair in lanes]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return counts, failures
+    return counts, forwarded, failures
 
 
-def lane(server, upstream, work, counts, failures, lock):
+def lane(server, upstream, work, counts, forwarded, failures, lock):
     upstream.seen()
     while True:
         try:
@@ -48,6 +48,8 @@ def lane(server, upstream, work, counts, failures, lock):
             counted = counts[corpus]
             counted["sent"] += 1
             counted["forwarded" if requests else "refused"] += 1
+            if requests:
+                forwarded.append({"case": f"{corpus}: {name}", "sent": mask(payload, server.headers), "arrived": requests})
             if wrong:
                 counted["failed"] += 1
                 failures.append({"case": f"{corpus}: {name}", "why": "; ".join(wrong),

@@ -84,15 +84,25 @@ def chunks_end(data, at):
             raise Violation(f"the chunk size {line[:60]!r}")
         size = int(size[1], 16)
         if size == 0:
-            while line:
-                line, at = take_line(data, at)
-            return at
+            return trailers_end(data, at)
         at += size
         if at + 2 > len(data):
             raise Incomplete
         if data[at:at + 2] != b"\r\n":
             raise Violation("data after a chunk")
         at += 2
+
+
+def trailers_end(data, at):
+    while True:
+        line, at = take_line(data, at)
+        if not line:
+            return at
+        name, colon, value = line.partition(b":")
+        if not colon or not TOKEN.match(name) or not VALUE.match(value):
+            raise Violation(f"the trailer {line[:60]!r}")
+        if name.lower() in (b"content-length", b"transfer-encoding", b"host", b"authorization"):
+            raise Violation(f"a trailer that is none: {line[:60]!r}")
 
 
 class Upstream:

@@ -58,12 +58,12 @@ def framing(server, world):
         beside = types.SimpleNamespace(**{**vars(world), "folder": folder, "upstream": strict.Upstream()})
         lanes.append((servers.start(server.name, beside), beside.upstream))
     try:
-        counts, failures = framing_runner.run(lanes, world.corpora)
+        counts, forwarded, failures = framing_runner.run(lanes, world.corpora)
     finally:
         for beside, _ in lanes[1:]:
             beside.stop()
     sent = sum(counted["sent"] for counted in counts.values())
-    return result(sent - len(failures), failures, counts=counts)
+    return result(sent - len(failures), failures, counts=counts, forwarded=forwarded)
 
 
 def h2spec(server, world):
