@@ -4,19 +4,19 @@ use super::listeners::bad_tls;
 use super::{Environments, Names, Site, quota};
 use crate::config::reference::Reference;
 use crate::config::{View, scalar};
+use crate::model::certificate::Use;
 use crate::model::connection::{
     Connection, ConnectionId, Destination, DestinationId, InjectRule, Injection, UpstreamTimeouts, UpstreamTls,
 };
-use crate::net::tls;
+use crate::net::tls::{self, Tls};
 use crate::policy::address::may_dial;
 use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue, Uri};
 use ipnet::IpNet;
 use rustls::ClientConfig;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
 
-type Trust = Vec<Option<Arc<ClientConfig>>>;
+type Trust = Vec<Option<Tls<ClientConfig>>>;
 
 pub fn assemble(
     site: &Site<'_>,
@@ -52,7 +52,7 @@ pub fn assemble(
     (list, trust)
 }
 
-fn destination(site: &Site<'_>, view: &View<'_>, everywhere: &[IpNet]) -> (Destination, Option<Arc<ClientConfig>>) {
+fn destination(site: &Site<'_>, view: &View<'_>, everywhere: &[IpNet]) -> (Destination, Option<Tls<ClientConfig>>) {
     // A URL that is missing or malformed is reported by the schema; the rest is still looked at.
     let url = view.opt("base_url", scalar::url).unwrap_or(Uri::from_static("https://invalid.invalid"));
     let secure = url.scheme_str() == Some("https");
@@ -65,8 +65,7 @@ fn destination(site: &Site<'_>, view: &View<'_>, everywhere: &[IpNet]) -> (Desti
     if !secure && view.is_set("tls") {
         site.error(view.at("tls"), "the base URL speaks no TLS", "write: base_url: https://…, or leave tls out");
     }
-    let trust =
-        tls.as_ref().and_then(|tls| tls::client(tls).map_err(|error| bad_tls(site, view.at("tls"), &error)).ok());
+    let trust = tls.as_ref().and_then(|tls| trust(site, view, tls));
     let authority = url.authority().map(|a| a.as_str().to_ascii_lowercase()).unwrap_or_default();
     let destination = Destination {
         id: identify(&host, port, tls.as_ref(), &allow_networks),
@@ -78,6 +77,20 @@ fn destination(site: &Site<'_>, view: &View<'_>, everywhere: &[IpNet]) -> (Desti
         allow_networks: allow_networks.into(),
     };
     (destination, trust)
+}
+
+/// How the upstream is verified; a mistake in it is reported at the field.
+fn trust(site: &Site<'_>, view: &View<'_>, tls: &UpstreamTls) -> Option<Tls<ClientConfig>> {
+    match tls::client(tls) {
+        Ok((trust, shown)) => {
+            site.dated(view.at("tls.certificate"), Use::Connection, view.text("name").unwrap_or_default(), &shown);
+            Some(trust)
+        }
+        Err(error) => {
+            bad_tls(site, view.at("tls"), &error);
+            None
+        }
+    }
 }
 
 /// C10, C13: what can be said of a host without resolving it.

@@ -14,6 +14,8 @@ pub struct Inbound {
     pub tls: bool,
     /// HTTP/2 without TLS, to those who begin with its preface.
     pub h2c: bool,
+    /// Against what callers' certificates are verified; `None` means that none is asked for.
+    pub callers: Option<CallerAuthorities>,
     pub places: Places,
     pub environment_parameter: EnvironmentParameter,
     /// W6.
@@ -29,6 +31,15 @@ pub struct Inbound {
     pub max_head: u64,
     pub max_uri: u64,
     pub timeouts: FrontTimeouts,
+}
+
+/// Whose certificates a listener accepts from callers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallerAuthorities {
+    /// A digest of the authorities: connections that were verified against others are not kept.
+    pub digest: [u8; 32],
+    /// Whether the handshake fails without a certificate.
+    pub required: bool,
 }
 
 /// How long a caller may take.

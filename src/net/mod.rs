@@ -1,5 +1,6 @@
 //! Floor 3: sockets: who may knock, how long they may take, and the way out.
 
+pub mod certificate;
 pub mod clock;
 pub mod dial;
 pub mod flood;

@@ -14,7 +14,7 @@ pub mod standing;
 pub mod upgrade;
 
 pub use authenticate::{Authenticated, authenticate};
-pub use authorise::{Permit, authorise};
+pub use authorise::{Origin, Permit, authorise};
 pub use identify::{Presented, identify};
 
 #[cfg(test)]

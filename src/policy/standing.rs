@@ -2,12 +2,12 @@
 //! of whatever configuration is in force by then.
 
 use super::authenticate::by_digest;
-use super::authorise::{Permit, authorise};
+use super::authorise::{Origin, Permit, authorise};
 use super::environment;
 use super::path;
 use crate::model::listener::EnvironmentParameter;
 use crate::model::token::Digest;
-use crate::model::{Denial, Snapshot};
+use crate::model::{ClientCertificate, Denial, Snapshot};
 use http::request::Parts;
 use http::{HeaderValue, Method, Uri};
 use std::net::IpAddr;
@@ -18,6 +18,7 @@ pub struct Standing {
     digest: Digest,
     in_query: bool,
     address: IpAddr,
+    certificate: Option<ClientCertificate>,
     method: Method,
     uri: Uri,
     environment_parameter: EnvironmentParameter,
@@ -31,7 +32,7 @@ pub struct Standing {
 pub struct Asking<'a> {
     pub digest: Digest,
     pub in_query: bool,
-    pub address: IpAddr,
+    pub origin: Origin<'a>,
     pub environment_parameter: &'a EnvironmentParameter,
     pub protocol: HeaderValue,
 }
@@ -42,7 +43,8 @@ impl Standing {
         Standing {
             digest: asking.digest,
             in_query: asking.in_query,
-            address: asking.address,
+            address: asking.origin.address,
+            certificate: asking.origin.certificate.cloned(),
             method: parts.method.clone(),
             uri: parts.uri.clone(),
             environment_parameter: asking.environment_parameter.clone(),
@@ -73,7 +75,8 @@ impl Standing {
         let caller = by_digest(snapshot, &self.digest, self.in_query, now).map_err(|rejected| rejected.denial)?;
         let route = snapshot.routes.find(&self.method, &path::segments(self.uri.path())?);
         let asked = environment::asked(self.uri.query(), &self.environment_parameter);
-        authorise(snapshot, &caller, self.address, &route, &asked)
+        let origin = Origin { address: self.address, certificate: self.certificate.as_ref() };
+        authorise(snapshot, &caller, &origin, &route, &asked, now)
     }
 }
 
@@ -99,11 +102,11 @@ mod tests {
         let standing = {
             let caller = by_digest(&snapshot, &digest, false, 0).unwrap();
             let route = snapshot.routes.find(&parts.method, &path::segments(parts.uri.path()).unwrap());
-            let address = "127.0.0.1".parse().unwrap();
-            let permit = authorise(&snapshot, &caller, address, &route, &environment::Asked::Nothing).unwrap();
+            let origin = Origin { address: "127.0.0.1".parse().unwrap(), certificate: None };
+            let permit = authorise(&snapshot, &caller, &origin, &route, &environment::Asked::Nothing, 0).unwrap();
             let environment_parameter = &fixture::door().environment_parameter;
             let protocol = HeaderValue::from_static("websocket");
-            Standing::new(&parts, &permit, Asking { digest, in_query: false, address, environment_parameter, protocol })
+            Standing::new(&parts, &permit, Asking { digest, in_query: false, origin, environment_parameter, protocol })
         };
         change(&mut snapshot);
         standing.holds(&snapshot, now)

@@ -99,12 +99,12 @@ async fn journey(
     let caller = authenticated(live, listener, &presented, log)?;
     log.caller(caller.key(), caller.slot());
     let asked = environment::asked(parts.uri.query(), &door.environment_parameter);
-    let permit = authorise(snapshot, &caller, log.address, &route, &asked)?;
+    let permit = authorise(snapshot, &caller, &front.origin(log.address), &route, &asked, log.now)?;
     log.permitted(&permit);
     let max_body = body_fits(parts, door, &permit)?;
     let charged = live.limits.charge(&permit, listener, log.address).map_err(Denial::RateLimited)?;
     let held = live.limits.enter(&permit)?;
-    let standing = standing(parts, &permit, door, &presented, log);
+    let standing = standing(parts, &permit, door, &presented, front, log);
     rewrite_request(parts, &permit, door, open, front, log)?;
     if let Some(standing) = &standing {
         parts.headers.insert(header::UPGRADE, standing.protocol().clone());
@@ -113,7 +113,7 @@ async fn journey(
     log.sending(upload.clone());
     let reply = {
         let connection = permit.connection();
-        let trust = live.trust[connection.index.0 as usize].as_ref();
+        let trust = live.trust[connection.index.0 as usize].as_ref().map(|tls| &tls.config);
         let until = log.started() + door.timeouts.request;
         let patience = Patience { until: until.into(), head: connection.timeouts.head };
         core.upstreams
@@ -201,13 +201,14 @@ fn standing(
     permit: &Permit<'_>,
     door: &Inbound,
     presented: &Presented<'_>,
+    front: &Front,
     log: &Exchange,
 ) -> Option<Standing> {
     let asking = Asking {
         protocol: upgrade::asked(parts, permit.workflow())?,
         digest: Digest::of(presented.token()),
         in_query: presented.in_query,
-        address: log.address,
+        origin: front.origin(log.address),
         environment_parameter: &door.environment_parameter,
     };
     Some(Standing::new(parts, permit, asking))

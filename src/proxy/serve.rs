@@ -7,11 +7,13 @@ use super::reply_body::ReplyBody;
 use crate::http::body::CallersBody;
 use crate::http::h1::{self, incoming::Early};
 use crate::model::Inbound;
+use crate::net::certificate;
 use crate::net::frame_guard::FrameGuard;
 use crate::net::guard::{Activity, Guarded};
 use crate::net::prior_knowledge::begins_http2;
 use crate::net::stream::Stream;
 use crate::telemetry::metrics::FrontProtocol;
+use crate::telemetry::timestamp::now_ms;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -65,18 +67,22 @@ async fn connection(core: Rc<Core>, address: Arc<str>, tcp: TcpStream, peer: Soc
     let door = &live.snapshot.inbound[at];
     let (timeouts, head) = (door.timeouts, door.max_head.saturating_add(BEYOND));
     let rules = rules(door);
-    let (stream, h2) = match &live.certificates[at] {
+    let (stream, h2, certificate) = match &live.certificates[at] {
         None if door.h2c => match tokio::time::timeout(timeouts.head, begins_http2(&tcp)).await {
-            Ok(Some(h2)) => (Stream::Tcp(tcp), h2),
+            Ok(Some(h2)) => (Stream::Tcp(tcp), h2, None),
             Ok(None) | Err(_) => return,
         },
-        None => (Stream::Tcp(tcp), false),
-        Some(config) => {
-            let handshake = tokio_rustls::TlsAcceptor::from(config.clone()).accept(tcp);
+        None => (Stream::Tcp(tcp), false, None),
+        Some(tls) => {
+            let handshake = tokio_rustls::TlsAcceptor::from(tls.config.clone()).accept(tcp);
             match tokio::time::timeout(timeouts.head, handshake).await {
                 Ok(Ok(stream)) => {
-                    let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                    (Stream::Server(Box::new(stream)), h2)
+                    let session = stream.get_ref().1;
+                    let h2 = session.alpn_protocol() == Some(b"h2");
+                    let Ok(certificate) = certificate::presented(session, now_ms()) else {
+                        return core.metrics.tls_handshake_failed();
+                    };
+                    (Stream::Server(Box::new(stream)), h2, certificate)
                 }
                 Ok(Err(_)) | Err(_) => return core.metrics.tls_handshake_failed(),
             }
@@ -85,7 +91,7 @@ async fn connection(core: Rc<Core>, address: Arc<str>, tcp: TcpStream, peer: Soc
     drop(live);
     let _open = core.metrics.front_connection(if h2 { FrontProtocol::H2 } else { FrontProtocol::H1 });
     let activity = Activity::new(timeouts, h2);
-    let front = Rc::new(Front::new(address, peer.ip(), activity.clone()));
+    let front = Rc::new(Front::new(address, peer.ip(), activity.clone(), certificate));
     if !h2 {
         return h1::server::serve(stream, rules, &Door { core, front }, stop).await;
     }

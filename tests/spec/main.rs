@@ -24,6 +24,8 @@ mod reload;
 mod signals;
 mod support;
 mod tls;
+mod tls_client;
+mod tls_reload;
 mod upgrades;
 mod wire;
 mod wire_upstream;
