@@ -10,6 +10,7 @@ mod errors;
 mod explained;
 mod h2;
 mod h2_floods;
+mod h2_misuse;
 mod h2c;
 mod hearsay;
 mod injection;
