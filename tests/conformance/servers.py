@@ -136,7 +136,7 @@ def nginx(ports, world):
 daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/nginx-error.log;
 events {{ worker_connections 4096; }}
 http {{
-  access_log off; client_body_temp_path {folder}/nginx-body; proxy_temp_path {folder}/nginx-proxy;
+  access_log off; keepalive_requests 1000000; client_body_temp_path {folder}/nginx-body; proxy_temp_path {folder}/nginx-proxy;
   fastcgi_temp_path {folder}/nginx-f; uwsgi_temp_path {folder}/nginx-u; scgi_temp_path {folder}/nginx-s;
   upstream up {{ server 127.0.0.1:{upstream}; keepalive 16; }}
   server {{
@@ -171,6 +171,8 @@ backend up
   http-reuse always
   server up 127.0.0.1:{upstream}
 backend socket
+  # The echo server insists on its own name; the others send it by themselves.
+  http-request set-header Host 127.0.0.1:{websocket or upstream}
   server socket 127.0.0.1:{websocket or upstream}
 """)
     return Server("haproxy", ["haproxy", "-db", "-f", f"{folder}/haproxy.cfg"], ports, folder)
