@@ -16,6 +16,7 @@ use crate::model::listener::PlaceMask;
 use crate::model::routes::Found;
 use crate::model::token::{self, Digest, Shape};
 use crate::model::{Denial, Inbound, Snapshot};
+use crate::net::guard::Running;
 use crate::policy::authenticate::Rejected;
 use crate::policy::rewrite::{self, Caller};
 use crate::policy::standing::{Asking, Standing};
@@ -47,7 +48,7 @@ pub async fn handle(
     request: Request<CallersBody>,
     early: Option<Early>,
 ) -> Response<ReplyBody> {
-    let running = front.activity.request();
+    let running = Running::on(front.activity.as_ref());
     let live = core.live();
     let (mut parts, body) = request.into_parts();
     let mut exchange = Exchange::begin(core.clone(), live.clone(), &front, &parts);

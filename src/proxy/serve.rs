@@ -76,11 +76,12 @@ pub async fn connection(
     };
     drop(live);
     let _open = core.metrics.front_connection(if h2 { FrontProtocol::H2 } else { FrontProtocol::H1 });
-    let activity = Activity::new(timeouts, h2);
-    let front = Rc::new(Front::new(address, peer.ip(), activity.clone(), certificate));
     if !h2 {
+        let front = Rc::new(Front::new(address, peer.ip(), None, certificate));
         return h1::server::serve(stream, rules, &Door { core, front }, stop).await;
     }
+    let activity = Activity::new(timeouts);
+    let front = Rc::new(Front::new(address, peer.ip(), Some(activity.clone()), certificate));
     // What does not fit twice over is no mistake about the limit, which hyper answers with 431.
     let guarded = FrameGuard::new(stream, head.saturating_mul(2), peer.ip(), core.metrics.clone());
     let service = service_fn(move |request: Request<Incoming>| {
