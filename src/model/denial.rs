@@ -74,6 +74,7 @@ pub enum Denial {
     UpstreamUnreachable { cause: String },
     UpstreamTls { cause: String },
     UpstreamProtocol { cause: String },
+    UpstreamConnectTimeout { cause: String },
     UpstreamTimeout { phase: &'static str },
     Internal { cause: String },
 }
@@ -114,6 +115,7 @@ impl Denial {
             Denial::UpstreamUnreachable { .. } => ("upstream_unreachable", S::BAD_GATEWAY),
             Denial::UpstreamTls { .. } => ("upstream_tls", S::BAD_GATEWAY),
             Denial::UpstreamProtocol { .. } => ("upstream_protocol", S::BAD_GATEWAY),
+            Denial::UpstreamConnectTimeout { .. } => ("upstream_connect_timeout", S::GATEWAY_TIMEOUT),
             Denial::UpstreamTimeout { .. } => ("upstream_timeout", S::GATEWAY_TIMEOUT),
             Denial::Internal { .. } => ("internal", S::INTERNAL_SERVER_ERROR),
         }
@@ -137,6 +139,7 @@ impl Denial {
             Denial::UpstreamUnreachable { .. }
             | Denial::UpstreamTls { .. }
             | Denial::UpstreamProtocol { .. }
+            | Denial::UpstreamConnectTimeout { .. }
             | Denial::UpstreamTimeout { .. } => Whose::Upstream,
             _ => Whose::Client,
         }
@@ -161,6 +164,7 @@ impl Denial {
             | Denial::UpstreamUnreachable { cause }
             | Denial::UpstreamTls { cause }
             | Denial::UpstreamProtocol { cause }
+            | Denial::UpstreamConnectTimeout { cause }
             | Denial::Internal { cause } => Some(cause.clone().into()),
             Denial::UpstreamTimeout { phase } => Some((*phase).into()),
             Denial::RateLimited(r) => Some(r.scope.name().into()),

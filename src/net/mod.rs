@@ -6,3 +6,4 @@ pub mod guard;
 pub mod listen;
 pub mod stream;
 pub mod tls;
+pub mod trust;

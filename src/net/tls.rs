@@ -1,13 +1,12 @@
-//! TLS on both sides: certificates for callers, trust for upstreams.
+//! TLS in front: certificates for callers. What upstreams are trusted with stands in `trust`.
 
-use crate::model::connection::UpstreamTls;
+use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// What is wrong with a certificate, key or trust file: the file and the reason.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -18,7 +17,7 @@ pub struct TlsError {
 }
 
 impl TlsError {
-    fn new(file: &Path, reason: impl ToString) -> TlsError {
+    pub(super) fn new(file: &Path, reason: impl ToString) -> TlsError {
         TlsError { file: file.to_owned(), reason: reason.to_string() }
     }
 }
@@ -77,47 +76,4 @@ impl ResolvesServerCert for ByName {
         };
         Some(self.certificates.iter().find(fits).unwrap_or(first).clone())
     }
-}
-
-/// How an upstream is verified: its own authorities if the connection names them, else the public ones.
-pub fn client(tls: &UpstreamTls) -> Result<Arc<ClientConfig>, TlsError> {
-    let roots = match &tls.ca {
-        Some(file) => {
-            let mut roots = RootCertStore::empty();
-            for certificate in certificates(file)? {
-                roots.add(certificate).map_err(|e| TlsError::new(file, e))?;
-            }
-            Arc::new(roots)
-        }
-        None => public_roots(),
-    };
-    let builder = ClientConfig::builder().with_root_certificates(roots);
-    let mut config = match &tls.identity {
-        Some((chain, key)) => {
-            let private = PrivateKeyDer::from_pem_file(key).map_err(|e| TlsError::new(key, e))?;
-            builder.with_client_auth_cert(certificates(chain)?, private).map_err(|e| TlsError::new(chain, e))?
-        }
-        None => builder.with_no_client_auth(),
-    };
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
-}
-
-/// The system's authorities (or what SSL_CERT_FILE names), else the ones that were built in.
-fn public_roots() -> Arc<RootCertStore> {
-    static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
-    let load = || {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if roots.is_empty() {
-            roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        }
-        Arc::new(roots)
-    };
-    ROOTS.get_or_init(load).clone()
-}
-
-/// The name an upstream's certificate must hold.
-pub fn server_name(tls: &UpstreamTls, host: &str) -> Option<ServerName<'static>> {
-    ServerName::try_from(tls.server_name.clone().unwrap_or_else(|| host.to_owned())).ok()
 }

@@ -27,6 +27,8 @@ pub enum End {
     Complete,
     ClientGone,
     UpstreamDied,
+    /// It fell silent in the middle of its reply.
+    UpstreamIdle,
 }
 
 /// The record in the making.
@@ -161,6 +163,7 @@ impl Drop for Exchange {
             End::Complete => "complete",
             End::ClientGone => "client_gone",
             End::UpstreamDied => "upstream_died",
+            End::UpstreamIdle => "upstream_idle_timeout",
         };
         // A reply that was cut short is no success, whatever its status line said.
         let code = match (self.refused, self.end) {
