@@ -10,7 +10,7 @@ use crate::model::connection::{
 };
 use crate::net::trust::{self, Trust};
 use crate::policy::address::may_dial;
-use crate::policy::headers;
+use crate::policy::trailers;
 use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue, Uri};
 use ipnet::IpNet;
@@ -150,7 +150,7 @@ fn check_host(site: &Site<'_>, view: &View<'_>, field: &str, host: &str, secure:
 fn trailers(site: &Site<'_>, view: &View<'_>) -> Arc<[HeaderName]> {
     let names = view.values("trailers", scalar::header_name);
     let names: Vec<HeaderName> = names.into_iter().filter_map(|name| name.parse().ok()).collect();
-    for name in names.iter().filter(|name| !headers::trailer_may_pass(name, &names)) {
+    for name in names.iter().filter(|name| !trailers::may_pass(name, &names)) {
         let reason = format!("{name} is never taken from a trailer");
         site.error(view.at("trailers"), reason, "leave it out: it frames a message, routes it, or proves who sends it");
     }

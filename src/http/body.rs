@@ -1,7 +1,7 @@
 //! Bodies on their way: streamed, counted, capped and timed.
 
 use super::h1::incoming::Incoming;
-use crate::policy::headers::strip_trailers;
+use crate::policy::trailers;
 use bytes::Bytes;
 use http::HeaderName;
 use http_body::{Body, Frame, SizeHint};
@@ -128,7 +128,7 @@ impl RequestBody {
     /// What of the trailers goes on. Nothing follows them.
     fn trailers(&mut self, frame: Frame<Bytes>) -> Option<Frame<Bytes>> {
         let mut fields = frame.into_trailers().ok()?;
-        strip_trailers(&mut fields, self.trailers.as_deref().unwrap_or_default());
+        trailers::strip(&mut fields, self.trailers.as_deref().unwrap_or_default());
         if fields.is_empty() {
             return None;
         }

@@ -12,7 +12,7 @@ pub use super::upstream_body::UpstreamBody;
 use crate::model::connection::{Connection, DestinationId, HttpVersion};
 use crate::model::denial::Denial;
 use crate::net::dial::{self, Met};
-use crate::policy::headers::announced;
+use crate::policy::trailers::announced;
 use crate::telemetry::metrics::CoreMetrics;
 use http::header::TRAILER;
 use http::request::Parts;

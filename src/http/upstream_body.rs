@@ -5,7 +5,7 @@ use super::body::{CutOff, RequestBody, waited};
 use super::h1::client::Exchange;
 use super::h2::client::Reply;
 use super::pool::Lease;
-use crate::policy::headers::strip_trailers;
+use crate::policy::trailers;
 use bytes::Bytes;
 use http::HeaderName;
 use http_body::{Body, Frame, SizeHint};
@@ -108,7 +108,7 @@ impl Body for UpstreamBody {
             match frame.into_trailers() {
                 Err(data) => return Poll::Ready(Some(Ok(data))),
                 Ok(mut fields) => {
-                    strip_trailers(&mut fields, &this.trailers);
+                    trailers::strip(&mut fields, &this.trailers);
                     if !fields.is_empty() {
                         return Poll::Ready(Some(Ok(Frame::trailers(fields))));
                     }

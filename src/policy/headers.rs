@@ -7,7 +7,7 @@ use crate::model::token;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use smallvec::SmallVec;
 
-type Names = SmallVec<[HeaderName; 8]>;
+pub(super) type Names = SmallVec<[HeaderName; 8]>;
 
 /// Removes what the upstream must not see: hop-by-hop fields (also those that any `Connection` line names), the caller's
 /// credential in every place and alias, tokens of ours in switched-off places, forged identity, method overrides, and
@@ -39,76 +39,6 @@ pub fn strip_reply(headers: &mut HeaderMap) {
     for name in &doomed {
         headers.remove(name);
     }
-}
-
-/// Whether a trailer goes on, in either direction. An allow-list: what is read after the body must not be able to say
-/// who sends it, how long it is or where it goes. `more` is the connection's own list; nothing on it overrules that.
-pub fn trailer_may_pass(name: &HeaderName, more: &[HeaderName]) -> bool {
-    let name = name.as_str();
-    let listed = matches!(
-        name,
-        "grpc-status"
-            | "grpc-message"
-            | "grpc-status-details-bin"
-            | "server-timing"
-            | "digest"
-            | "content-digest"
-            | "repr-digest"
-            | "content-md5"
-            | "etag"
-    ) || name.starts_with("x-checksum-")
-        || name.starts_with("x-amz-checksum-")
-        || more.iter().any(|m| m == name);
-    let mut room = [0u8; 64];
-    listed && !is_no_trailer(fold(name, &mut room))
-}
-
-/// Takes out the trailers that do not pass.
-pub fn strip_trailers(trailers: &mut HeaderMap, more: &[HeaderName]) {
-    let doomed: Names = trailers.keys().filter(|name| !trailer_may_pass(name, more)).cloned().collect();
-    for name in &doomed {
-        trailers.remove(name);
-    }
-}
-
-/// What `Trailer` announces, without the names that will not come.
-pub fn announced(headers: &HeaderMap, more: &[HeaderName]) -> Option<HeaderValue> {
-    let lines = headers.get_all(header::TRAILER).iter();
-    let names = lines.flat_map(|line| line.as_bytes().split(|b| *b == b','));
-    let pass = |token: &&[u8]| HeaderName::from_bytes(token).is_ok_and(|name| trailer_may_pass(&name, more));
-    let kept: Vec<&[u8]> = names.map(<[u8]>::trim_ascii).filter(pass).collect();
-    if kept.is_empty() { None } else { HeaderValue::from_bytes(&kept.join(&b", "[..])).ok() }
-}
-
-/// Whether the caller reads trailers: the one word of `TE` that goes on (RFC 9110, section 10.1.4).
-pub fn reads_trailers(headers: &HeaderMap) -> bool {
-    let members = headers.get_all(header::TE).iter().flat_map(|line| line.as_bytes().split(|b| *b == b','));
-    members.map(<[u8]>::trim_ascii).any(|member| member.eq_ignore_ascii_case(b"trailers"))
-}
-
-/// What frames or routes a message, proves who sends it, or is ours to say: never believed when it comes last.
-fn is_no_trailer(folded: &str) -> bool {
-    is_hop_by_hop(folded)
-        || is_replaced(folded)
-        || is_hearsay(folded)
-        || folded.starts_with("x-keystile-")
-        || matches!(
-            folded,
-            "authorization"
-                | "cache-control"
-                | "content-encoding"
-                | "content-length"
-                | "content-range"
-                | "content-type"
-                | "cookie"
-                | "location"
-                | "max-forwards"
-                | "range"
-                | "retry-after"
-                | "set-cookie"
-                | "vary"
-                | "www-authenticate"
-        )
 }
 
 fn goes(
@@ -169,7 +99,7 @@ fn injected(name: &str, injection: &Injection) -> bool {
 }
 
 /// `name` as upstreams with CGI manners read it: all punctuation is `-`. Longer names than any we look for stay.
-fn fold<'a>(name: &'a str, room: &'a mut [u8; 64]) -> &'a str {
+pub(super) fn fold<'a>(name: &'a str, room: &'a mut [u8; 64]) -> &'a str {
     if name.len() > room.len() || name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
         return name;
     }
@@ -180,7 +110,7 @@ fn fold<'a>(name: &'a str, room: &'a mut [u8; 64]) -> &'a str {
 }
 
 /// RFC 9110, section 7.6.1, and what older clients send.
-fn is_hop_by_hop(name: &str) -> bool {
+pub(super) fn is_hop_by_hop(name: &str) -> bool {
     matches!(
         name,
         "connection"
@@ -197,7 +127,7 @@ fn is_hop_by_hop(name: &str) -> bool {
 }
 
 /// What we answer ourselves, set anew, or let nobody use: an upstream must act on the method and path that were decided.
-fn is_replaced(name: &str) -> bool {
+pub(super) fn is_replaced(name: &str) -> bool {
     matches!(
         name,
         "host"
@@ -215,7 +145,7 @@ fn is_replaced(name: &str) -> bool {
 }
 
 /// What any caller can say about himself; believed from trusted proxies only (hazard 4).
-fn is_hearsay(name: &str) -> bool {
+pub(super) fn is_hearsay(name: &str) -> bool {
     name.starts_with("x-forwarded-")
         || matches!(
             name,
@@ -384,41 +314,6 @@ mod tests {
         let mut headers = map(&[("cookie", "a=1"), ("cookie", "b=2")]);
         strip(&mut headers, &fixture::places(), PlaceMask::ALL, &Injection::default(), false);
         assert_eq!(headers.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2"]);
-    }
-
-    #[test]
-    fn hazard_14_trailers_pass_by_name_and_never_those_that_change_what_was_said() {
-        let more = ["x-row-count", "content-length", "x_keystile_key_id"].map(HeaderName::from_static);
-        for (name, passes) in [
-            ("grpc-status", true),
-            ("grpc-status-details-bin", true),
-            ("x-amz-checksum-crc32c", true),
-            ("x-checksum-sha256", true),
-            ("x-row-count", true),
-            ("x-other", false),
-            ("authorization", false),
-            ("content-length", false),
-            ("transfer-encoding", false),
-            ("host", false),
-            ("set-cookie", false),
-            ("x-keystile-username", false),
-            ("x_keystile_key_id", false),
-        ] {
-            assert_eq!(trailer_may_pass(&HeaderName::from_static(name), &more), passes, "{name}");
-        }
-        let headers = map(&[("trailer", "Grpc-Status, Authorization"), ("trailer", "x-row-count,,b d")]);
-        assert_eq!(announced(&headers, &more).unwrap(), "Grpc-Status, x-row-count");
-        assert_eq!(announced(&map(&[("trailer", "host")]), &more), None);
-        let mut trailers = map(&[("grpc-status", "0"), ("authorization", "x"), ("x-row-count", "7")]);
-        strip_trailers(&mut trailers, &more);
-        assert_eq!(trailers.keys().collect::<Vec<_>>(), ["grpc-status", "x-row-count"]);
-    }
-
-    #[test]
-    fn of_te_only_the_word_trailers_goes_on() {
-        for (value, reads) in [("trailers", true), ("gzip, Trailers", true), ("gzip", false), ("trailers;q=1", false)] {
-            assert_eq!(reads_trailers(&map(&[("te", value)])), reads, "{value}");
-        }
     }
 
     #[test]

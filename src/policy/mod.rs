@@ -10,6 +10,7 @@ pub mod identify;
 pub mod path;
 pub mod query;
 pub mod rewrite;
+pub mod trailers;
 
 pub use authenticate::{Authenticated, authenticate};
 pub use authorise::{Permit, authorise};

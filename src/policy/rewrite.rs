@@ -1,7 +1,7 @@
 //! From the caller's request to the upstream's: strip, say who called, inject.
 
 use super::authorise::Permit;
-use super::{headers, query};
+use super::{headers, query, trailers};
 use crate::model::Inbound;
 use crate::model::listener::{Place, PlaceMask};
 use crate::model::token;
@@ -34,7 +34,7 @@ const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 /// Rewrites the fields in place.
 pub fn fields(map: &mut HeaderMap, permit: &Permit<'_>, door: &Inbound, open: PlaceMask, caller: Caller) {
     let connection = permit.connection();
-    let (te, trailer) = (headers::reads_trailers(map), headers::announced(map, &connection.trailers));
+    let (te, trailer) = (trailers::are_read(map), trailers::announced(map, &connection.trailers));
     headers::strip(map, &door.places, open, &connection.injection, caller.trusted);
     map.insert(HOST, connection.destination.authority.clone());
     map.insert(USERNAME, permit.key().username_header.clone());
