@@ -3,6 +3,7 @@
 
 use crate::limit::Limits;
 use crate::model::Snapshot;
+use crate::net::tls::Tls;
 use arc_swap::ArcSwap;
 use rustls::{ClientConfig, ServerConfig};
 use std::ops::Deref;
@@ -14,9 +15,9 @@ pub struct Live {
     pub snapshot: Snapshot,
     pub limits: Limits,
     /// How each connection's upstream is verified, by the connection's index; `None` where it speaks no TLS.
-    pub trust: Vec<Option<Arc<ClientConfig>>>,
+    pub trust: Vec<Option<Tls<ClientConfig>>>,
     /// What each listener shows its callers, by the listener's index; `None` where it speaks no TLS.
-    pub certificates: Vec<Option<Arc<ServerConfig>>>,
+    pub certificates: Vec<Option<Tls<ServerConfig>>>,
     /// Counts reloads, from 1.
     pub generation: u64,
 }

@@ -4,13 +4,16 @@ use crate::assembly::{Assembled, Settings};
 use crate::config::scalar::LogTarget;
 use crate::limit::Limits;
 use crate::live::{Live, Shared};
+use crate::model::Snapshot;
 use crate::net::listen;
+use crate::net::tls::Tls;
 use crate::proxy::core::Core;
 use crate::proxy::worker::{Order, Worker};
 use crate::telemetry::access_log::{AccessLog, Destination, Format};
 use crate::telemetry::metrics::Metrics;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
+use rustls::{ClientConfig, ServerConfig};
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -55,6 +58,7 @@ impl Gateway {
                 .push(Worker::start(n, move || Core::new(shared, metrics, access)).context("cannot start a worker")?);
         }
         metrics.config_loaded(1, SystemTime::now());
+        metrics.set_certificates(&settings.expiries);
         let gateway = Gateway {
             shared,
             metrics,
@@ -80,21 +84,26 @@ impl Gateway {
         }
         let live = Live {
             limits: Limits::build(&assembled.snapshot, Some((&before.snapshot, &before.limits))),
+            trust: kept_trust(&before, &assembled.snapshot, assembled.trust),
+            certificates: kept_certificates(&before, &assembled.snapshot, assembled.certificates),
             snapshot: assembled.snapshot,
-            trust: assembled.trust,
-            certificates: assembled.certificates,
             generation: before.generation + 1,
         };
         let generation = live.generation;
         let live = Arc::new(live);
         self.shared.store(live.clone());
         self.listen(sockets);
-        for door in before.snapshot.inbound.iter().filter(|d| live.listener(&d.address).is_none()) {
-            self.unlisten(&door.address);
+        for door in &before.snapshot.inbound {
+            match live.listener(&door.address).map(|at| &live.snapshot.inbound[at]) {
+                None => self.unlisten(&door.address),
+                Some(new) if (new.tls, new.callers) != (door.tls, door.callers) => self.renew(&door.address),
+                Some(_) => {}
+            }
         }
         let known = |name: &str| name.is_empty() || live.snapshot.workflows.iter().any(|w| &*w.name == name);
         self.metrics.retain_workflows(known);
         self.metrics.config_loaded(generation, SystemTime::now());
+        self.metrics.set_certificates(&assembled.settings.expiries);
         self.note_unchangeable(&assembled.settings);
         *locked(&self.settings) = assembled.settings;
         Ok(generation)
@@ -160,6 +169,15 @@ impl Gateway {
         tracing::info!(listener = "inbound", %address, "no longer listening");
     }
 
+    /// Lets go of connections that began under other rules: in the clear where there is TLS now, or verified against
+    /// authorities that no longer count.
+    fn renew(&self, address: &Arc<str>) {
+        for worker in locked(&self.workers).iter() {
+            worker.order(Order::Renew { address: address.clone() });
+        }
+        tracing::info!(listener = "inbound", %address, "its TLS changed: open connections are closed after their requests");
+    }
+
     /// Some settings are read once; say so instead of pretending.
     fn note_unchangeable(&self, new: &Settings) {
         let old = locked(&self.settings);
@@ -173,6 +191,28 @@ impl Gateway {
             tracing::warn!(field, "this change takes effect at the next start");
         }
     }
+}
+
+/// The listeners' TLS: what is in force where nothing of it has changed.
+fn kept_certificates(
+    before: &Live,
+    snapshot: &Snapshot,
+    new: Vec<Option<Tls<ServerConfig>>>,
+) -> Vec<Option<Tls<ServerConfig>>> {
+    let in_force = |address: &str| before.certificates[before.listener(address)?].as_ref();
+    new.into_iter().zip(&snapshot.inbound).map(|(tls, door)| Some(tls?.or_same(in_force(&door.address)))).collect()
+}
+
+/// The same for the connections' trust.
+fn kept_trust(
+    before: &Live,
+    snapshot: &Snapshot,
+    new: Vec<Option<Tls<ClientConfig>>>,
+) -> Vec<Option<Tls<ClientConfig>>> {
+    let named = before.snapshot.connections.iter().zip(&before.trust).map(|(c, trust)| (&*c.name, trust.as_ref()));
+    let in_force: HashMap<&str, Option<&Tls<ClientConfig>>> = named.collect();
+    let kept = |name: &str| in_force.get(name).copied().flatten();
+    new.into_iter().zip(&snapshot.connections).map(|(tls, c)| Some(tls?.or_same(kept(&c.name)))).collect()
 }
 
 /// `count` sockets on one address, which must be ours alone.

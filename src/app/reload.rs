@@ -5,6 +5,7 @@ use super::Gateway;
 use crate::admin::Health;
 use crate::assembly::{self, Stamp};
 use crate::config::Mistakes;
+use crate::model::certificate::Expiry;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,5 +77,14 @@ impl Reloader {
 pub fn log_warnings(warnings: &Mistakes) {
     for warning in warnings.iter() {
         tracing::warn!(file = %warning.file, line = warning.line, field = %warning.path, "{}", warning.reason);
+    }
+}
+
+/// The certificates that end soon or have ended, one line each.
+pub fn log_expiries(expiries: &[Expiry], now: i64) {
+    for expiry in expiries {
+        let (Some(urgency), Some(told)) = (expiry.urgency(now), expiry.told(now)) else { continue };
+        let (urgency, used) = (urgency.name(), expiry.used.name());
+        tracing::warn!(urgency, used, owner = %expiry.owner, "{told}");
     }
 }

@@ -1,11 +1,12 @@
 //! `keystile serve`: the gateway, its admin listener, its reloads and its signals, until it is told to stop.
 
 use super::Gateway;
-use super::reload::{EVERY, Reloader, log_warnings};
+use super::reload::{EVERY, Reloader, log_expiries, log_warnings};
 use crate::admin::{self, Health};
 use crate::assembly::{self, Settings};
 use crate::telemetry::access_log::Format;
 use crate::telemetry::log;
+use crate::telemetry::timestamp::now_ms;
 use anyhow::Context as _;
 use std::io;
 use std::net::SocketAddr;
@@ -16,6 +17,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// How long requests may take to finish after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(30);
+/// How often certificates that end soon are told.
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// Runs until SIGTERM or SIGINT. `Err` holds what to print: every mistake of the file, or why it could not start.
 pub fn serve(path: &Path) -> anyhow::Result<()> {
@@ -66,12 +69,18 @@ impl Signals {
 /// Signals and clocks, until it is time to stop.
 pub async fn follow(gateway: Arc<Gateway>, mut reloader: Reloader, mut signals: Signals) -> anyhow::Result<()> {
     let mut beat = tokio::time::interval(EVERY);
+    // What the first day brings is told with the configuration's warnings.
+    let mut day = tokio::time::interval_at(tokio::time::Instant::now() + DAY, DAY);
     loop {
         let asked = tokio::select! {
             _ = signals.terminate.recv() => return Ok(()),
             _ = signals.interrupt.recv() => return Ok(()),
             _ = signals.hangup.recv() => true,
             _ = beat.tick() => false,
+            _ = day.tick() => {
+                log_expiries(&gateway.settings().expiries, now_ms());
+                continue;
+            }
         };
         let gateway = gateway.clone();
         let work = move || {

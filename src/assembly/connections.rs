@@ -4,29 +4,31 @@ use super::listeners::bad_tls;
 use super::{Environments, Names, Site, quota};
 use crate::config::reference::Reference;
 use crate::config::{View, scalar};
+use crate::model::certificate::Use;
 use crate::model::connection::{
     Connection, ConnectionId, Destination, DestinationId, HttpVersion, InjectRule, Injection, Site as Dialled,
     UpstreamTimeouts, UpstreamTls,
 };
-use crate::net::trust::{self, Trust};
+use crate::net::tls::{self, Tls};
 use crate::policy::address::may_dial;
 use crate::policy::trailers;
 use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue, Uri};
 use ipnet::IpNet;
 use rustls::ClientConfig;
-use std::net::IpAddr;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
+
+type Trust = Vec<Option<Tls<ClientConfig>>>;
 
 pub fn assemble(
     site: &Site<'_>,
     root: &View<'_>,
     environments: &Environments,
     names: &Names<'_>,
-) -> (Vec<Connection>, Vec<Option<Arc<ClientConfig>>>) {
+) -> (Vec<Connection>, Trust) {
     let everywhere: Vec<IpNet> = root.values("allow_networks", scalar::cidr);
-    let (mut list, mut trust) = (Vec::new(), Vec::new());
+    let (mut list, mut trust) = (Vec::new(), Trust::new());
     for view in root.list("connections") {
         let Some(name) = view.text("name") else { continue };
         let index = ConnectionId(list.len() as u32);
@@ -45,6 +47,7 @@ pub fn assemble(
                 connect: view.duration("timeouts.connect"),
                 head: view.duration("timeouts.head"),
                 idle: view.duration("timeouts.idle"),
+                tunnel: view.duration("timeouts.tunnel"),
             },
             retries: view.opt_integer("retries").map_or(0, |n| n as u32),
             trailers: trailers(site, &view),
@@ -54,7 +57,7 @@ pub fn assemble(
     (list, trust)
 }
 
-fn destination(site: &Site<'_>, view: &View<'_>, everywhere: &[IpNet]) -> (Destination, Option<Arc<ClientConfig>>) {
+fn destination(site: &Site<'_>, view: &View<'_>, everywhere: &[IpNet]) -> (Destination, Option<Tls<ClientConfig>>) {
     // A URL that is missing or malformed is reported by the schema; the rest is still looked at.
     let url = view.opt("base_url", scalar::url).unwrap_or(Uri::from_static("https://invalid.invalid"));
     let secure = url.scheme_str() == Some("https");
@@ -72,9 +75,7 @@ fn destination(site: &Site<'_>, view: &View<'_>, everywhere: &[IpNet]) -> (Desti
     if !secure && view.is_set("tls") {
         site.error(view.at("tls"), "the base URL speaks no TLS", "write: base_url: https://…, or leave tls out");
     }
-    let trust = tls
-        .as_ref()
-        .and_then(|tls| trust::client(tls, http).map_err(|error| bad_tls(site, view.at("tls"), &error)).ok());
+    let trust = tls.as_ref().and_then(|tls| trust(site, view, tls, http));
     let authority = url.authority().map(|a| a.as_str().to_ascii_lowercase()).unwrap_or_default();
     let destination = Destination {
         id: identify(&(&host, port, &tls, &addresses, http, &allow_networks), trust.as_ref()),
@@ -87,7 +88,7 @@ fn destination(site: &Site<'_>, view: &View<'_>, everywhere: &[IpNet]) -> (Desti
         base_path: url.path().trim_end_matches('/').to_owned(),
         allow_networks: allow_networks.into(),
     };
-    (destination, trust.map(|trust| trust.config))
+    (destination, trust)
 }
 
 /// What is dialled: `addresses`, or the base URL's own host. Each is looked at as if it stood in the URL.
@@ -118,6 +119,20 @@ fn addresses(
         check_host(site, view, "addresses", &address.host, secure, networks);
     }
     named.into()
+}
+
+/// How the upstream is verified; a mistake in it is reported at the field.
+fn trust(site: &Site<'_>, view: &View<'_>, tls: &UpstreamTls, http: HttpVersion) -> Option<Tls<ClientConfig>> {
+    match tls::client(tls, http) {
+        Ok((trust, shown)) => {
+            site.dated(view.at("tls.certificate"), Use::Connection, view.text("name").unwrap_or_default(), &shown);
+            Some(trust)
+        }
+        Err(error) => {
+            bad_tls(site, view.at("tls"), &error);
+            None
+        }
+    }
 }
 
 /// C10, C13: what can be said of a host without resolving it.
@@ -167,11 +182,11 @@ fn upstream_tls(site: &Site<'_>, view: &View<'_>) -> UpstreamTls {
 }
 
 /// Everything a kept-alive connection stands for; the files by their content, so that a new CA means new connections.
-fn identify(told: &impl std::fmt::Debug, trust: Option<&Trust>) -> DestinationId {
+fn identify(told: &impl std::fmt::Debug, trust: Option<&Tls<ClientConfig>>) -> DestinationId {
     let mut hasher = blake3::Hasher::new();
     hasher.update(format!("{told:?}").as_bytes());
     if let Some(trust) = trust {
-        hasher.update(&trust.digest);
+        hasher.update(trust.digest());
     }
     let mut id = [0u8; 8];
     id.copy_from_slice(&hasher.finalize().as_bytes()[..8]);

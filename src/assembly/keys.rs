@@ -4,7 +4,9 @@ use super::{Names, Site, quota};
 use crate::config::reference;
 use crate::config::view::Grant;
 use crate::config::{View, scalar};
+use crate::model::certificate::AcceptedCertificate;
 use crate::model::key::{Grants, Key, KeyId, ScopeName, Scopes, Slot};
+use crate::model::listener::Inbound;
 use crate::model::name;
 use crate::model::snapshot::Digests;
 use crate::model::token::{self, Digest, Shape};
@@ -14,7 +16,13 @@ use http::HeaderValue;
 /// Lints name this many keys one by one; the rest is counted.
 const NAMED: usize = 5;
 
-pub fn assemble(site: &Site<'_>, root: &View<'_>, names: &Names<'_>, workflows: &[Workflow]) -> (Vec<Key>, Digests) {
+pub fn assemble(
+    site: &Site<'_>,
+    root: &View<'_>,
+    names: &Names<'_>,
+    workflows: &[Workflow],
+    doors: &[Inbound],
+) -> (Vec<Key>, Digests) {
     let (mut list, mut digests) = (Vec::<Key>::new(), Digests::default());
     let mut endless = 0;
     for view in root.list("keys") {
@@ -39,6 +47,7 @@ pub fn assemble(site: &Site<'_>, root: &View<'_>, names: &Names<'_>, workflows: 
             workflows: grants(site, &view, names, workflows),
             scopes: scopes(&view),
             allow_addresses: view.is_set("allow_addresses").then(|| view.values("allow_addresses", scalar::cidr)),
+            client_certificates: client_certificates(site, &view, doors),
             quota: view.opt_rate("rate_limit").map(quota),
             query_key_sunset: view.opt_moment("query_key_sunset"),
             username_header: HeaderValue::try_from(format!("Key: {name}")).unwrap_or(HeaderValue::from_static("Key")),
@@ -112,6 +121,31 @@ fn grants(site: &Site<'_>, view: &View<'_>, names: &Names<'_>, workflows: &[Work
         }
     }
     Grants::some(granted)
+}
+
+/// K13: the certificates that the key accepts, which some listener must be able to verify.
+fn client_certificates(site: &Site<'_>, view: &View<'_>, doors: &[Inbound]) -> Option<Vec<AcceptedCertificate>> {
+    const FIELD: &str = "require_client_cert";
+    if !view.is_set(FIELD) {
+        return None;
+    }
+    let accepted = view.list(FIELD).filter_map(|item| match item.text("name") {
+        Some(name) => Some(AcceptedCertificate::Name(name.to_owned())),
+        None => item.opt("fingerprint", scalar::fingerprint).map(AcceptedCertificate::Fingerprint),
+    });
+    let accepted: Vec<_> = accepted.collect();
+    if view.list(FIELD).next().is_none() {
+        site.error(view.at(FIELD), "no certificate is accepted", "name one, or disable the key: enabled: false");
+    }
+    let deaf: Vec<&str> = doors.iter().filter(|d| d.callers.is_none()).map(|d| &*d.address).collect();
+    let remedy = "add: tls: { …, client_ca: FILE } to the listener that the key is used on";
+    if !doors.is_empty() && deaf.len() == doors.len() {
+        site.error(view.at(FIELD), "no inbound listener asks for certificates, so every call is refused", remedy);
+    } else if !deaf.is_empty() {
+        let reason = format!("the key is refused on {}, which asks for no certificates", deaf.join(", "));
+        site.warning(view.at(FIELD), reason, remedy);
+    }
+    Some(accepted)
 }
 
 fn connections_exist(site: &Site<'_>, view: &View<'_>, names: &Names<'_>) {

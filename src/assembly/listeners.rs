@@ -3,14 +3,15 @@
 use super::{Site, quota};
 use crate::config::scalar::{self, Address};
 use crate::config::{At, View};
+use crate::model::certificate::Use;
 use crate::model::listener::{EnvironmentParameter, FrontTimeouts, Inbound, Place, PlaceMask, Places};
-use crate::net::tls;
+use crate::net::tls::{self, ClientCa, Tls};
 use http::HeaderName;
 use rustls::ServerConfig;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-type Certificates = Vec<Option<Arc<ServerConfig>>>;
+type Certificates = Vec<Option<Tls<ServerConfig>>>;
 
 pub fn inbound(site: &Site<'_>, root: &View<'_>) -> (Vec<Inbound>, Certificates, Vec<SocketAddr>) {
     let (mut doors, mut certificates, mut addresses) = (Vec::new(), Vec::new(), Vec::new());
@@ -19,8 +20,12 @@ pub fn inbound(site: &Site<'_>, root: &View<'_>) -> (Vec<Inbound>, Certificates,
         if addresses.contains(&socket) && socket.port() != 0 {
             site.error(view.at("address"), "another listener has this address", "give each listener its own");
         }
-        certificates.push(server_tls(site, &view));
-        doors.push(door(site, &view, socket, doors.len()));
+        let tls = server_tls(site, &view, &socket.to_string(), client_ca(site, &view));
+        doors.push(Inbound {
+            callers: tls.as_ref().and_then(|tls| tls.callers),
+            ..door(site, &view, socket, doors.len())
+        });
+        certificates.push(tls.map(|tls| tls.tls));
         addresses.push(socket);
     }
     if doors.is_empty() && root.list("listeners.inbound").next().is_none() && root.is_set("listeners.inbound") {
@@ -36,6 +41,7 @@ fn door(site: &Site<'_>, view: &View<'_>, socket: SocketAddr, index: usize) -> I
     Inbound {
         address: address.into(),
         tls: view.is_set("tls"),
+        callers: None,
         places: places(site, view),
         environment_parameter: EnvironmentParameter {
             name: view.text("environment_parameter.name").unwrap_or("_profile").to_owned(),
@@ -91,13 +97,13 @@ fn places(site: &Site<'_>, view: &View<'_>) -> Places {
 
 pub fn admin(site: &Site<'_>, root: &View<'_>) -> (SocketAddr, Option<Arc<ServerConfig>>) {
     let view = root.part("listeners.admin");
-    let certificates = server_tls(site, &view);
+    let tls = server_tls(site, &view, "admin", None);
     let socket = tcp(site, &view).unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 8082)));
     if !socket.ip().is_loopback() && !view.is_set("tls") {
         let remedy = "add tls: { certificate: …, key: … }, or use 127.0.0.1; for probes there is listeners.health";
         site.error(view.at("address"), "the admin listener is open beyond loopback without TLS", remedy);
     }
-    (socket, certificates)
+    (socket, tls.map(|tls| tls.tls.config))
 }
 
 pub fn health(site: &Site<'_>, root: &View<'_>) -> Option<SocketAddr> {
@@ -116,8 +122,24 @@ fn tcp(site: &Site<'_>, view: &View<'_>) -> Option<SocketAddr> {
     }
 }
 
-/// Loads the pairs at `view.tls`; a mistake in them is reported at the field.
-fn server_tls(site: &Site<'_>, view: &View<'_>) -> Option<Arc<ServerConfig>> {
+/// The listener's `client_ca`. Callers choose among several certificates by a name of their own choosing, which must not
+/// choose who vouches for them; so it stands in one place.
+fn client_ca(site: &Site<'_>, view: &View<'_>) -> Option<ClientCa> {
+    let mut found = None;
+    for (index, entry) in view.list("tls").enumerate() {
+        let Some(file) = entry.opt_path("client_ca") else { continue };
+        if index == 0 {
+            found = Some(ClientCa { file: site.path(file), required: entry.flag("require_client_cert") });
+        } else {
+            let remedy = "write it in the first entry: it counts for all of them";
+            site.error(entry.at("client_ca"), "client_ca does not stand in the first entry", remedy);
+        }
+    }
+    found
+}
+
+/// Loads what stands at `view.tls`; a mistake in it is reported at the field.
+fn server_tls(site: &Site<'_>, view: &View<'_>, owner: &str, client_ca: Option<ClientCa>) -> Option<tls::Listener> {
     let mut pairs = Vec::new();
     for pair in view.list("tls") {
         let (Some(certificate), Some(key)) = (pair.opt_path("certificate"), pair.opt_path("key")) else {
@@ -128,8 +150,12 @@ fn server_tls(site: &Site<'_>, view: &View<'_>) -> Option<Arc<ServerConfig>> {
     if pairs.is_empty() {
         return None;
     }
-    match tls::server(&pairs) {
-        Ok(config) => Some(config),
+    match tls::server(&pairs, client_ca.as_ref()) {
+        Ok(listener) => {
+            site.dated(view.at("tls"), Use::Listener, owner, &listener.shown);
+            site.dated(view.at("tls"), Use::ClientCa, owner, &listener.authorities);
+            Some(listener)
+        }
         Err(error) => {
             bad_tls(site, view.at("tls"), &error);
             None

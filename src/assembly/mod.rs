@@ -2,6 +2,7 @@
 //! by this module.
 
 mod connections;
+mod expiry;
 mod keys;
 mod listeners;
 mod stamp;
@@ -13,8 +14,11 @@ use crate::config::reference::Reference;
 use crate::config::scalar::{LogTarget, Rate};
 use crate::config::source::{self, SecretSources};
 use crate::config::{self, At, Mistakes, View, mistake::nearest, schema};
+use crate::model::certificate::Expiry;
 use crate::model::environment::{Environment, EnvironmentId};
 use crate::model::{Quota, Secret, Snapshot};
+use crate::net::tls::Tls;
+use crate::telemetry::timestamp;
 use http::HeaderValue;
 use rustls::{ClientConfig, ServerConfig};
 use std::cell::RefCell;
@@ -29,9 +33,9 @@ use zeroize::Zeroizing;
 pub struct Assembled {
     pub snapshot: Snapshot,
     /// By the connection's index.
-    pub trust: Vec<Option<Arc<ClientConfig>>>,
+    pub trust: Vec<Option<Tls<ClientConfig>>>,
     /// By the listener's index.
-    pub certificates: Vec<Option<Arc<ServerConfig>>>,
+    pub certificates: Vec<Option<Tls<ServerConfig>>>,
     pub settings: Settings,
     /// What the lints say.
     pub warnings: Mistakes,
@@ -47,6 +51,8 @@ pub struct Settings {
     pub health: Option<SocketAddr>,
     pub log: Log,
     pub workers: Option<usize>,
+    /// When the certificates of the configuration end.
+    pub expiries: Vec<Expiry>,
     /// Every file that was read: when one changes, the configuration is read again.
     pub files: Vec<Stamp>,
 }
@@ -109,8 +115,14 @@ pub fn from_text(text: &str, name: &str, base: &Path) -> Result<Assembled, Rejec
         return Err(Rejected { mistakes, files: Vec::new() });
     };
     let root = View::root(&node, schema::ROOT);
-    let site =
-        Site { mistakes: RefCell::new(mistakes), base, sources: SecretSources::read(&root), files: RefCell::default() };
+    let site = Site {
+        mistakes: RefCell::new(mistakes),
+        base,
+        now: timestamp::now_ms(),
+        sources: SecretSources::read(&root),
+        files: RefCell::default(),
+        expiries: RefCell::default(),
+    };
     let environments = environments(&site, &root);
     let names = Names::of(&root, &environments);
     let (inbound, certificates, addresses) = listeners::inbound(&site, &root);
@@ -118,7 +130,7 @@ pub fn from_text(text: &str, name: &str, base: &Path) -> Result<Assembled, Rejec
     let health = listeners::health(&site, &root);
     let (connections, trust) = connections::assemble(&site, &root, &environments, &names);
     let (workflows, routes) = workflows::assemble(&site, &root, &names, &connections, &inbound);
-    let (keys, digests) = keys::assemble(&site, &root, &names, &workflows);
+    let (keys, digests) = keys::assemble(&site, &root, &names, &workflows, &inbound);
     let settings = Settings {
         inbound: addresses,
         admin,
@@ -126,6 +138,7 @@ pub fn from_text(text: &str, name: &str, base: &Path) -> Result<Assembled, Rejec
         health,
         log: log(&root, base),
         workers: root.opt_integer("workers").map(|n| n as usize),
+        expiries: site.expiries.into_inner(),
         files: site.files.into_inner(),
     };
     let mut mistakes = site.mistakes.into_inner();
@@ -144,8 +157,11 @@ pub fn from_text(text: &str, name: &str, base: &Path) -> Result<Assembled, Rejec
 struct Site<'a> {
     mistakes: RefCell<Mistakes>,
     base: &'a Path,
+    /// Unix milliseconds.
+    now: i64,
     sources: SecretSources,
     files: RefCell<Vec<Stamp>>,
+    expiries: RefCell<Vec<Expiry>>,
 }
 
 impl Site<'_> {

@@ -36,10 +36,27 @@ pub fn assemble(
             quota: view.opt_rate("rate_limit").map(quota),
             max_body: view.opt_size("max_body"),
             concurrency: view.opt_integer("concurrency").map(|n| n as u32),
+            upgrades: upgrades(site, &view),
             header: word(name),
         });
     }
     (list, routes)
+}
+
+/// Hazard 15: protocols that a tunnel is opened for. HTTP itself is none: what is said in it would go unexamined.
+fn upgrades(site: &Site<'_>, view: &View<'_>) -> Vec<Box<str>> {
+    let mut list = Vec::new();
+    for item in view.list("upgrades") {
+        let Some(name) = item.text_here() else { continue };
+        let http = ["h2c", "h2", "h3", "tls"].iter().any(|n| name.eq_ignore_ascii_case(n))
+            || name.to_ascii_lowercase().starts_with("http/");
+        if http || name.parse::<http::HeaderName>().is_err() {
+            let reason = format!("{name:?} is no protocol that callers may switch to");
+            site.error(item.here(), reason, "write websocket, or leave it out");
+        }
+        list.push(name.to_ascii_lowercase().into());
+    }
+    list
 }
 
 /// E5: each environment leads to a connection of that environment.

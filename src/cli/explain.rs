@@ -3,12 +3,17 @@
 use super::ConfigFile;
 use super::output::{Format, print};
 use crate::assembly;
+use crate::model::ClientCertificate;
+use crate::net::certificate;
 use crate::proxy::explain::{Explanation, Question, explain};
 use anyhow::{Context as _, bail};
 use http::header::{HOST, HeaderName, HeaderValue};
 use http::{Method, Request, Uri};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use std::io::BufRead as _;
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -32,6 +37,9 @@ pub struct Arguments {
     /// The address the request comes from.
     #[arg(long, default_value = "127.0.0.1", value_name = "IP")]
     address: IpAddr,
+    /// The client certificate that the caller shows: a PEM file, of which the first certificate counts.
+    #[arg(long, value_name = "FILE")]
+    client_cert: Option<PathBuf>,
     /// The inbound listener it reaches; the first one if not said.
     #[arg(long, value_name = "ADDRESS")]
     listener: Option<String>,
@@ -62,11 +70,18 @@ pub fn run(arguments: Arguments, format: Format) -> anyhow::Result<ExitCode> {
         parts: request(&arguments)?,
         key: arguments.key,
         peer: arguments.address,
+        certificate: arguments.client_cert.as_deref().map(certificate).transpose()?,
         now: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64),
     };
     let explanation = explain(snapshot, door, question);
     print(&explanation, format, table)?;
     Ok(if explanation.code.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn certificate(file: &Path) -> anyhow::Result<ClientCertificate> {
+    let der = CertificateDer::from_pem_file(file)
+        .with_context(|| format!("cannot read {}: name a PEM file with --client-cert", file.display()))?;
+    certificate::read(&der).with_context(|| format!("{} holds no certificate that can be read", file.display()))
 }
 
 fn request(arguments: &Arguments) -> anyhow::Result<http::request::Parts> {

@@ -80,7 +80,7 @@ fn protections_of_later_versions_are_refused_by_name() {
     let found = mistakes(&file(
         "store: sqlite:a.db
 workflows: [{ name: a, webhook: { scheme: stripe } }]
-keys: [{ name: k, require_client_cert: false }]
+keys: [{ name: k, quota: 100/day }]
 connections: [{ name: c, base_url: 'https://a', allow: [] }]
 ",
     ));
@@ -117,6 +117,15 @@ fn rules_between_fields() {
             .contains("`value` has a meaning")
     );
     assert!(connection("tls: { key: a.pem }")[0].contains("`key` is written without `certificate`"));
+    let key = |rest: &str| mistakes(&file(&format!("keys: [{{ name: k, require_client_cert: {rest} }}]\n")));
+    assert!(key("{ name: a }").is_empty() && key("[{ name: a }, { name: b }]").is_empty());
+    assert!(key("{ name: a, fingerprint: 'sha256:00' }").iter().any(|m| m.contains("several of fingerprint, name")));
+    assert!(key("true")[0].contains("where a map (name: value) belongs"));
+    let tls = |rest: &str| format!("tls: {{ certificate: a, key: b, {rest} }}");
+    let listener = |rest: &str| mistakes(&format!("listeners: {{ inbound: [{{ address: 127.0.0.1:1, {rest} }}] }}\n"));
+    assert!(listener(&tls("client_ca: c, require_client_cert: true")).is_empty());
+    assert!(listener(&tls("require_client_cert: true"))[0].contains("`require_client_cert` has a meaning only with"));
+    assert!(listener("client_ca: c")[0].contains("tls: { certificate: tls/cert.pem"));
     assert!(connection("tls: { insecure: true }")[0].contains("verification cannot be switched off"));
 }
 

@@ -42,6 +42,10 @@ pub enum Kind {
     HeaderName,
     /// The name of a query parameter.
     QueryName,
+    /// `sha256:…`, of a certificate.
+    Fingerprint,
+    /// A name in a certificate.
+    CertificateName,
     /// `GET`
     Method,
     /// `GET /customers/{id}`
@@ -92,6 +96,8 @@ impl Kind {
             Kind::Path => scalar::path(text).map(drop),
             Kind::HeaderName => scalar::header_name(text).map(drop),
             Kind::QueryName => scalar::query_name(text).map(drop),
+            Kind::Fingerprint => scalar::fingerprint(text).map(drop),
+            Kind::CertificateName => scalar::certificate_name(text).map(drop),
             Kind::Method => scalar::method(text).map(drop),
             Kind::Template => scalar::template(text).map(drop),
             Kind::Uuid => scalar::uuid(text).map(drop),
@@ -144,6 +150,8 @@ impl Kind {
             Kind::Path => "a path",
             Kind::HeaderName => "the name of a header",
             Kind::QueryName => "the name of a query parameter",
+            Kind::Fingerprint => "a fingerprint such as sha256:9f86d0…",
+            Kind::CertificateName => "a name in a certificate",
             Kind::Method => "a method such as GET",
             Kind::Template => "a template such as GET /customers/{id}",
             Kind::Uuid => "a UUID",
@@ -170,6 +178,7 @@ impl Kind {
             Kind::Url => "^[Hh][Tt][Tt][Pp][Ss]?://[^@?#]+$",
             Kind::Timestamp => "^[0-9]{4}-[0-9]{2}-[0-9]{2}[T].+$",
             Kind::QueryName => "^[A-Za-z0-9._~-]+$",
+            Kind::Fingerprint => "^sha256:[0-9A-Fa-f:]{64,95}$",
             Kind::Method => "^[A-Z-]+$",
             Kind::Template => "^[A-Z-]+ /[^?#% ]*$",
             Kind::Uuid => "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$",

@@ -6,7 +6,7 @@ use super::h1::client::Idle as H1;
 use super::h2::client::Line as H2;
 use super::retry::{RetryBudget, about};
 use crate::model::Denial;
-use crate::model::connection::{Destination, Site};
+use crate::model::connection::{Destination, HttpVersion, Site};
 use crate::net::dial::{self, Answer};
 use crate::telemetry::metrics::UpstreamPool;
 use ipnet::IpNet;
@@ -39,6 +39,7 @@ const REMEMBERED: Duration = Duration::from_secs(120);
 pub struct Pool {
     sites: Arc<[Site]>,
     networks: Arc<[IpNet]>,
+    h2_only: bool,
     endpoints: RefCell<Vec<Rc<Endpoint>>>,
     /// By site: the last good answer, and when it came.
     names: RefCell<Vec<(Vec<SocketAddr>, Instant)>>,
@@ -101,6 +102,7 @@ impl Pool {
         Rc::new(Pool {
             sites: destination.addresses.clone(),
             networks: destination.allow_networks.clone(),
+            h2_only: destination.http == HttpVersion::Http2,
             endpoints: RefCell::default(),
             names: RefCell::new(vec![(Vec::new(), now); destination.addresses.len()]),
             verdict: RefCell::default(),
@@ -204,8 +206,9 @@ impl Pool {
     }
 
     /// A connection of `endpoint` that is open and young enough.
-    pub fn take(self: &Rc<Self>, endpoint: &Rc<Endpoint>, now: Instant) -> Option<Leased> {
-        let found = endpoint.take_h2(now).or_else(|| endpoint.take_h1(self, now));
+    pub fn take(self: &Rc<Self>, endpoint: &Rc<Endpoint>, h1_only: bool, now: Instant) -> Option<Leased> {
+        let shared = if h1_only && !self.h2_only { None } else { endpoint.take_h2(now) };
+        let found = shared.or_else(|| endpoint.take_h1(self, now));
         let (way, expires) = found?;
         self.counters.reused();
         Some(Leased { way, lease: self.lease(endpoint, expires), reused: true })
@@ -215,7 +218,6 @@ impl Pool {
     pub fn opened(self: &Rc<Self>, endpoint: &Rc<Endpoint>, way: Way, now: Instant) -> Leased {
         self.counters.opened();
         let expires = now + about(OLDEST, self.roll().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32);
-        endpoint.alone.set(matches!(way, Way::H1(_)));
         if let Way::H2(line) = &way
             && !endpoint.retired.get()
         {

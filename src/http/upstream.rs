@@ -13,8 +13,9 @@ use crate::model::connection::{Connection, DestinationId, HttpVersion};
 use crate::model::denial::Denial;
 use crate::net::dial::{self, Met};
 use crate::policy::trailers::announced;
+use crate::policy::upgrade;
 use crate::telemetry::metrics::CoreMetrics;
-use http::header::TRAILER;
+use http::header::{TRAILER, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::Body;
@@ -54,6 +55,8 @@ struct Journey<'a> {
     parts: &'a Parts,
     upload: &'a Rc<Upload>,
     patience: Patience,
+    /// It asks for an upgrade, which HTTP/2 knows in another form.
+    h1_only: bool,
 }
 
 impl Upstreams {
@@ -66,6 +69,8 @@ impl Upstreams {
     /// It is sent again, to another address where there is one, only if the upstream says that it has not acted on it,
     /// or if acting twice does no harm (RFC 9110, section 9.2.2); never with a body that is gone by then, and never
     /// more often than the connection and the budget of its destination allow.
+    ///
+    /// `early` hears what the upstream says before its reply.
     pub async fn send(
         &self,
         connection: &Connection,
@@ -73,6 +78,7 @@ impl Upstreams {
         request: Request<RequestBody>,
         upload: &Rc<Upload>,
         patience: Patience,
+        mut early: impl FnMut(StatusCode, HeaderMap),
     ) -> Result<Response<UpstreamBody>, Denial> {
         let pool = self.pool(connection);
         pool.ready(Instant::now(), || Instant::now() + connection.timeouts.connect).await?;
@@ -81,7 +87,8 @@ impl Upstreams {
             body.allow_trailers(connection.trailers.clone());
         }
         let bodyless = body.is_end_stream();
-        let journey = Journey { connection, trust, parts: &parts, upload, patience };
+        let h1_only = parts.headers.contains_key(UPGRADE);
+        let journey = Journey { connection, trust, parts: &parts, upload, patience, h1_only };
         let mut body = Some(body);
         let (mut left, mut asked) = (connection.retries, Asked::new());
         loop {
@@ -92,7 +99,7 @@ impl Upstreams {
             };
             let (endpoint, reused) = (leased.lease.endpoint.clone(), leased.reused);
             let sent = body.take().unwrap_or_else(|| RequestBody::none(upload.clone()));
-            let failure = match journey.attempt(leased, sent).await {
+            let failure = match journey.attempt(leased, sent, &mut early).await {
                 Ok(reply) => {
                     endpoint.succeeded();
                     return Ok(reply);
@@ -145,7 +152,7 @@ impl Journey<'_> {
     fn kept(&self, pool: &Rc<Pool>, asked: &Asked) -> Option<Leased> {
         let now = Instant::now();
         let endpoint = pool.next(now, &[], true).filter(|_| asked.is_empty())?;
-        pool.take(&endpoint, now)
+        pool.take(&endpoint, self.h1_only, now)
     }
 
     /// A new connection, to the first of the addresses that answers and can be trusted.
@@ -170,9 +177,12 @@ impl Journey<'_> {
             // Where connections are shared, one of those who wait opens it.
             let http = self.connection.destination.http;
             let shared = http == HttpVersion::Http2
-                || (http == HttpVersion::Auto && self.connection.destination.tls.is_some() && !first.alone.get());
+                || (!self.h1_only
+                    && http == HttpVersion::Auto
+                    && self.connection.destination.tls.is_some()
+                    && !first.alone.get());
             let _turn = if shared { timeout_at(deadline, first.opening.lock()).await.ok() } else { None };
-            if shared && let Some(leased) = pool.take(&first, Instant::now()) {
+            if shared && let Some(leased) = pool.take(&first, self.h1_only, Instant::now()) {
                 return Ok(leased);
             }
             match self.establish(pool, first.address, &mut tried, deadline).await {
@@ -204,7 +214,7 @@ impl Journey<'_> {
         let now = Instant::now();
         let others = pool.next(now, &tried.borrow(), false).is_some();
         let deadline = if others { now + deadline.saturating_duration_since(now) / 2 } else { deadline };
-        let secured = dial::secure(tcp, &self.connection.destination, self.trust, deadline).await;
+        let secured = dial::secure(tcp, &self.connection.destination, self.trust, self.h1_only, deadline).await;
         let way = match secured {
             Ok(secured) if secured.h2 => timeout_at(deadline, Line::open(secured.stream)).await.map_or_else(
                 |_| Err(Denial::UpstreamConnectTimeout { cause: format!("{address}: HTTP/2 does not come about") }),
@@ -216,7 +226,12 @@ impl Journey<'_> {
         let now = Instant::now();
         match way {
             Ok(way) => match pool.at(address) {
-                Some(endpoint) => Ok(pool.opened(&endpoint, way, now)),
+                Some(endpoint) => {
+                    if !self.h1_only {
+                        endpoint.alone.set(matches!(way, Way::H1(_)));
+                    }
+                    Ok(pool.opened(&endpoint, way, now))
+                }
                 None => Err(Denial::UpstreamUnreachable { cause: format!("{address}: has just left the name") }),
             },
             Err(denial) => {
@@ -226,13 +241,18 @@ impl Journey<'_> {
         }
     }
 
-    async fn attempt(&self, leased: Leased, body: RequestBody) -> Result<Response<UpstreamBody>, Failure> {
+    async fn attempt(
+        &self,
+        leased: Leased,
+        body: RequestBody,
+        early: &mut impl FnMut(StatusCode, HeaderMap),
+    ) -> Result<Response<UpstreamBody>, Failure> {
         let idle = self.connection.timeouts.idle;
         let Leased { way, lease, .. } = leased;
         let (mut reply, from) = match way {
             Way::H1(kept) => {
                 let mut exchange = Exchange::begin(kept, self.parts, body, idle);
-                let head = self.in_time(pin!(exchange.head(|_, _| {}))).await.map_err(Failure::Late)??;
+                let head = self.in_time(pin!(exchange.head(early))).await.map_err(Failure::Late)??;
                 let mut reply = Response::new(());
                 (*reply.status_mut(), *reply.headers_mut()) = (head.status, head.fields);
                 if let Some(reason) = head.reason {
@@ -246,8 +266,8 @@ impl Journey<'_> {
                 (head, From::H2(Box::new(from)))
             }
         };
-        // Nobody asked for an upgrade: what follows would be no HTTP.
-        if reply.status() == StatusCode::SWITCHING_PROTOCOLS {
+        // What follows would be no HTTP.
+        if reply.status() == StatusCode::SWITCHING_PROTOCOLS && !self.was_asked_for(reply.headers()) {
             return Err(Failure::Protocol("an upgrade that nobody asked for".to_owned()));
         }
         announce(reply.headers_mut(), self.connection);
@@ -272,6 +292,10 @@ impl Journey<'_> {
             }
         };
         Ok((Response::from_parts(head, ()), reply))
+    }
+
+    fn was_asked_for(&self, reply: &HeaderMap) -> bool {
+        self.parts.headers.get(UPGRADE).is_some_and(|protocol| upgrade::granted(reply, protocol))
     }
 
     /// Waits for the reply's head: until the whole request's time is up, and after the upload no longer than the head's.

@@ -5,8 +5,9 @@ use super::body::{CutOff, RequestBody, waited};
 use super::h1::client::Exchange;
 use super::h2::client::Reply;
 use super::pool::Lease;
+use crate::net::stream::Stream;
 use crate::policy::trailers;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::HeaderName;
 use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
@@ -42,7 +43,8 @@ impl From {
 
     fn is_whole(&self) -> bool {
         match self {
-            From::H1(exchange) => exchange.is_whole(),
+            // A 101 has no end of its own.
+            From::H1(exchange) => exchange.is_whole() && !exchange.has_switched(),
             From::H2(reply) => reply.is_whole(),
         }
     }
@@ -68,6 +70,14 @@ impl UpstreamBody {
             && let Some(idle) = exchange.into_idle()
         {
             lease.put(idle);
+        }
+    }
+
+    /// After a 101: the stream, and what was read of it beyond the head.
+    pub fn into_stream(self) -> Option<(Stream, BytesMut)> {
+        match self.from {
+            Some((From::H1(exchange), _)) => Some(exchange.into_stream()),
+            _ => None,
         }
     }
 

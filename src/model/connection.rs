@@ -99,6 +99,8 @@ pub struct UpstreamTimeouts {
     pub head: Duration,
     /// Without a byte of the reply's body, or without taking one of the request's.
     pub idle: Duration,
+    /// Without a byte in either direction, once a connection was upgraded.
+    pub tunnel: Duration,
 }
 
 /// Where the secret goes, with the values ready: made once, when the configuration is read.

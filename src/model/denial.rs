@@ -35,6 +35,14 @@ pub enum BadToken {
     Malformed,
 }
 
+/// What was wrong with a caller's certificate; for the log, never for the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadCertificate {
+    Absent,
+    NotAccepted,
+    Expired,
+}
+
 /// A request that ends here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Denial {
@@ -60,6 +68,7 @@ pub enum Denial {
     QueryKeySunset,
     // May
     AddressNotAllowed,
+    ClientCertificateRequired(BadCertificate),
     WorkflowNotFound,
     MethodNotAllowed { allow: Vec<Method> },
     WorkflowNotPermitted { workflow: Arc<str> },
@@ -103,6 +112,7 @@ impl Denial {
             Denial::KeyExpired => ("key_expired", S::UNAUTHORIZED),
             Denial::QueryKeySunset => ("query_key_sunset", S::UNAUTHORIZED),
             Denial::AddressNotAllowed => ("address_not_allowed", S::FORBIDDEN),
+            Denial::ClientCertificateRequired(_) => ("client_certificate_required", S::FORBIDDEN),
             Denial::WorkflowNotFound => ("workflow_not_found", S::NOT_FOUND),
             Denial::MethodNotAllowed { .. } => ("method_not_allowed", S::METHOD_NOT_ALLOWED),
             Denial::WorkflowNotPermitted { .. } => ("workflow_not_permitted", S::FORBIDDEN),
@@ -160,6 +170,15 @@ impl Denial {
             Denial::InvalidKey(BadToken::Unknown) => Some("no key has this token".into()),
             Denial::InvalidKey(BadToken::Checksum) => Some("kst_ token with a wrong length or checksum".into()),
             Denial::InvalidKey(BadToken::Malformed) => Some("not the form of any token".into()),
+            Denial::ClientCertificateRequired(BadCertificate::Absent) => {
+                Some("no client certificate was presented".into())
+            }
+            Denial::ClientCertificateRequired(BadCertificate::NotAccepted) => {
+                Some("the client certificate is not one that the key accepts".into())
+            }
+            Denial::ClientCertificateRequired(BadCertificate::Expired) => {
+                Some("the client certificate has expired since the connection began".into())
+            }
             Denial::DestinationNotAllowed { cause }
             | Denial::UpstreamUnreachable { cause }
             | Denial::UpstreamTls { cause }

@@ -1,5 +1,6 @@
 //! What a caller is known by.
 
+use super::certificate::AcceptedCertificate;
 use super::environment::EnvironmentId;
 use super::quota::Quota;
 use super::workflow::WorkflowId;
@@ -43,6 +44,8 @@ pub struct Key {
     pub scopes: Scopes,
     /// K13: `None` means any address; an empty list none.
     pub allow_addresses: Option<Vec<IpNet>>,
+    /// K13: the certificates of which the caller must show one; `None` means that none is asked for.
+    pub client_certificates: Option<Vec<AcceptedCertificate>>,
     pub quota: Option<Quota>,
     /// K6: Unix milliseconds after which this key is no longer accepted in a URL.
     pub query_key_sunset: Option<i64>,

@@ -12,6 +12,8 @@ pub struct Inbound {
     /// As configured, `0.0.0.0:8443`; names the listener in limits and logs.
     pub address: Arc<str>,
     pub tls: bool,
+    /// Against what callers' certificates are verified; `None` means that none is asked for.
+    pub callers: Option<CallerAuthorities>,
     pub places: Places,
     pub environment_parameter: EnvironmentParameter,
     /// W6.
@@ -27,6 +29,15 @@ pub struct Inbound {
     pub max_head: u64,
     pub max_uri: u64,
     pub timeouts: FrontTimeouts,
+}
+
+/// Whose certificates a listener accepts from callers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallerAuthorities {
+    /// A digest of the authorities: connections that were verified against others are not kept.
+    pub digest: [u8; 32],
+    /// Whether the handshake fails without a certificate.
+    pub required: bool,
 }
 
 /// How long a caller may take.

@@ -1,5 +1,6 @@
 //! Floor 1: the nouns. No I/O, no clock, no randomness of its own; everything above speaks in these.
 
+pub mod certificate;
 pub mod connection;
 pub mod denial;
 pub mod environment;
@@ -15,6 +16,7 @@ mod texts;
 pub mod token;
 pub mod workflow;
 
+pub use certificate::ClientCertificate;
 pub use connection::Connection;
 pub use denial::Denial;
 pub use environment::{Environment, EnvironmentId};

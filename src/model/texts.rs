@@ -26,6 +26,7 @@ impl Denial {
             Denial::KeyExpired => "The key has expired",
             Denial::QueryKeySunset => "This key is no longer accepted in a URL",
             Denial::AddressNotAllowed => "The key may not be used from this address",
+            Denial::ClientCertificateRequired(_) => "The key may be used with its client certificate only",
             Denial::WorkflowNotFound => "There is no such workflow",
             Denial::MethodNotAllowed { .. } => "The workflow does not answer this method",
             Denial::WorkflowNotPermitted { .. } => "The key may not run this workflow",
@@ -106,6 +107,9 @@ impl Denial {
             Denial::QueryKeySunset => "send it in the header instead: `Authorization: Key=<token>`",
             Denial::AddressNotAllowed => {
                 "call from an address on the key's allow_addresses; behind a proxy check trusted_proxies"
+            }
+            Denial::ClientCertificateRequired(_) => {
+                "check that the client presents its certificate, that it is the one the key's owner named and that it has not expired; a proxy in between must pass TLS through"
             }
             Denial::WorkflowNotFound => "check method, path and trailing slash against the workflow's template",
             Denial::MethodNotAllowed { .. } => "use a method of the Allow field",

@@ -27,6 +27,8 @@ pub struct Workflow {
     /// Bytes; narrower than the listener's.
     pub max_body: Option<u64>,
     pub concurrency: Option<u32>,
+    /// Hazard 15: protocols that its callers may switch to, lower case.
+    pub upgrades: Vec<Box<str>>,
     /// `X-Keystile-Workflow`, ready to send.
     pub header: HeaderValue,
 }

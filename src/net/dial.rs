@@ -1,7 +1,7 @@
 //! The way out: resolve, vet, and dial the very address that was vetted (C13).
 
 use super::stream::Stream;
-use super::trust;
+use super::tls;
 use crate::model::Denial;
 use crate::model::connection::{Destination, HttpVersion, Site};
 use crate::policy::address::{NotPublic, may_dial};
@@ -112,21 +112,30 @@ pub struct Secured {
     pub h2: bool,
 }
 
-/// TLS where the destination speaks it, verified, with the protocol that both sides agree on.
+/// TLS where the destination speaks it, verified, with the protocol that both sides agree on; `h1_only`: for a request
+/// that HTTP/2 cannot carry.
 pub async fn secure(
     tcp: TcpStream,
     destination: &Destination,
     trust: Option<&Arc<ClientConfig>>,
+    h1_only: bool,
     deadline: Instant,
 ) -> Result<Secured, Denial> {
-    let Some(tls) = &destination.tls else {
+    let Some(settings) = &destination.tls else {
         return Ok(Secured { stream: Stream::Tcp(tcp), h2: destination.http == HttpVersion::Http2 });
     };
     // Never in the clear what was meant for TLS.
     let trust = trust.ok_or_else(|| Denial::Internal { cause: "no trust was prepared for a TLS upstream".into() })?;
     let failed = |cause: String| Denial::UpstreamTls { cause: format!("{}: {cause}", destination.host) };
-    let name = trust::server_name(tls, &destination.host).ok_or_else(|| failed("not a name to verify".into()))?;
-    let handshake = tokio_rustls::TlsConnector::from(trust.clone()).connect(name, tcp);
+    let name = tls::server_name(settings, &destination.host).ok_or_else(|| failed("not a name to verify".into()))?;
+    let trust = if h1_only && destination.http == HttpVersion::Auto {
+        let mut config = ClientConfig::clone(trust);
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Arc::new(config)
+    } else {
+        trust.clone()
+    };
+    let handshake = tokio_rustls::TlsConnector::from(trust).connect(name, tcp);
     let late = |_| Denial::UpstreamConnectTimeout { cause: format!("{}: TLS does not come about", destination.host) };
     let stream = match timeout_at(deadline, handshake).await.map_err(late)? {
         Ok(stream) => stream,

@@ -1,9 +1,10 @@
 //! Floor 3: sockets: who may knock, how long they may take, and the way out.
 
+pub mod certificate;
 pub mod clock;
 pub mod dial;
 pub mod guard;
 pub mod listen;
+pub mod relay;
 pub mod stream;
 pub mod tls;
-pub mod trust;

@@ -45,10 +45,21 @@ pub fn authenticate<'s>(
         }
         Shape::Malformed => return Err(refused(BadToken::Malformed)),
     }
-    let digest = Digest::of(presented.token());
-    let Some(&(key, slot)) = snapshot.digests.get(&digest) else { return Err(refused(BadToken::Unknown)) };
+    by_digest(snapshot, &Digest::of(presented.token()), presented.in_query, now)
+}
+
+/// The key that a token with this digest belongs to, if it is alive. For callers whose token is no longer there but was.
+pub(super) fn by_digest<'s>(
+    snapshot: &'s Snapshot,
+    digest: &Digest,
+    in_query: bool,
+    now: i64,
+) -> Result<Authenticated<'s>, Rejected<'s>> {
+    let Some(&(key, slot)) = snapshot.digests.get(digest) else {
+        return Err(Rejected { denial: Denial::InvalidKey(BadToken::Unknown), whose: None });
+    };
     let key = snapshot.key(key);
-    match state(key, presented.in_query, now) {
+    match state(key, in_query, now) {
         Ok(()) => Ok(Authenticated { key, slot }),
         Err(denial) => Err(Rejected { denial, whose: Some((key, slot)) }),
     }

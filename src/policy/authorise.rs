@@ -2,10 +2,11 @@
 
 use super::authenticate::Authenticated;
 use super::environment::{self, Asked};
+use crate::model::denial::BadCertificate;
 use crate::model::key::ScopeName;
 use crate::model::routes::Found;
 use crate::model::secret::MayOpen;
-use crate::model::{Connection, Denial, Environment, Key, Slot, Snapshot, Workflow};
+use crate::model::{ClientCertificate, Connection, Denial, Environment, Key, Slot, Snapshot, Workflow};
 use http::HeaderValue;
 use std::net::IpAddr;
 
@@ -59,18 +60,29 @@ impl<'s> Permit<'s> {
     }
 }
 
-/// Decides in the order that W1 promises: address, workflow or method, permission, scope, environment.
+/// Where a request comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'a> {
+    pub address: IpAddr,
+    /// What the caller showed in the handshake, verified there.
+    pub certificate: Option<&'a ClientCertificate>,
+}
+
+/// Decides in the order that W1 promises: address, client certificate, workflow or method, permission, scope,
+/// environment.
 pub fn authorise<'s>(
     snapshot: &'s Snapshot,
     caller: &Authenticated<'s>,
-    address: IpAddr,
+    origin: &Origin<'_>,
     route: &Found,
     asked: &Asked<'_>,
+    now: i64,
 ) -> Result<Permit<'s>, Denial> {
     let key = caller.key();
-    if key.allow_addresses.as_ref().is_some_and(|nets| !super::address::within(address, nets)) {
+    if key.allow_addresses.as_ref().is_some_and(|nets| !super::address::within(origin.address, nets)) {
         return Err(Denial::AddressNotAllowed);
     }
+    certified(key, origin.certificate, now)?;
     let workflow = match route {
         Found::Workflow(id) => snapshot.workflow(*id),
         Found::OtherMethods(allow) => return Err(Denial::MethodNotAllowed { allow: allow.clone() }),
@@ -100,4 +112,16 @@ pub fn authorise<'s>(
         return Err(Denial::EnvironmentMismatch { wants: Some(environment.name.clone()) });
     }
     Ok(Permit { key, slot: caller.slot(), workflow, environment, connection })
+}
+
+/// K13: a key bound to a certificate is worth nothing without it.
+fn certified(key: &Key, presented: Option<&ClientCertificate>, now: i64) -> Result<(), Denial> {
+    let Some(accepted) = &key.client_certificates else { return Ok(()) };
+    let bad = match presented {
+        None => BadCertificate::Absent,
+        Some(certificate) if !accepted.iter().any(|a| a.accepts(certificate)) => BadCertificate::NotAccepted,
+        Some(certificate) if !certificate.is_current(now) => BadCertificate::Expired,
+        Some(_) => return Ok(()),
+    };
+    Err(Denial::ClientCertificateRequired(bad))
 }

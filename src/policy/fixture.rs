@@ -44,6 +44,7 @@ pub fn door() -> Inbound {
     Inbound {
         address: "127.0.0.1:0".into(),
         tls: false,
+        callers: None,
         places: places(),
         environment_parameter: EnvironmentParameter { name: "_profile".into(), strip: false },
         conceal: false,
@@ -86,7 +87,12 @@ fn connection(index: u32, environment: u16) -> Connection {
         injection: injection("X-Engine-Key"),
         quota: None,
         concurrency: None,
-        timeouts: UpstreamTimeouts { connect: Duration::ZERO, head: Duration::ZERO, idle: Duration::ZERO },
+        timeouts: UpstreamTimeouts {
+            connect: Duration::ZERO,
+            head: Duration::ZERO,
+            idle: Duration::ZERO,
+            tunnel: Duration::ZERO,
+        },
         retries: 1,
         trailers: [].into(),
     }
@@ -102,6 +108,7 @@ fn workflow(index: u32, name: &str, template: &str, upstream: Vec<(EnvironmentId
         quota: None,
         max_body: None,
         concurrency: None,
+        upgrades: Vec::new(),
         header: HeaderValue::from_str(name).unwrap(),
     }
 }
@@ -117,6 +124,7 @@ fn key(index: u32, name: &str, workflows: Grants) -> Key {
         workflows,
         scopes: Scopes::UNNAMED,
         allow_addresses: None,
+        client_certificates: None,
         quota: None,
         query_key_sunset: None,
         username_header: HeaderValue::from_str(&format!("Key: {name}")).unwrap(),

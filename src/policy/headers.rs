@@ -147,6 +147,9 @@ pub(super) fn is_replaced(name: &str) -> bool {
 /// What any caller can say about himself; believed from trusted proxies only (hazard 4).
 pub(super) fn is_hearsay(name: &str) -> bool {
     name.starts_with("x-forwarded-")
+        || name.starts_with("x-client-cert")
+        || name.starts_with("x-ssl-client-")
+        || name.starts_with("ssl-client-")
         || matches!(
             name,
             "forwarded"
@@ -155,6 +158,12 @@ pub(super) fn is_hearsay(name: &str) -> bool {
                 | "x-cluster-client-ip"
                 | "true-client-ip"
                 | "x-original-forwarded-for"
+                // RFC 9440, and what load balancers say of a caller's certificate in their own words.
+                | "client-cert"
+                | "client-cert-chain"
+                | "x-ssl-cert"
+                | "x-tls-client-cert"
+                | "x-arr-clientcert"
         )
 }
 
@@ -303,6 +312,24 @@ mod tests {
         {
             assert!(left(&[(name, "1")], PlaceMask::ALL, false).is_empty(), "{name}");
         }
+        for name in [
+            "x-client-cert",
+            "X-Client-Certificate",
+            "x-client-cert-fingerprint",
+            "x-ssl-client-s-dn",
+            "X_SSL_CLIENT_VERIFY",
+            "ssl_client_cert",
+            "ssl-client-verify",
+            "x-forwarded-client-cert",
+            "x_forwarded_client_cert",
+            "client-cert",
+            "client_cert_chain",
+            "x-arr-clientcert",
+        ] {
+            assert!(left(&[(name, "1")], PlaceMask::ALL, false).is_empty(), "{name}");
+        }
+        assert_eq!(left(&[("ssl-client-verify", "1"), ("x-client-id", "1")], PlaceMask::ALL, true).len(), 2);
+        assert_eq!(left(&[("x-client-id", "1")], PlaceMask::ALL, false), ["x-client-id"]);
         assert_eq!(
             left(&[("x-forwarded-for", "1"), ("x_forwarded_for", "1")], PlaceMask::ALL, true),
             ["x-forwarded-for"]

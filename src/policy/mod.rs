@@ -10,10 +10,12 @@ pub mod identify;
 pub mod path;
 pub mod query;
 pub mod rewrite;
+pub mod standing;
 pub mod trailers;
+pub mod upgrade;
 
 pub use authenticate::{Authenticated, authenticate};
-pub use authorise::{Permit, authorise};
+pub use authorise::{Origin, Permit, authorise};
 pub use identify::{Presented, identify};
 
 #[cfg(test)]

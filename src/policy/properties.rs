@@ -2,13 +2,14 @@
 
 use super::environment::asked;
 use super::rewrite::Caller;
-use super::{authenticate, authorise, fixture, identify, path, rewrite};
+use super::{Origin, authenticate, authorise, fixture, identify, path, rewrite};
+use crate::model::certificate::AcceptedCertificate;
 use crate::model::environment::EnvironmentId;
 use crate::model::key::{Grants, ScopeName, Scopes};
 use crate::model::listener::PlaceMask;
 use crate::model::token;
 use crate::model::workflow::WorkflowId;
-use crate::model::{Digest, Slot, Snapshot};
+use crate::model::{ClientCertificate, Digest, Slot, Snapshot};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use proptest::prelude::*;
 
@@ -31,7 +32,8 @@ fn decide(
     let presented = presented.ok_or("missing_key")?;
     let caller = authenticate(snapshot, &presented, now).map_err(|r| r.denial.code())?;
     let asked = asked(uri.query(), &door.environment_parameter);
-    let permit = authorise(snapshot, &caller, address.parse().unwrap(), &route, &asked).map_err(|d| d.code())?;
+    let origin = Origin { address: address.parse().unwrap(), certificate: None };
+    let permit = authorise(snapshot, &caller, &origin, &route, &asked, now).map_err(|d| d.code())?;
     assert_eq!(permit.connection().environment, permit.environment().id, "E5");
     Ok((permit.connection().name.to_string(), permit.environment().id))
 }
@@ -110,6 +112,37 @@ proptest! {
         }
     }
 
+    /// K13: with everything else in order, a bound key is permitted exactly with a certificate that it accepts and that
+    /// has not expired; one that is not bound, with or without.
+    #[test]
+    fn k13_a_key_that_is_bound_to_a_certificate_needs_it(
+        accepted in proptest::option::of(proptest::collection::vec("[ab]", 0..3)),
+        shown in proptest::option::of(("[abc]", 0i64..2000)),
+        now in 0i64..2000,
+    ) {
+        let mut s = fixture::snapshot();
+        let names = accepted.clone();
+        s.keys[1].client_certificates =
+            names.map(|names| names.into_iter().map(AcceptedCertificate::Name).collect());
+        let certificate = shown.clone().map(|(name, not_after)| ClientCertificate {
+            fingerprint: [0; 32], dns_names: vec![name], names: vec![], not_after,
+        });
+        let origin = Origin { address: "::1".parse().unwrap(), certificate: certificate.as_ref() };
+        let bearer = HeaderValue::from_str(&format!("Key={}", &*fixture::token("root", Slot::Primary))).unwrap();
+        let headers: HeaderMap = [(http::header::AUTHORIZATION, bearer)].into_iter().collect();
+        let presented = identify(&headers, None, &s.inbound[0].places, PlaceMask::ALL).unwrap().unwrap();
+        let caller = authenticate(&s, &presented, now).unwrap();
+        let route = s.routes.find(&Method::GET, &path::segments("/customers/1").unwrap());
+        let asked = asked(None, &s.inbound[0].environment_parameter);
+        let verdict = authorise(&s, &caller, &origin, &route, &asked, now).map(drop).map_err(|d| d.code());
+        let fits = match (&accepted, &shown) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(accepted), Some((name, not_after))) => accepted.contains(name) && now < *not_after,
+        };
+        prop_assert_eq!(verdict, if fits { Ok(()) } else { Err("client_certificate_required") });
+    }
+
     #[test]
     fn w1_without_a_valid_credential_every_path_answers_the_same((method, uri, address) in request(), token in "[a-zA-Z0-9_]{0,60}") {
         let s = fixture::snapshot();
@@ -151,7 +184,8 @@ proptest! {
         let presented = identify(&honest, None, &s.inbound[0].places, PlaceMask::ALL).unwrap().unwrap();
         let caller = authenticate(&s, &presented, 0).unwrap();
         let route = s.routes.find(&Method::GET, &path::segments("/customers/1").unwrap());
-        let permit = authorise(&s, &caller, "::1".parse().unwrap(), &route, &asked(None, &s.inbound[0].environment_parameter)).unwrap();
+        let origin = Origin { address: "::1".parse().unwrap(), certificate: None };
+        let permit = authorise(&s, &caller, &origin, &route, &asked(None, &s.inbound[0].environment_parameter), 0).unwrap();
         let who = || Caller {
             peer: HeaderValue::from_static("::1"), trusted: false, scheme: HeaderValue::from_static("http"),
             host: Some(HeaderValue::from_static("h")), request_id: HeaderValue::from_static("r"),

@@ -10,6 +10,7 @@ use crate::model::environment::EnvironmentId;
 use crate::model::key::KeyId;
 use crate::model::workflow::WorkflowId;
 use crate::model::{Denial, Key, Slot};
+use crate::policy::standing::Standing;
 use crate::policy::{Permit, Presented};
 use crate::telemetry::access_log::AccessRecord;
 use crate::telemetry::metrics::{InFlight, Sample};
@@ -29,6 +30,10 @@ pub enum End {
     UpstreamDied,
     /// It fell silent in the middle of its reply.
     UpstreamIdle,
+    /// A tunnel in which nobody said anything for too long.
+    Idle,
+    /// A tunnel whose key, or workflow, no longer permits it.
+    Revoked,
 }
 
 /// The record in the making.
@@ -56,6 +61,7 @@ pub struct Exchange {
     refused: Option<(&'static str, &'static str)>,
     cause: Option<Cow<'static, str>>,
     bytes_out: u64,
+    tunnelled_in: u64,
     end: End,
     _in_flight: InFlight,
 }
@@ -65,7 +71,7 @@ const GONE: u16 = 499;
 
 impl Exchange {
     pub fn begin(core: Rc<Core>, live: Local, front: &Front, parts: &Parts) -> Box<Exchange> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64);
+        let now = now();
         Box::new(Exchange {
             request_id: core.ids.next(now),
             _in_flight: core.metrics.request_started(),
@@ -88,6 +94,7 @@ impl Exchange {
             refused: None,
             cause: None,
             bytes_out: 0,
+            tunnelled_in: 0,
             end: End::ClientGone,
             core,
             live,
@@ -142,8 +149,24 @@ impl Exchange {
         self.bytes_out += bytes as u64;
     }
 
+    /// What a tunnel carried: from the caller, and from the upstream.
+    pub fn tunnelled(&mut self, up: u64, down: u64) {
+        self.tunnelled_in = up;
+        self.bytes_out += down;
+    }
+
     pub fn end(&mut self, end: End) {
         self.end = end;
+    }
+
+    /// For how long this request's tunnel may be silent.
+    pub fn tunnel_timeout(&self) -> Duration {
+        self.run.map_or(Duration::ZERO, |(_, _, c)| self.live.snapshot.connection(c).timeouts.tunnel)
+    }
+
+    /// Whether what was permitted still is, by the configuration in force.
+    pub fn still_permitted(&self, standing: &Standing) -> bool {
+        standing.holds(&self.core.live().snapshot, now())
     }
 
     /// K6: when this caller's key stops being accepted in URLs.
@@ -156,7 +179,7 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         let snapshot = &self.live.snapshot;
         let total = self.started.elapsed();
-        let bytes_in = self.upload.as_ref().map_or(0, |u| u.bytes.get());
+        let bytes_in = self.upload.as_ref().map_or(0, |u| u.bytes.get()) + self.tunnelled_in;
         let workflow = self.run.map(|(w, _, _)| &*snapshot.workflow(w).name);
         let environment = self.run.map(|(_, e, _)| &*snapshot.environment(e).name);
         let end = match self.end {
@@ -164,6 +187,8 @@ impl Drop for Exchange {
             End::ClientGone => "client_gone",
             End::UpstreamDied => "upstream_died",
             End::UpstreamIdle => "upstream_idle_timeout",
+            End::Idle => "idle",
+            End::Revoked => "revoked",
         };
         // A reply that was cut short is no success, whatever its status line said.
         let code = match (self.refused, self.end) {
@@ -209,6 +234,11 @@ impl Drop for Exchange {
             user_agent: self.user_agent.as_ref().map(HeaderValue::as_bytes),
         });
     }
+}
+
+/// Unix milliseconds.
+fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
 }
 
 fn protocol(version: Version) -> &'static str {

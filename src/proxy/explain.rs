@@ -3,14 +3,15 @@
 
 use super::handle::places;
 use crate::http::inspect::inspect;
+use crate::model::denial::BadCertificate;
 use crate::model::key::ScopeName;
 use crate::model::listener::Place;
 use crate::model::routes::Found;
-use crate::model::{Denial, Inbound, Key, Snapshot};
+use crate::model::{ClientCertificate, Denial, Inbound, Key, Snapshot};
 use crate::policy::authenticate::{Rejected, rehearse};
 use crate::policy::environment::{Asked, asked};
 use crate::policy::rewrite::{self, Caller};
-use crate::policy::{Authenticated, Permit, address, authenticate, authorise, identify, path};
+use crate::policy::{Authenticated, Origin, Permit, address, authenticate, authorise, identify, path};
 use http::header::{HeaderMap, HeaderValue};
 use http::request::Parts;
 use serde::Serialize;
@@ -22,6 +23,8 @@ pub struct Question {
     /// A key by its name, instead of a credential in the request.
     pub key: Option<String>,
     pub peer: IpAddr,
+    /// The certificate that the caller shows.
+    pub certificate: Option<ClientCertificate>,
     /// Unix milliseconds.
     pub now: i64,
 }
@@ -88,13 +91,21 @@ fn walk(snapshot: &Snapshot, door: &Inbound, question: Question, steps: &mut Ste
         Err(denial) => return steps.no("request", denial),
     };
     steps.ok("request", format!("well-formed, from {client}, through listener {}", door.address));
+    if question.certificate.is_none() && door.callers.is_some_and(|c| c.required) {
+        steps.ok("handshake", "taken as given, though the listener refuses callers without a certificate");
+    }
     let route = snapshot.routes.find(&parts.method, &segments);
     steps.ok("route", describe_route(snapshot, &route));
     let caller = identified(snapshot, door, &question, &route, steps)?;
     let asked = asked(parts.uri.query(), &door.environment_parameter);
-    let permit = match authorise(snapshot, &caller, client, &route, &asked) {
+    let origin =
+        Origin { address: client, certificate: question.certificate.as_ref().filter(|_| door.callers.is_some()) };
+    let permit = match authorise(snapshot, &caller, &origin, &route, &asked, question.now) {
         Ok(permit) => permit,
-        Err(denial) => return steps.no(failed_step(&denial), denial),
+        Err(denial) => {
+            certificate_missing(&denial, door, steps);
+            return steps.no(failed_step(&denial), denial);
+        }
     };
     granted(&permit, &asked, door, steps);
     limits(&permit, door, steps);
@@ -181,6 +192,7 @@ fn describe_key(snapshot: &Snapshot, key: &Key) -> String {
 fn failed_step(denial: &Denial) -> &'static str {
     match denial {
         Denial::AddressNotAllowed => "address",
+        Denial::ClientCertificateRequired(_) => "certificate",
         Denial::WorkflowNotPermitted { .. } => "permission",
         Denial::ScopeMissing(_) => "scope",
         Denial::EnvironmentMismatch { .. }
@@ -191,10 +203,25 @@ fn failed_step(denial: &Denial) -> &'static str {
     }
 }
 
+/// Why there was no certificate to judge, if that is what was missing.
+fn certificate_missing(denial: &Denial, door: &Inbound, steps: &mut Steps) {
+    if *denial != Denial::ClientCertificateRequired(BadCertificate::Absent) {
+        return;
+    }
+    let finding = match door.callers {
+        None => format!("listener {} has no client_ca and asks for none", door.address),
+        Some(_) => "the key needs one; --client-cert FILE says which the caller shows".to_owned(),
+    };
+    steps.ok("certificate", finding);
+}
+
 fn granted(permit: &Permit<'_>, asked: &Asked<'_>, door: &Inbound, steps: &mut Steps) {
     let anywhere = permit.key().allow_addresses.is_none();
     steps
         .ok("address", if anywhere { "the key may be used from anywhere" } else { "within the key's allow_addresses" });
+    if permit.key().client_certificates.is_some() {
+        steps.ok("certificate", "the key accepts it; that the listener's client_ca vouches for it is taken as given");
+    }
     steps.ok("permission", format!("the key may run {}", permit.workflow().name));
     steps.ok("scope", format!("the key has {}", ScopeName::WorkflowsInvoke.name()));
     let why = match (permit.key().environment, asked) {

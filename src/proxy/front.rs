@@ -1,6 +1,8 @@
 //! A caller's connection, as its requests see it.
 
+use crate::model::ClientCertificate;
 use crate::net::guard::Activity;
+use crate::policy::Origin;
 use crate::policy::address::canonical;
 use http::HeaderValue;
 use std::net::IpAddr;
@@ -14,12 +16,24 @@ pub struct Front {
     pub peer: IpAddr,
     pub peer_header: HeaderValue,
     pub activity: Rc<Activity>,
+    /// What the caller showed in the handshake, read once.
+    certificate: Option<ClientCertificate>,
 }
 
 impl Front {
-    pub fn new(address: Arc<str>, peer: IpAddr, activity: Rc<Activity>) -> Front {
+    pub fn new(
+        address: Arc<str>,
+        peer: IpAddr,
+        activity: Rc<Activity>,
+        certificate: Option<ClientCertificate>,
+    ) -> Front {
         let peer = canonical(peer);
         let peer_header = HeaderValue::try_from(peer.to_string()).unwrap_or(HeaderValue::from_static("unknown"));
-        Front { address, peer, peer_header, activity }
+        Front { address, peer, peer_header, activity, certificate }
+    }
+
+    /// Where a request comes from whose client address is `address`.
+    pub fn origin(&self, address: IpAddr) -> Origin<'_> {
+        Origin { address, certificate: self.certificate.as_ref() }
     }
 }

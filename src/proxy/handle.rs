@@ -6,6 +6,7 @@ use super::front::Front;
 use super::panics::caught;
 use super::reply_body::ReplyBody;
 use crate::http::body::{CallersBody, RequestBody};
+use crate::http::h1::incoming::Early;
 use crate::http::inspect::inspect;
 use crate::http::reply;
 use crate::http::upstream::{Patience, UpstreamBody};
@@ -13,14 +14,16 @@ use crate::limit::table::{Allowances, Held};
 use crate::live::Live;
 use crate::model::listener::PlaceMask;
 use crate::model::routes::Found;
-use crate::model::token::{self, Shape};
+use crate::model::token::{self, Digest, Shape};
 use crate::model::{Denial, Inbound, Snapshot};
 use crate::policy::authenticate::Rejected;
 use crate::policy::rewrite::{self, Caller};
+use crate::policy::standing::{Asking, Standing};
+use crate::policy::upgrade;
 use crate::policy::{Authenticated, Permit, Presented, address, authenticate, authorise, environment, identify, path};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Instant;
@@ -30,20 +33,34 @@ struct Passed {
     reply: Response<UpstreamBody>,
     held: Held,
     charged: Allowances,
+    /// The reply switches protocols, as was permitted.
+    switched: Option<Standing>,
 }
 
 /// Answers one request: never fails, never panics.
-pub async fn handle(core: Rc<Core>, front: Rc<Front>, request: Request<CallersBody>) -> Response<ReplyBody> {
+///
+/// `early`: whom to tell what the upstream says before its reply.
+pub async fn handle(
+    core: Rc<Core>,
+    front: Rc<Front>,
+    request: Request<CallersBody>,
+    early: Option<Early>,
+) -> Response<ReplyBody> {
     let running = front.activity.request();
     let live = core.live();
     let (mut parts, body) = request.into_parts();
     let mut exchange = Exchange::begin(core.clone(), live.clone(), &front, &parts);
-    let outcome = caught(pin!(journey(&core, &live, &front, &mut parts, body, &mut exchange))).await;
+    let outcome = caught(pin!(journey(&core, &live, &front, &mut parts, body, early, &mut exchange))).await;
     let listener = live.listener(&front.address).map(|at| &live.snapshot.inbound[at]);
     match outcome {
-        Ok(Passed { reply, held, charged }) => {
+        Ok(Passed { reply, held, charged, switched }) => {
             let (mut head, body) = reply.into_parts();
             sign(&mut head.headers, &exchange, listener, &charged);
+            if let Some(standing) = switched {
+                head.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+                head.headers.insert(header::UPGRADE, standing.protocol().clone());
+                return Response::from_parts(head, ReplyBody::switched(body, exchange, held, running, standing));
+            }
             Response::from_parts(head, ReplyBody::passed(body, exchange, held, running))
         }
         Err(denial) => {
@@ -66,6 +83,7 @@ async fn journey(
     front: &Front,
     parts: &mut Parts,
     body: CallersBody,
+    early: Option<Early>,
     log: &mut Exchange,
 ) -> Result<Passed, Denial> {
     let snapshot = &live.snapshot;
@@ -81,23 +99,32 @@ async fn journey(
     let caller = authenticated(live, listener, &presented, log)?;
     log.caller(caller.key(), caller.slot());
     let asked = environment::asked(parts.uri.query(), &door.environment_parameter);
-    let permit = authorise(snapshot, &caller, log.address, &route, &asked)?;
+    let permit = authorise(snapshot, &caller, &front.origin(log.address), &route, &asked, log.now)?;
     log.permitted(&permit);
     let max_body = body_fits(parts, door, &permit)?;
     let charged = live.limits.charge(&permit, listener, log.address).map_err(Denial::RateLimited)?;
     let held = live.limits.enter(&permit)?;
+    let standing = standing(parts, &permit, door, &presented, front, log);
     rewrite_request(parts, &permit, door, open, front, log)?;
+    if let Some(standing) = &standing {
+        parts.headers.insert(header::UPGRADE, standing.protocol().clone());
+    }
     let (body, upload) = RequestBody::new(body, max_body, door.timeouts.body_idle);
     log.sending(upload.clone());
     let reply = {
         let connection = permit.connection();
-        let trust = live.trust[connection.index.0 as usize].as_ref();
+        let trust = live.trust[connection.index.0 as usize].as_ref().map(|tls| &tls.config);
         let until = log.started() + door.timeouts.request;
         let patience = Patience { until: until.into(), head: connection.timeouts.head };
-        core.upstreams.send(connection, trust, upstream_request(parts, body), &upload, patience).await?
+        core.upstreams
+            .send(connection, trust, upstream_request(parts, body), &upload, patience, |status, fields| {
+                say_early(early.as_ref(), status, fields)
+            })
+            .await?
     };
     log.answered(reply.status().as_u16());
-    Ok(Passed { reply, held, charged })
+    let switched = standing.filter(|_| reply.status() == StatusCode::SWITCHING_PROTOCOLS);
+    Ok(Passed { reply, held, charged, switched })
 }
 
 /// Where this request's credential may stand: the listener's places, as far as its workflow leaves them open.
@@ -166,6 +193,33 @@ fn rewrite_request(
     parts.uri = target.ok_or_else(|| Denial::Internal { cause: "the rewritten target is not valid".to_owned() })?;
     rewrite::fields(&mut parts.headers, permit, door, open, caller);
     Ok(())
+}
+
+/// Hazard 15: what this request may switch to, and what has to stay true while it does.
+fn standing(
+    parts: &Parts,
+    permit: &Permit<'_>,
+    door: &Inbound,
+    presented: &Presented<'_>,
+    front: &Front,
+    log: &Exchange,
+) -> Option<Standing> {
+    let asking = Asking {
+        protocol: upgrade::asked(parts, permit.workflow())?,
+        digest: Digest::of(presented.token()),
+        in_query: presented.in_query,
+        origin: front.origin(log.address),
+        environment_parameter: &door.environment_parameter,
+    };
+    Some(Standing::new(parts, permit, asking))
+}
+
+/// Passes on what an upstream says before its reply (RFC 8297), without what is not the caller's business.
+fn say_early(early: Option<&Early>, status: StatusCode, mut fields: HeaderMap) {
+    if let Some(early) = early {
+        crate::policy::headers::strip_reply(&mut fields);
+        early.say(status, &fields);
+    }
 }
 
 /// Takes what is sent on out of the caller's parts; version and extensions are the caller's own.

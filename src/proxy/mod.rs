@@ -9,4 +9,5 @@ pub mod panics;
 pub mod reply_body;
 pub mod request_id;
 pub mod serve;
+pub mod tunnel;
 pub mod worker;

@@ -1,12 +1,15 @@
 //! What goes back to the caller, and knows when it has gone.
 
 use super::exchange::{End, Exchange};
+use super::tunnel::Tunnel;
 use crate::http::body::CutOff;
 use crate::http::h1;
 use crate::http::upstream::UpstreamBody;
 use crate::limit::table::Held;
 use crate::net::guard::Running;
+use crate::net::relay::Relay;
 use crate::net::stream::Stream;
+use crate::policy::standing::Standing;
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use std::future::Future;
@@ -18,8 +21,9 @@ use std::task::{Context, Poll};
 pub struct ReplyBody {
     from: From,
     exchange: Box<Exchange>,
-    _held: Held,
+    held: Held,
     running: Running,
+    standing: Option<Standing>,
 }
 
 enum From {
@@ -32,7 +36,7 @@ impl ReplyBody {
     pub fn own(text: Bytes, mut exchange: Box<Exchange>, running: Running) -> ReplyBody {
         exchange.sent(text.len());
         exchange.end(End::Complete);
-        ReplyBody { from: From::Gateway(Some(text)), exchange, _held: Held::new(), running }
+        ReplyBody { from: From::Gateway(Some(text)), exchange, held: Held::new(), running, standing: None }
     }
 
     /// What the upstream says, as it comes.
@@ -40,7 +44,18 @@ impl ReplyBody {
         if body.is_whole() {
             exchange.end(End::Complete);
         }
-        ReplyBody { from: From::Upstream(Box::new(body)), exchange, _held: held, running }
+        ReplyBody { from: From::Upstream(Box::new(body)), exchange, held, running, standing: None }
+    }
+
+    /// What follows a 101, as long as `standing` holds.
+    pub fn switched(
+        body: UpstreamBody,
+        exchange: Box<Exchange>,
+        held: Held,
+        running: Running,
+        standing: Standing,
+    ) -> ReplyBody {
+        ReplyBody { from: From::Upstream(Box::new(body)), exchange, held, running, standing: Some(standing) }
     }
 }
 
@@ -78,6 +93,7 @@ impl Body for ReplyBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.from {
+            _ if self.standing.is_some() => true,
             From::Gateway(text) => text.as_ref().is_none_or(Bytes::is_empty),
             From::Upstream(body) => body.is_end_stream(),
         }
@@ -92,7 +108,11 @@ impl Body for ReplyBody {
 }
 
 impl h1::server::ReplyBody for ReplyBody {
-    fn take_over(&mut self, _caller: Stream, _read: BytesMut) -> Option<Pin<Box<dyn Future<Output = ()>>>> {
-        None
+    fn take_over(self, caller: Stream, read: BytesMut) -> Option<Pin<Box<dyn Future<Output = ()>>>> {
+        let ReplyBody { from: From::Upstream(body), exchange, held, running, standing: Some(standing) } = self else {
+            return None;
+        };
+        let relay = Relay::new((caller, read), body.into_stream()?);
+        Some(Box::pin(Tunnel { standing, exchange, held, running }.run(relay)))
     }
 }

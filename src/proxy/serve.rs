@@ -7,9 +7,11 @@ use super::reply_body::ReplyBody;
 use crate::http::body::CallersBody;
 use crate::http::h1::{self, incoming::Early};
 use crate::model::Inbound;
+use crate::net::certificate;
 use crate::net::guard::{Activity, Guarded};
 use crate::net::stream::Stream;
 use crate::telemetry::metrics::FrontProtocol;
+use crate::telemetry::timestamp::now_ms;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -58,14 +60,18 @@ async fn connection(core: Rc<Core>, address: Arc<str>, tcp: TcpStream, peer: Soc
     let door = &live.snapshot.inbound[at];
     let (timeouts, head) = (door.timeouts, door.max_head.saturating_add(BEYOND));
     let rules = rules(door);
-    let (stream, h2) = match &live.certificates[at] {
-        None => (Stream::Tcp(tcp), false),
-        Some(config) => {
-            let handshake = tokio_rustls::TlsAcceptor::from(config.clone()).accept(tcp);
+    let (stream, h2, certificate) = match &live.certificates[at] {
+        None => (Stream::Tcp(tcp), false, None),
+        Some(tls) => {
+            let handshake = tokio_rustls::TlsAcceptor::from(tls.config.clone()).accept(tcp);
             match tokio::time::timeout(timeouts.head, handshake).await {
                 Ok(Ok(stream)) => {
-                    let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                    (Stream::Server(Box::new(stream)), h2)
+                    let session = stream.get_ref().1;
+                    let h2 = session.alpn_protocol() == Some(b"h2");
+                    let Ok(certificate) = certificate::presented(session, now_ms()) else {
+                        return core.metrics.tls_handshake_failed();
+                    };
+                    (Stream::Server(Box::new(stream)), h2, certificate)
                 }
                 Ok(Err(_)) | Err(_) => return core.metrics.tls_handshake_failed(),
             }
@@ -74,13 +80,13 @@ async fn connection(core: Rc<Core>, address: Arc<str>, tcp: TcpStream, peer: Soc
     drop(live);
     let _open = core.metrics.front_connection(if h2 { FrontProtocol::H2 } else { FrontProtocol::H1 });
     let activity = Activity::new(timeouts, h2);
-    let front = Rc::new(Front::new(address, peer.ip(), activity.clone()));
+    let front = Rc::new(Front::new(address, peer.ip(), activity.clone(), certificate));
     if !h2 {
         return h1::server::serve(stream, rules, &Door { core, front }, stop).await;
     }
     let service = service_fn(move |request: Request<Incoming>| {
         let (core, front) = (core.clone(), front.clone());
-        async move { Ok::<_, Infallible>(handle(core, front, request.map(CallersBody::H2)).await) }
+        async move { Ok::<_, Infallible>(handle(core, front, request.map(CallersBody::H2), None).await) }
     });
     let connection = http2(head).serve_connection(Guarded::new(stream, activity), service);
     until_stopped(pin!(connection), stop, |c| c.graceful_shutdown()).await;
@@ -102,9 +108,9 @@ struct Door {
 impl h1::server::Service for Door {
     type Body = ReplyBody;
 
-    async fn call(&self, request: Request<Option<h1::incoming::Incoming>>, _early: Early) -> Response<ReplyBody> {
+    async fn call(&self, request: Request<Option<h1::incoming::Incoming>>, early: Early) -> Response<ReplyBody> {
         let request = request.map(|body| body.map_or(CallersBody::None, CallersBody::H1));
-        handle(self.core.clone(), self.front.clone(), request).await
+        handle(self.core.clone(), self.front.clone(), request, Some(early)).await
     }
 }
 

@@ -20,6 +20,11 @@ pub enum Order {
     Unlisten {
         address: Arc<str>,
     },
+    /// Go on accepting, and let the connections that are open finish what runs: the listener's rules for connections
+    /// have changed.
+    Renew {
+        address: Arc<str>,
+    },
     /// Stop accepting, finish what runs, end.
     Drain,
 }
@@ -71,33 +76,57 @@ impl Worker {
     }
 }
 
+/// A listening socket and those that it has accepted.
+struct Listening {
+    socket: TcpListener,
+    /// Every connection holds a receiver: none left means that all are closed.
+    stop: watch::Sender<bool>,
+}
+
+impl Listening {
+    /// Accepts on a duplicate of the socket, so that accepting can begin anew without a caller being turned away.
+    fn begin(core: &Rc<Core>, address: &Arc<str>, socket: TcpListener) -> std::io::Result<Listening> {
+        let accepting = tokio::net::TcpListener::from_std(socket.try_clone()?)?;
+        let (stop, stopped) = watch::channel(false);
+        tokio::task::spawn_local(serve::accept(core.clone(), address.clone(), accepting, stopped));
+        Ok(Listening { socket, stop })
+    }
+
+    /// Stops accepting and lets what runs finish. The sender that is returned closes with the last connection.
+    fn end(self) -> watch::Sender<bool> {
+        let _ = self.stop.send(true);
+        self.stop
+    }
+}
+
 /// Follows orders until drained.
 async fn work(core: Rc<Core>, mut inbox: mpsc::UnboundedReceiver<Order>) {
-    let mut listening: HashMap<Arc<str>, watch::Sender<bool>> = HashMap::new();
+    let mut listening: HashMap<Arc<str>, Listening> = HashMap::new();
+    let mut leaving: Vec<watch::Sender<bool>> = Vec::new();
     let ticker = tokio::task::spawn_local(tick(core.clone()));
     while let Some(order) = inbox.recv().await {
-        match order {
-            Order::Listen { address, socket } => match tokio::net::TcpListener::from_std(socket) {
-                Ok(socket) => {
-                    let (stop, stopped) = watch::channel(false);
-                    tokio::task::spawn_local(serve::accept(core.clone(), address.clone(), socket, stopped));
-                    listening.insert(address, stop);
-                }
-                Err(error) => tracing::error!(%address, %error, "cannot listen"),
-            },
+        leaving.retain(|stop| !stop.is_closed());
+        let begun = match order {
+            Order::Listen { address, socket } => Listening::begin(&core, &address, socket).map(|new| (address, new)),
             Order::Unlisten { address } => {
-                if let Some(stop) = listening.remove(&address) {
-                    let _ = stop.send(true);
-                }
+                leaving.extend(listening.remove(&address).map(Listening::end));
+                continue;
+            }
+            Order::Renew { address } => {
+                let Some(old) = listening.get(&address) else { continue };
+                let socket = old.socket.try_clone();
+                socket.and_then(|socket| Listening::begin(&core, &address, socket)).map(|new| (address, new))
             }
             Order::Drain => break,
+        };
+        match begun {
+            // The old one ends once the new one has begun, so a failure leaves a door open, not shut.
+            Ok((address, new)) => leaving.extend(listening.insert(address, new).map(Listening::end)),
+            Err(error) => tracing::error!(%error, "cannot accept anew: what listened before, if anything, goes on"),
         }
     }
-    for stop in listening.values() {
-        let _ = stop.send(true);
-    }
-    // Every connection holds a receiver: none left means that all are closed.
-    for stop in listening.into_values() {
+    leaving.extend(listening.into_values().map(Listening::end));
+    for stop in leaving {
         stop.closed().await;
     }
     ticker.abort();

@@ -9,6 +9,7 @@ mod histogram;
 mod process;
 mod series;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -21,6 +22,7 @@ use self::core::{Sum, locked};
 use self::exposition::Exposition;
 pub use self::series::Sample;
 use super::access_log::AccessCounters;
+use crate::model::certificate::{Expiry, Use};
 
 /// What `/metrics` answers with.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -44,7 +46,11 @@ struct Shared {
     /// Unix seconds; 0 before the first success.
     config_last_success: AtomicU64,
     limiter_addresses: AtomicU64,
+    certificates: Mutex<Certificates>,
 }
+
+/// By use, owner and name: Unix seconds.
+type Certificates = BTreeMap<(Use, Arc<str>, String), i64>;
 
 impl Metrics {
     pub fn new(started: SystemTime) -> Metrics {
@@ -57,6 +63,7 @@ impl Metrics {
             config_reload_failures: AtomicU64::new(0),
             config_last_success: AtomicU64::new(0),
             limiter_addresses: AtomicU64::new(0),
+            certificates: Mutex::default(),
         });
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Exposition(Arc::clone(&shared))));
@@ -93,6 +100,17 @@ impl Metrics {
     /// How many addresses the limiter remembers; told by the janitor that forgets them.
     pub fn set_limiter_addresses(&self, addresses: u64) {
         self.shared.limiter_addresses.store(addresses, Relaxed);
+    }
+
+    /// When the certificates of the configuration in force end. Of several with one name, the first to end counts.
+    pub fn set_certificates(&self, expiries: &[Expiry]) {
+        let mut certificates = Certificates::new();
+        for expiry in expiries {
+            let end = expiry.not_after.div_euclid(1000);
+            let first = certificates.entry((expiry.used, expiry.owner.clone(), expiry.name.clone())).or_insert(end);
+            *first = end.min(*first);
+        }
+        *locked(&self.shared.certificates) = certificates;
     }
 
     /// Forgets workflows that are no longer configured, so that renaming them for years does not fill the table.
@@ -213,6 +231,26 @@ mod tests {
         has(&text, "process_start_time_seconds 1000.0");
         let version = env!("CARGO_PKG_VERSION");
         has(&text, &format!("keystile_build_info{{version=\"{version}\"}} 1"));
+    }
+
+    #[test]
+    fn certificates_are_shown_with_their_end_and_the_first_of_two_counts() {
+        let metrics = metrics();
+        let ends = |name: &str, seconds: i64| Expiry {
+            used: Use::Listener,
+            owner: "0.0.0.0:8443".into(),
+            name: name.to_owned(),
+            file: "cert.pem".into(),
+            not_after: seconds * 1000,
+        };
+        metrics.set_certificates(&[ends("a.test", 2_000), ends("a.test", 1_000), ends("b.test", -5)]);
+        let text = metrics.render();
+        let name = "keystile_tls_certificate_expiry_timestamp_seconds";
+        let labels = |name: &str| format!(r#"used="listener",owner="0.0.0.0:8443",name="{name}""#);
+        has(&text, &format!("{name}{{{}}} 1000", labels("a.test")));
+        has(&text, &format!("{name}{{{}}} -5", labels("b.test")));
+        metrics.set_certificates(&[]);
+        assert!(!metrics.render().contains("a.test"));
     }
 
     #[test]

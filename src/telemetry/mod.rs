@@ -8,4 +8,4 @@ mod escape;
 pub mod log;
 pub mod metrics;
 pub mod redact;
-mod timestamp;
+pub mod timestamp;

@@ -12,7 +12,7 @@ pub use place::{
     url,
 };
 pub use quantity::{Rate, duration, integer, rate, show_duration, show_size, size};
-pub use word::{digest, env_glob, flag, injected, name, text, timestamp, uuid};
+pub use word::{certificate_name, digest, env_glob, fingerprint, flag, injected, name, text, timestamp, uuid};
 
 /// Why a text is refused, and what to write.
 #[derive(Debug, Clone, PartialEq, Eq)]

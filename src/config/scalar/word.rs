@@ -69,6 +69,38 @@ pub fn digest(text: &str) -> Result<Digest, Wrong> {
     })
 }
 
+/// The SHA-256 of a certificate; with colons as OpenSSL prints it, or without.
+pub fn fingerprint(text: &str) -> Result<[u8; 32], Wrong> {
+    let wrong = || Wrong::is_not(text, "a fingerprint", FINGERPRINT);
+    let hex = text.strip_prefix("sha256:").ok_or_else(wrong)?;
+    let pairs: Vec<&str> = match hex.contains(':') {
+        true => hex.split(':').collect(),
+        false => hex.as_bytes().chunks(2).filter_map(|pair| std::str::from_utf8(pair).ok()).collect(),
+    };
+    let mut bytes = [0; 32];
+    if pairs.len() != bytes.len() {
+        return Err(wrong());
+    }
+    for (byte, pair) in bytes.iter_mut().zip(pairs) {
+        // `from_str_radix` would take a sign.
+        let hex = pair.len() == 2 && pair.bytes().all(|b| b.is_ascii_hexdigit());
+        *byte = u8::from_str_radix(pair, 16).ok().filter(|_| hex).ok_or_else(wrong)?;
+    }
+    Ok(bytes)
+}
+
+const FINGERPRINT: &str =
+    "sha256: and 64 hexadecimal digits, as `openssl x509 -noout -fingerprint -sha256` prints them";
+
+/// A name as it stands in a certificate.
+pub fn certificate_name(text: &str) -> Result<&str, Wrong> {
+    let plain = !text.is_empty() && text.len() <= 1024 && text.trim() == text && !text.chars().any(char::is_control);
+    if plain {
+        return Ok(text);
+    }
+    Err(Wrong::is_not(text, "a name in a certificate", "one that stands in it, such as worker.example"))
+}
+
 /// What is put into a header, query value or password around the secret. Not repeated: whoever misunderstands the
 /// field writes the secret there.
 pub fn injected(text: &str) -> Result<&str, Wrong> {
@@ -140,6 +172,31 @@ mod tests {
     }
 
     #[test]
+    fn fingerprints_with_and_without_colons() {
+        let plain = format!("sha256:{}", "0F".repeat(32));
+        let colons = format!("sha256:{}", ["0f"; 32].join(":"));
+        assert_eq!((fingerprint(&plain), fingerprint(&colons)), (Ok([15; 32]), Ok([15; 32])));
+        let bad = [
+            "".to_owned(),
+            plain.replace("sha256", "sha1"),
+            plain[..70].to_owned(),
+            plain.clone() + "0F",
+            colons + ":",
+        ];
+        for bad in bad.iter().map(String::as_str).chain(["sha256:", &plain.replace("0F", "+F"), "sha256:é"]) {
+            assert!(fingerprint(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_certificates_name_is_never_empty() {
+        assert!(certificate_name("spiffe://td/worker").is_ok() && certificate_name("Worker 7").is_ok());
+        for bad in ["", " ", " a", "a\n", "a\0b"] {
+            assert!(certificate_name(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
     fn the_secret_is_put_in_exactly_once() {
         assert!(injected("Bearer {secret}").is_ok() && injected("").is_ok());
         let pasted = injected("Bearer sk_live_1").unwrap_err();
@@ -158,6 +215,7 @@ mod tests {
         #[test]
         fn no_text_panics(text in "\\PC*") {
             let _ = (name(&text), timestamp(&text), uuid(&text), digest(&text), injected(&text));
+            let _ = (fingerprint(&text), fingerprint(&format!("sha256:{text}")), certificate_name(&text));
         }
     }
 }

@@ -153,5 +153,7 @@ static UPSTREAM_TIMEOUTS: MapShape = MapShape::new(
             "Without a byte of the reply's body, or without one of the request's being taken.",
         )
         .default(defaults::UPSTREAM_IDLE_TIMEOUT),
+        Field::new("tunnel", DURATION, "Without a byte in either direction, once a connection was upgraded.")
+            .default(defaults::TUNNEL_TIMEOUT),
     ],
 );

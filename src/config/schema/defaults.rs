@@ -64,6 +64,9 @@ pub const RETRIES: &str = "1";
 /// Between two parts of the reply's body. What streams events sends a comment more often than that.
 pub const UPSTREAM_IDLE_TIMEOUT: &str = "60s";
 
+/// WebSockets are quiet for long; most send a ping now and then, and an hour outlasts every usual interval.
+pub const TUNNEL_TIMEOUT: &str = "1h";
+
 /// The secret alone; a prefix such as "Bearer " is written out.
 pub const INJECTED: &str = "{secret}";
 

@@ -3,7 +3,7 @@
 use super::{
     super::{
         kind::Kind,
-        shape::{Field, Gone, MapShape, Shape},
+        shape::{Field, Gone, MapShape, Rule, Shape},
     },
     BOOL, CIDR, DURATION, RATE, SIZE, defaults,
 };
@@ -37,7 +37,7 @@ static INBOUND: MapShape = MapShape::new(
         Field::new(
             "tls",
             Shape::OneOrMany(&TLS_SHAPE),
-            "The certificate to show, or several of which the caller's server name chooses.",
+            "The certificate to show, or several of which the caller's server name chooses; whose certificates callers may show.",
         )
         .example("{ certificate: tls/cert.pem, key: tls/key.pem }"),
         Field::new("credentials", Shape::Map(&CREDENTIALS), "Where in a request a key's token is looked for."),
@@ -66,7 +66,6 @@ static INBOUND: MapShape = MapShape::new(
             .default(defaults::MAX_HEAD),
         Field::new("max_uri", SIZE, "The longest path with query that is accepted.").default(defaults::MAX_URI),
         Field::new("timeouts", Shape::Map(&TIMEOUTS), "How long callers may take."),
-        Field::later("client_ca", "certificates of callers"),
         Field::later("proxy_protocol", "the PROXY protocol of load balancers"),
     ],
 )
@@ -75,6 +74,7 @@ static INBOUND: MapShape = MapShape::new(
     Gone::new("bind", "address: 0.0.0.0:8443"),
     Gone::new("listen", "address: 0.0.0.0:8443"),
     Gone::new("ssl", "tls: { certificate: tls/cert.pem, key: tls/key.pem }"),
+    Gone::new("client_ca", "tls: { certificate: tls/cert.pem, key: tls/key.pem, client_ca: tls/callers-ca.pem }"),
     Gone::new("limits", "rate_limit, address_rate_limit, failed_auth_limit, max_body, max_head or max_uri"),
 ]);
 
@@ -87,7 +87,7 @@ static ADMIN: MapShape = MapShape::new(
             "The IP address and port to listen on; beyond loopback only with tls.",
         )
         .default(defaults::ADMIN_ADDRESS),
-        Field::new("tls", Shape::OneOrMany(&TLS_SHAPE), "The certificate to show.")
+        Field::new("tls", Shape::OneOrMany(&ADMIN_TLS_SHAPE), "The certificate to show.")
             .example("{ certificate: tls/cert.pem, key: tls/key.pem }"),
         Field::later("client_ca", "certificates of operators"),
     ],
@@ -100,23 +100,46 @@ static HEALTH: MapShape = MapShape::new(
         .example("0.0.0.0:8083")],
 );
 
+const CERTIFICATE: Field = Field::new(
+    "certificate",
+    Shape::Scalar(Kind::Path),
+    "A PEM file: the certificate, then those that lead to its root.",
+)
+.required()
+.example("tls/cert.pem");
+const KEY: Field =
+    Field::new("key", Shape::Scalar(Kind::Path), "A PEM file: the private key.").required().example("tls/key.pem");
+
 static TLS_SHAPE: Shape = Shape::Map(&TLS);
 
 static TLS: MapShape = MapShape::new(
-    "A certificate with its private key; both are read again when the configuration is.",
+    "A certificate with its private key; the files are read again when the configuration is.",
     &[
+        CERTIFICATE,
+        KEY,
         Field::new(
-            "certificate",
+            "client_ca",
             Shape::Scalar(Kind::Path),
-            "A PEM file: the certificate, then those that lead to its root.",
+            "A PEM file: the authorities whose certificates callers may show; in the first entry, for all of them.",
         )
-        .required()
-        .example("tls/cert.pem"),
-        Field::new("key", Shape::Scalar(Kind::Path), "A PEM file: the private key.").required().example("tls/key.pem"),
-        Field::later("client_ca", "certificates of callers"),
+        .example("tls/callers-ca.pem"),
+        Field::new("require_client_cert", BOOL, "Refuses the handshake of callers who show no certificate.")
+            .default(defaults::OFF),
     ],
 )
-.gone(&[Gone::new("cert", "certificate: tls/cert.pem"), Gone::new("private_key", "key: tls/key.pem")]);
+.rules(&[Rule::Needs("require_client_cert", &["client_ca"])])
+.gone(OLD_TLS_NAMES);
+
+static ADMIN_TLS_SHAPE: Shape = Shape::Map(&ADMIN_TLS);
+
+static ADMIN_TLS: MapShape = MapShape::new(
+    "A certificate with its private key; both are read at the start.",
+    &[CERTIFICATE, KEY, Field::later("client_ca", "certificates of operators")],
+)
+.gone(OLD_TLS_NAMES);
+
+const OLD_TLS_NAMES: &[Gone] =
+    &[Gone::new("cert", "certificate: tls/cert.pem"), Gone::new("private_key", "key: tls/key.pem")];
 
 static CREDENTIALS: MapShape = MapShape::new(
     "The places where a token is looked for; each can be switched off.",

@@ -1,7 +1,7 @@
 //! What may be written in a configuration file: the tables that everything else follows.
 //!
-//! Fields that this version does not carry out are here as well, as `later`: they are refused by name, because a gateway that ignores `webhook:` or `require_client_cert:` leaves open what its
-//! operator believes to be closed.
+//! Fields that this version does not carry out are here as well, as `later`: they are refused by name, because a gateway
+//! that ignores `webhook:` or `quota:` leaves open what its operator believes to be closed.
 
 mod connections;
 mod defaults;

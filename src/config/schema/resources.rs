@@ -3,7 +3,7 @@
 use super::{
     super::{
         kind::Kind,
-        shape::{Field, Gone, MapShape, Shape},
+        shape::{Field, Gone, MapShape, Rule, Shape},
     },
     BOOL, CIDR, CONCURRENCY, NAME, RATE, SIZE, TEXT, defaults,
 };
@@ -48,12 +48,17 @@ pub static WORKFLOW: MapShape = MapShape::new(
         Field::new("concurrency", CONCURRENCY, "How many requests of it run at once.").example("100"),
         Field::new("max_body", SIZE, "The largest body that is accepted, if less than the listener's.").example("1MiB"),
         Field::new(
+            "upgrades",
+            Shape::List(&PROTOCOL),
+            "Protocols that callers may switch to (RFC 9110, section 7.8); without it none.",
+        )
+        .example("[websocket]"),
+        Field::new(
             "credentials",
             Shape::Map(&NARROWED),
             "Where a token is looked for; what is left out is as on the listener.",
         ),
         Field::later("webhook", "verifying the signatures of webhook senders"),
-        Field::later("upgrades", "WebSocket and other upgrades"),
         Field::later("retries", "repeating failed requests"),
         Field::later("require", "asking for a signature as well as a key"),
     ],
@@ -65,6 +70,8 @@ pub static WORKFLOW: MapShape = MapShape::new(
     Gone::new("url", "upstream: { Production: NAME-OF-A-CONNECTION }"),
     Gone::new("connection", "upstream: { Production: NAME-OF-A-CONNECTION }"),
 ]);
+
+static PROTOCOL: Shape = TEXT;
 
 /// Without defaults: what a workflow does not say is as on the listener.
 static NARROWED: MapShape = MapShape::new(
@@ -126,13 +133,18 @@ pub static KEY: MapShape = MapShape::new(
         )
         .example("[203.0.113.0/24]"),
         Field::new(
+            "require_client_cert",
+            Shape::OneOrMany(&CLIENT_CERT_SHAPE),
+            "The certificate that its caller must show besides its token, or a list of which one is enough.",
+        )
+        .example("{ name: worker.example }"),
+        Field::new(
             "query_key_sunset",
             Shape::Scalar(Kind::Timestamp),
             "From when on its token is no longer accepted in URLs.",
         )
         .example("2027-01-01T00:00:00Z"),
         Field::later("quota", "quotas over a day or month"),
-        Field::later("require_client_cert", "binding a key to a client certificate"),
         Field::later("owner", "owners of keys"),
     ],
 )
@@ -144,5 +156,22 @@ pub static KEY: MapShape = MapShape::new(
     Gone::new("allowed_ips", "allow_addresses: [203.0.113.0/24]"),
     Gone::new("disabled", "enabled: false"),
 ]);
+
+static CLIENT_CERT_SHAPE: Shape = Shape::Map(&CLIENT_CERT);
+
+static CLIENT_CERT: MapShape = MapShape::new(
+    "A certificate, vouched for by the client_ca of the listener that is called.",
+    &[
+        Field::new("fingerprint", Shape::Scalar(Kind::Fingerprint), "This very one, by its SHA-256.")
+            .example("sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"),
+        Field::new(
+            "name",
+            Shape::Scalar(Kind::CertificateName),
+            "Any with this name: a DNS name, URI or mail address among its alternative names, or its common name.",
+        )
+        .example("worker.example"),
+    ],
+)
+.rules(&[Rule::ExactlyOne(&["fingerprint", "name"])]);
 
 static SCOPE: Shape = Shape::Scalar(Kind::Enum(&["workflows:invoke", "connections:use", "admin:read", "admin:write"]));

@@ -67,6 +67,7 @@ pub struct Exchange<B> {
     reply: Decoder,
     method: Method,
     keep: bool,
+    switched: bool,
 }
 
 impl<B: Body<Data = Bytes, Error = CutOff> + Unpin> Exchange<B> {
@@ -85,6 +86,7 @@ impl<B: Body<Data = Bytes, Error = CutOff> + Unpin> Exchange<B> {
             reply: Decoder::new(framing::Framing::Empty),
             method: parts.method.clone(),
             keep: false,
+            switched: false,
         }
     }
 
@@ -96,6 +98,9 @@ impl<B: Body<Data = Bytes, Error = CutOff> + Unpin> Exchange<B> {
                 return Poll::Ready(Err(failure));
             }
             loop {
+                if !may_begin_reply(&self.wire.inbox) {
+                    return Poll::Ready(Err(Failure::Protocol("the reply does not begin with HTTP/1")));
+                }
                 let end = match scanner.scan(&self.wire.inbox, LIMITS) {
                     Ok(Some(end)) => end,
                     Ok(None) => match ready!(self.poll_read(cx))? {
@@ -130,6 +135,7 @@ impl<B: Body<Data = Bytes, Error = CutOff> + Unpin> Exchange<B> {
             return Err("too many fields");
         }
         self.reply = Decoder::new(framing::of_reply(&self.method, head.status, head.version, &head.fields)?);
+        self.switched = head.status == StatusCode::SWITCHING_PROTOCOLS;
         let said = |token| names(&head.fields, CONNECTION.as_str(), token);
         self.keep = match head.version {
             Version::HTTP_10 => said("keep-alive") && !said("close"),
@@ -230,6 +236,11 @@ impl<B: Body<Data = Bytes, Error = CutOff> + Unpin> Exchange<B> {
         self.reply.is_done()
     }
 
+    /// Whether the reply was a 101: what follows is no HTTP.
+    pub fn has_switched(&self) -> bool {
+        self.switched
+    }
+
     /// What is left of the reply's body.
     pub fn size_hint(&self) -> SizeHint {
         self.reply.left().map_or_else(SizeHint::default, SizeHint::with_exact)
@@ -259,4 +270,11 @@ impl<B: Body<Data = Bytes, Error = CutOff> + Unpin> Exchange<B> {
     pub fn into_stream(self) -> (Stream, BytesMut) {
         self.wire.into_parts()
     }
+}
+
+/// Whether so much can be the beginning of a reply: what speaks another protocol may never end a line.
+fn may_begin_reply(bytes: &[u8]) -> bool {
+    const BEGIN: &[u8] = b"HTTP/1.";
+    let seen = bytes.len().min(BEGIN.len());
+    bytes[..seen] == BEGIN[..seen]
 }

@@ -39,7 +39,7 @@ pub trait Service {
 /// A reply's body.
 pub trait ReplyBody: Body<Data = Bytes, Error = CutOff> + Unpin {
     /// After a 101: takes the caller's side over, with what was read of it already, until both have had enough.
-    fn take_over(&mut self, caller: Stream, read: BytesMut) -> Option<Pin<Box<dyn Future<Output = ()>>>>;
+    fn take_over(self, caller: Stream, read: BytesMut) -> Option<Pin<Box<dyn Future<Output = ()>>>>;
 }
 
 /// Why a head is refused, for [`Service::call`] to say so.
@@ -261,7 +261,7 @@ impl Session {
     }
 
     /// Gives the connection to what follows a 101.
-    async fn hand_over<B: ReplyBody>(self, mut body: B) {
+    async fn hand_over<B: ReplyBody>(self, body: B) {
         let Ok(shared) = Rc::try_unwrap(self.shared) else { return };
         let (stream, read) = shared.into_inner().wire.into_parts();
         if let Some(tunnel) = body.take_over(stream, read) {

@@ -9,7 +9,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue, EncodeLab
 use prometheus_client::metrics::MetricType;
 
 use super::Shared;
-use super::core::{FrontProtocol, Sum};
+use super::core::{FrontProtocol, Sum, locked};
 use super::histogram::Histogram;
 use super::process;
 use super::series::{OTHER, OTHER_STATUS, Pair};
@@ -29,6 +29,7 @@ impl Collector for Exposition {
         upstream(&mut page, &sum)?;
         access_log(&mut page, &self.0)?;
         config(&mut page, &self.0)?;
+        certificates(&mut page, &self.0)?;
         process_facts(&mut page, &self.0)
     }
 }
@@ -184,6 +185,17 @@ fn config(page: &mut Page<'_>, shared: &Shared) -> Result<(), Error> {
         "keystile_config_last_success_timestamp_seconds",
         "When the configuration in force was taken, in Unix seconds; 0 before the first",
         shared.config_last_success.load(Relaxed),
+    )
+}
+
+fn certificates(page: &mut Page<'_>, shared: &Shared) -> Result<(), Error> {
+    page.gauges(
+        "keystile_tls_certificate_expiry_timestamp_seconds",
+        "When a certificate of the configuration ends, in Unix seconds; used is listener, client_ca or connection, owner \
+         the listener or connection. Alert on less than 30 days from now",
+        locked(&shared.certificates).iter().map(|((used, owner, name), end)| {
+            ([("used", used.name()), ("owner", &**owner), ("name", name.as_str())], *end)
+        }),
     )
 }
 

@@ -113,6 +113,16 @@ impl Connection {
         reply.unwrap_or_else(|e| panic!("{e} in answer to {:?}", String::from_utf8_lossy(request)))
     }
 
+    /// The socket, once nothing of it is buffered here any more.
+    pub fn stream(&self) -> TcpStream {
+        self.stream.try_clone().unwrap()
+    }
+
+    /// So many bytes, whatever they are.
+    pub fn exactly(&mut self, bytes: usize) -> Vec<u8> {
+        self.reader.exactly(bytes).unwrap()
+    }
+
     /// Whether the peer closes without another byte; waits until it does something.
     pub fn is_closed(&mut self) -> bool {
         match self.reader.read_on() {

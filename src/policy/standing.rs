@@ -1,0 +1,128 @@
+//! Hazard 15: a permission that lasts. What was permitted to a tunnel when it was opened is asked again while it is open,
+//! of whatever configuration is in force by then.
+
+use super::authenticate::by_digest;
+use super::authorise::{Origin, Permit, authorise};
+use super::environment;
+use super::path;
+use crate::model::listener::EnvironmentParameter;
+use crate::model::token::Digest;
+use crate::model::{ClientCertificate, Denial, Snapshot};
+use http::request::Parts;
+use http::{HeaderValue, Method, Uri};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// What a tunnel was permitted for.
+pub struct Standing {
+    digest: Digest,
+    in_query: bool,
+    address: IpAddr,
+    certificate: Option<ClientCertificate>,
+    method: Method,
+    uri: Uri,
+    environment_parameter: EnvironmentParameter,
+    workflow: Arc<str>,
+    environment: Arc<str>,
+    connection: Arc<str>,
+    protocol: HeaderValue,
+}
+
+/// How the permitted request was made.
+pub struct Asking<'a> {
+    pub digest: Digest,
+    pub in_query: bool,
+    pub origin: Origin<'a>,
+    pub environment_parameter: &'a EnvironmentParameter,
+    pub protocol: HeaderValue,
+}
+
+impl Standing {
+    /// `parts` as they came from the caller.
+    pub fn new(parts: &Parts, permit: &Permit<'_>, asking: Asking<'_>) -> Standing {
+        Standing {
+            digest: asking.digest,
+            in_query: asking.in_query,
+            address: asking.origin.address,
+            certificate: asking.origin.certificate.cloned(),
+            method: parts.method.clone(),
+            uri: parts.uri.clone(),
+            environment_parameter: asking.environment_parameter.clone(),
+            workflow: permit.workflow().name.clone(),
+            environment: permit.environment().name.clone(),
+            connection: permit.connection().name.clone(),
+            protocol: asking.protocol,
+        }
+    }
+
+    /// The protocol that is spoken.
+    pub fn protocol(&self) -> &HeaderValue {
+        &self.protocol
+    }
+
+    /// Whether the same request would lead to the same place now.
+    pub fn holds(&self, snapshot: &Snapshot, now: i64) -> bool {
+        self.permit(snapshot, now).is_ok_and(|permit| {
+            let workflow = permit.workflow();
+            workflow.name == self.workflow
+                && permit.environment().name == self.environment
+                && permit.connection().name == self.connection
+                && workflow.upgrades.iter().any(|p| p.as_bytes().eq_ignore_ascii_case(self.protocol.as_bytes()))
+        })
+    }
+
+    fn permit<'s>(&self, snapshot: &'s Snapshot, now: i64) -> Result<Permit<'s>, Denial> {
+        let caller = by_digest(snapshot, &self.digest, self.in_query, now).map_err(|rejected| rejected.denial)?;
+        let route = snapshot.routes.find(&self.method, &path::segments(self.uri.path())?);
+        let asked = environment::asked(self.uri.query(), &self.environment_parameter);
+        let origin = Origin { address: self.address, certificate: self.certificate.as_ref() };
+        authorise(snapshot, &caller, &origin, &route, &asked, now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture;
+    use super::*;
+    use crate::model::Slot;
+    use crate::model::key::Grants;
+    use http::Request;
+
+    fn snapshot() -> Snapshot {
+        let mut snapshot = fixture::snapshot();
+        snapshot.workflows[0].upgrades = vec!["websocket".into()];
+        snapshot
+    }
+
+    /// Whether a tunnel that was opened before still stands after `change`.
+    fn stands(change: impl FnOnce(&mut Snapshot), now: i64) -> bool {
+        let mut snapshot = snapshot();
+        let digest = Digest::of(fixture::token("crm", Slot::Primary).as_bytes());
+        let (parts, ()) = Request::builder().uri("/customers/1").body(()).unwrap().into_parts();
+        let standing = {
+            let caller = by_digest(&snapshot, &digest, false, 0).unwrap();
+            let route = snapshot.routes.find(&parts.method, &path::segments(parts.uri.path()).unwrap());
+            let origin = Origin { address: "127.0.0.1".parse().unwrap(), certificate: None };
+            let permit = authorise(&snapshot, &caller, &origin, &route, &environment::Asked::Nothing, 0).unwrap();
+            let environment_parameter = &fixture::door().environment_parameter;
+            let protocol = HeaderValue::from_static("websocket");
+            Standing::new(&parts, &permit, Asking { digest, in_query: false, origin, environment_parameter, protocol })
+        };
+        change(&mut snapshot);
+        standing.holds(&snapshot, now)
+    }
+
+    #[test]
+    fn hazard_15_a_tunnel_stands_as_long_as_its_permission() {
+        assert!(stands(|_| {}, 0));
+        assert!(!stands(|s| s.keys[0].enabled = false, 0));
+        assert!(!stands(|s| s.digests.clear(), 0));
+        assert!(!stands(|s| s.keys[0].expires_at = Some(5), 5));
+        assert!(stands(|s| s.keys[0].expires_at = Some(5), 4));
+        assert!(!stands(|s| s.keys[0].workflows = Grants::some(vec![]), 0));
+        assert!(!stands(|s| s.keys[0].allow_addresses = Some(vec!["10.0.0.0/8".parse().unwrap()]), 0));
+        assert!(!stands(|s| s.workflows[0].upgrades.clear(), 0));
+        assert!(!stands(|s| s.workflows[0].name = "another".into(), 0));
+        assert!(!stands(|s| s.routes = Default::default(), 0));
+    }
+}
