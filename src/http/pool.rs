@@ -1,7 +1,7 @@
 //! The connections of one destination on one core: what its names lead to, how those addresses fared, and what is kept
 //! open to them. Nothing here is shared between cores, so nothing is locked.
 
-use super::endpoints::{Candidate, Health, choose, last_resort};
+use super::endpoints::{Candidate, Health, Standing, choose, last_resort};
 use super::h1::client::Idle as H1;
 use super::h2::client::Line as H2;
 use super::retry::{RetryBudget, about};
@@ -198,6 +198,12 @@ impl Pool {
         let candidates: SmallVec<[Candidate; 8]> = left.iter().map(|e| e.candidate(now)).collect();
         let chosen = choose(&candidates, self.roll()).or_else(|| last_resort(&candidates).filter(|_| last));
         chosen.map(|at| left[at].clone())
+    }
+
+    /// Whether anybody else could be asked.
+    pub fn has_other(&self, now: Instant, but: &[SocketAddr]) -> bool {
+        let well = |e: &Rc<Endpoint>| e.candidate(now).standing == Standing::Well;
+        self.endpoints.borrow().iter().any(|e| !but.contains(&e.address) && well(e))
     }
 
     /// The endpoint at `address`, unless it has left.

@@ -6,7 +6,7 @@ use super::body::{RequestBody, Upload};
 use super::failure::Failure;
 use super::h1::client::{Exchange, Idle};
 use super::h2::client::{self as h2, Line};
-use super::pool::{Leased, Pool, Way};
+use super::pool::{Endpoint, Leased, Pool, Way};
 use super::upstream_body::From;
 pub use super::upstream_body::UpstreamBody;
 use crate::model::connection::{Connection, DestinationId, HttpVersion};
@@ -92,10 +92,12 @@ impl Upstreams {
         let mut body = Some(body);
         let (mut left, mut asked) = (connection.retries, Asked::new());
         loop {
-            let leased = match journey.kept(&pool, &asked) {
+            let first = journey.first(&pool, &asked);
+            let kept = first.as_ref().filter(|_| asked.is_empty()).and_then(|first| journey.kept(&pool, first));
+            let leased = match kept {
                 Some(leased) => leased,
                 // Boxed: it is rare, and its state would be carried, and copied, with every request.
-                None => Box::pin(journey.open(&pool, &asked)).await?,
+                None => Box::pin(journey.open(&pool, first, &asked)).await?,
             };
             let (endpoint, reused) = (leased.lease.endpoint.clone(), leased.reused);
             let sent = body.take().unwrap_or_else(|| RequestBody::none(upload.clone()));
@@ -148,32 +150,28 @@ impl Upstreams {
 }
 
 impl Journey<'_> {
-    /// A connection that is open already. None for a second attempt: all that were kept may have gone stale at once.
-    fn kept(&self, pool: &Rc<Pool>, asked: &Asked) -> Option<Leased> {
+    /// Whom to ask: somebody else than before, if there is anybody.
+    fn first(&self, pool: &Pool, asked: &Asked) -> Option<Rc<Endpoint>> {
         let now = Instant::now();
-        let endpoint = pool.next(now, &[], true).filter(|_| asked.is_empty())?;
-        pool.take(&endpoint, self.h1_only, now)
+        let other = if asked.is_empty() { None } else { pool.next(now, asked, false) };
+        other.or_else(|| pool.next(now, &[], true))
+    }
+
+    /// A connection that is open already. Not for a second attempt: all that were kept may have gone stale at once.
+    fn kept(&self, pool: &Rc<Pool>, endpoint: &Rc<Endpoint>) -> Option<Leased> {
+        pool.take(endpoint, self.h1_only, Instant::now())
     }
 
     /// A new connection, to the first of the addresses that answers and can be trusted.
-    async fn open(&self, pool: &Rc<Pool>, asked: &Asked) -> Result<Leased, Denial> {
+    async fn open(&self, pool: &Rc<Pool>, mut first: Option<Rc<Endpoint>>, asked: &Asked) -> Result<Leased, Denial> {
         let deadline = Instant::now() + self.connection.timeouts.connect;
-        let mut tried = asked.clone();
-        let mut failed = None;
+        // Asked before, and still the best there is: better twice than not at all.
+        let mut tried: Asked =
+            asked.iter().filter(|a| first.as_ref().is_none_or(|f| f.address != **a)).copied().collect();
+        let mut failed = Denial::UpstreamUnreachable { cause: "no address is left to try".to_owned() };
         loop {
-            let now = Instant::now();
-            let first = match pool.next(now, &tried, failed.is_none() && asked.is_empty()) {
-                // Only those are left that were asked before; better twice than not at all.
-                None if failed.is_none() => {
-                    tried.clear();
-                    pool.next(now, &[], true)
-                }
-                next => next,
-            };
-            let Some(first) = first else {
-                let nobody = || Denial::UpstreamUnreachable { cause: "no address is left to try".to_owned() };
-                return Err(failed.unwrap_or_else(nobody));
-            };
+            let next = first.take().or_else(|| pool.next(Instant::now(), &tried, false));
+            let Some(first) = next else { return Err(failed) };
             // Where connections are shared, one of those who wait opens it.
             let http = self.connection.destination.http;
             let shared = http == HttpVersion::Http2
@@ -187,7 +185,7 @@ impl Journey<'_> {
             }
             match self.establish(pool, first.address, &mut tried, deadline).await {
                 Ok(leased) => return Ok(leased),
-                Err(denial) => failed = Some(denial),
+                Err(denial) => failed = denial,
             }
         }
     }
@@ -212,7 +210,7 @@ impl Journey<'_> {
         let (tcp, address) = dial::connect(next, told, deadline).await?;
         // Half of what is left, if somebody else could use the other half.
         let now = Instant::now();
-        let others = pool.next(now, &tried.borrow(), false).is_some();
+        let others = pool.has_other(now, &tried.borrow());
         let deadline = if others { now + deadline.saturating_duration_since(now) / 2 } else { deadline };
         let secured = dial::secure(tcp, &self.connection.destination, self.trust, self.h1_only, deadline).await;
         let way = match secured {

@@ -14,6 +14,7 @@ use http::uri::{Authority, Scheme, Uri};
 use http::{Request, Version, response};
 use http_body::{Body as _, Frame, SizeHint};
 use std::cell::Cell;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -67,14 +68,17 @@ impl Line {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(MAX_HEAD)
             .initial_max_send_streams(STREAMS as usize);
-        let (sender, mut connection) = builder.handshake(stream).await.map_err(failure)?;
-        let pings = connection.ping_pong();
+        let (sender, connection) = builder.handshake(stream).await.map_err(failure)?;
+        let mut connection = Box::pin(connection);
+        let mut pings = connection.ping_pong().ok_or_else(|| Failure::Protocol("pings are taken".to_owned()))?;
+        tokio::select! {
+            biased;
+            // It knows better than the ping what went wrong.
+            ended = &mut connection => return Err(ended.map_or_else(failure, |()| Failure::Closed("at once".to_owned()))),
+            pong = pings.ping(Ping::opaque()) => pong.map_err(failure)?,
+        };
         let closed = Rc::new(Cell::new(false));
         let driven = tokio::task::spawn_local(drive(connection, closed.clone())).abort_handle();
-        let mut pings = pings.ok_or_else(|| Failure::Protocol("pings are taken".to_owned()))?;
-        let mut unless = Unless(Some(driven.clone()));
-        pings.ping(Ping::opaque()).await.map_err(failure)?;
-        unless.0 = None;
         let pings = tokio::task::spawn_local(keep_alive(pings, driven)).abort_handle();
         let since = Cell::new(Instant::now());
         Ok(Rc::new(Line { sender, streams: Cell::new(0), since, closed, pings }))
@@ -142,18 +146,7 @@ impl Drop for Line {
     }
 }
 
-/// Ends a task unless told otherwise: a connection that nobody waits for any longer.
-struct Unless(Option<AbortHandle>);
-
-impl Drop for Unless {
-    fn drop(&mut self) {
-        if let Some(task) = &self.0 {
-            task.abort();
-        }
-    }
-}
-
-async fn drive(connection: h2::client::Connection<Stream, Bytes>, closed: Rc<Cell<bool>>) {
+async fn drive(connection: Pin<Box<h2::client::Connection<Stream, Bytes>>>, closed: Rc<Cell<bool>>) {
     struct Closing(Rc<Cell<bool>>);
     impl Drop for Closing {
         fn drop(&mut self) {
