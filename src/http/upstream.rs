@@ -260,7 +260,7 @@ impl Journey<'_> {
             }
             Way::H2(line) => {
                 // Boxed: its state is large, and most requests go over HTTP/1.
-                let (head, from) = Box::pin(self.over_h2(&line, body, idle)).await?;
+                let (head, from) = Box::pin(self.over_h2(&line, body, idle, early)).await?;
                 (head, From::H2(Box::new(from)))
             }
         };
@@ -277,9 +277,10 @@ impl Journey<'_> {
         line: &Rc<Line>,
         body: RequestBody,
         idle: Duration,
+        early: &mut impl FnMut(StatusCode, HeaderMap),
     ) -> Result<(Response<()>, h2::Reply), Failure> {
         let secure = self.connection.destination.tls.is_some();
-        let exchange = line.exchange(self.parts, secure, body, idle);
+        let exchange = line.exchange(self.parts, secure, body, idle, early);
         let (head, reply) = match self.in_time(pin!(exchange)).await {
             Ok(outcome) => outcome?,
             Err(denial) => {

@@ -177,6 +177,7 @@ fn an_upstream_that_takes_no_upload_is_given_up_before_and_after_it_answered() {
     for early in [false, true] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
+        let (done, hold) = std::sync::mpsc::channel::<()>();
         let held = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
             let mut head = [0; 512];
@@ -184,7 +185,8 @@ fn an_upstream_that_takes_no_upload_is_given_up_before_and_after_it_answered() {
             if early {
                 let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nearly");
             }
-            std::thread::sleep(Duration::from_secs(4));
+            // Until the test is over.
+            let _ = hold.recv();
         });
         let world = world(&[address], "timeouts: { head: 20s, idle: 500ms }");
         let mut caller = world.connect();
@@ -206,7 +208,7 @@ fn an_upstream_that_takes_no_upload_is_given_up_before_and_after_it_answered() {
             assert_eq!(record["code"], "upstream_timeout");
             assert!(record["cause"].as_str().unwrap().contains("taking"), "{record}");
         }
-        drop(caller);
+        drop((caller, done));
         uploading.join().unwrap();
         held.join().unwrap();
     }

@@ -11,9 +11,10 @@ use h2::{Ping, PingPong, Reason, RecvStream};
 use http::header::{CONNECTION, HOST, HeaderName, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
 use http::uri::{Authority, Scheme, Uri};
-use http::{Request, Version, response};
+use http::{HeaderMap, Request, StatusCode, Version, response};
 use http_body::{Body as _, Frame, SizeHint};
 use std::cell::Cell;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -31,6 +32,8 @@ const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = STREAMS * STREAM_WINDOW;
 /// Longest reply head, and longest trailers.
 const MAX_HEAD: u32 = 64 * 1024;
+/// Heads before the reply's own. Nobody has as much to say.
+const MOST_INFORMATIONAL: u8 = 16;
 /// Servers of gRPC count pings that come more often than every five minutes as abuse.
 const PING_EVERY: Duration = Duration::from_secs(301);
 const PONG_WITHIN: Duration = Duration::from_secs(20);
@@ -103,13 +106,14 @@ impl Line {
         self.closed.set(true);
     }
 
-    /// Sends a request and waits for its reply's head.
+    /// Sends a request and waits for its reply's head. What comes before it goes to `early`.
     pub async fn exchange(
         self: &Rc<Self>,
         parts: &Parts,
         secure: bool,
         body: RequestBody,
         patience: Duration,
+        early: &mut impl FnMut(StatusCode, HeaderMap),
     ) -> Result<(response::Parts, Reply), Failure> {
         let stream = InUse::begin(self);
         let mut sender = match self.sender.clone().ready().await {
@@ -122,11 +126,25 @@ impl Line {
         };
         let request = request(parts, secure).ok_or_else(|| Failure::Protocol("no valid authority".to_owned()))?;
         let ended = body.is_end_stream();
-        let (reply, send) = match sender.send_request(request, ended) {
+        let (mut reply, send) = match sender.send_request(request, ended) {
             Ok(begun) => begun,
             Err(error) => return Err(Failure::Refused { cause: error.to_string(), body: Some(body) }),
         };
         let sending = (!ended).then(|| Sending::begin(body, send, patience));
+        let mut before = 0;
+        let reply = poll_fn(|cx| {
+            while let Poll::Ready(Some(Ok(said))) = reply.poll_informational(cx) {
+                before += 1;
+                if before > MOST_INFORMATIONAL {
+                    return Poll::Ready(Err(Failure::Protocol("informational replies without end".to_owned())));
+                }
+                let (said, ()) = said.into_parts();
+                if said.status != StatusCode::CONTINUE {
+                    early(said.status, said.headers);
+                }
+            }
+            Pin::new(&mut reply).poll(cx).map_err(failure)
+        });
         match reply.await {
             Ok(reply) => {
                 let (head, from) = reply.into_parts();
@@ -134,7 +152,7 @@ impl Line {
             }
             Err(error) => Err(match sending.as_ref().and_then(Sending::stopped) {
                 Some(stopped) => Failure::Upload(stopped),
-                None => failure(error),
+                None => error,
             }),
         }
     }
