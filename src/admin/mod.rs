@@ -12,12 +12,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio::task::AbortHandle;
 
 /// How the gateway is, for probes.
 pub struct Health {
@@ -48,6 +48,10 @@ impl Health {
         self.draining.store(true, Relaxed);
     }
 
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Relaxed)
+    }
+
     /// A wrong file does not make a gateway unready: the old one serves, and taking it out of service would turn a typing
     /// slip into an outage. It is said, though.
     fn readiness(&self) -> (StatusCode, String) {
@@ -72,12 +76,14 @@ pub struct Service {
     pub health: Arc<Health>,
 }
 
-/// Listens on `address` until the runtime ends; returns where it really is.
-pub async fn open(address: SocketAddr, tls: Option<Arc<ServerConfig>>, service: Service) -> io::Result<SocketAddr> {
-    let listener = TcpListener::bind(address).await?;
-    let bound = listener.local_addr()?;
-    tokio::spawn(accept(listener, tls, service));
-    Ok(bound)
+/// Accepts on `socket` until the runtime ends, or the handle is told to.
+pub fn open(
+    socket: std::net::TcpListener,
+    tls: Option<Arc<ServerConfig>>,
+    service: Service,
+) -> io::Result<AbortHandle> {
+    let listener = TcpListener::from_std(socket)?;
+    Ok(tokio::spawn(accept(listener, tls, service)).abort_handle())
 }
 
 async fn accept(listener: TcpListener, tls: Option<Arc<ServerConfig>>, service: Service) {

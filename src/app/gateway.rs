@@ -1,12 +1,14 @@
 //! What runs: workers, the generation in force, and how it is replaced.
 
+use super::doors::{self, Doors};
 use crate::assembly::{Assembled, Settings};
 use crate::config::scalar::LogTarget;
 use crate::limit::Limits;
 use crate::live::{Live, Shared};
 use crate::model::Snapshot;
-use crate::net::listen;
+use crate::net::inherited::Inherited;
 use crate::net::tls::Tls;
+use crate::policy::via::Via;
 use crate::proxy::core::Core;
 use crate::proxy::worker::{Order, Worker};
 use crate::telemetry::access_log::{AccessLog, Destination, Format};
@@ -15,9 +17,9 @@ use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use rustls::{ClientConfig, ServerConfig};
 use std::collections::HashMap;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 /// A running gateway.
 pub struct Gateway {
@@ -26,22 +28,21 @@ pub struct Gateway {
     workers: Mutex<Vec<Worker>>,
     access: AccessLog,
     settings: Mutex<Settings>,
-    /// Where each inbound listener really listens, by its name.
-    bound: Mutex<HashMap<Arc<str>, SocketAddr>>,
+    pub doors: Doors,
 }
 
 impl Gateway {
-    /// Binds every listener and starts the workers. Nothing is left running if it fails.
-    pub fn start(assembled: Assembled) -> anyhow::Result<Gateway> {
+    /// Binds every listener, unless its sockets are inherited, and starts the workers. Nothing is left running if it fails.
+    pub fn start(assembled: Assembled, inherited: &mut Inherited) -> anyhow::Result<Gateway> {
         let settings = assembled.settings.clone();
         let count = settings.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into));
         let metrics = Arc::new(Metrics::new(SystemTime::now()));
         let format: Format = settings.log.format.parse().unwrap_or(Format::Json);
         let access = AccessLog::start(destination(&settings.log.access), format, metrics.access_log())
             .context("cannot open the access log")?;
-        let mut sockets = HashMap::new();
+        let mut opened = Vec::new();
         for (door, address) in assembled.snapshot.inbound.iter().zip(&settings.inbound) {
-            sockets.insert(door.address.clone(), bind(*address, count)?);
+            opened.push(doors::open(&door.address, *address, count, inherited)?);
         }
         let live = Live {
             limits: Limits::build(&assembled.snapshot, None),
@@ -51,11 +52,12 @@ impl Gateway {
             generation: 1,
         };
         let shared: Shared = Arc::new(ArcSwap::from_pointee(live));
+        let via = Arc::new(mark());
         let mut workers = Vec::with_capacity(count);
         for n in 0..count {
-            let (shared, metrics, access) = (shared.clone(), metrics.core(), access.writer());
-            workers
-                .push(Worker::start(n, move || Core::new(shared, metrics, access)).context("cannot start a worker")?);
+            let (shared, metrics, access, via) = (shared.clone(), metrics.core(), access.writer(), via.clone());
+            let core = move || Core::new(shared, metrics, access, via);
+            workers.push(Worker::start(n, core).context("cannot start a worker")?);
         }
         metrics.config_loaded(1, SystemTime::now());
         metrics.set_certificates(&settings.expiries);
@@ -65,9 +67,9 @@ impl Gateway {
             workers: Mutex::new(workers),
             access,
             settings: Mutex::new(settings),
-            bound: Mutex::default(),
+            doors: Doors::new(),
         };
-        gateway.listen(sockets);
+        opened.into_iter().for_each(|opened| gateway.doors.listen(opened, &locked(&gateway.workers)));
         Ok(gateway)
     }
 
@@ -76,10 +78,10 @@ impl Gateway {
     pub fn replace(&self, assembled: Assembled) -> anyhow::Result<u64> {
         let count = locked(&self.workers).len();
         let before = self.shared.load_full();
-        let mut sockets = HashMap::new();
+        let mut opened = Vec::new();
         for (door, address) in assembled.snapshot.inbound.iter().zip(&assembled.settings.inbound) {
             if before.listener(&door.address).is_none() {
-                sockets.insert(door.address.clone(), bind(*address, count)?);
+                opened.push(doors::open(&door.address, *address, count, &mut Inherited::default())?);
             }
         }
         let live = Live {
@@ -92,11 +94,14 @@ impl Gateway {
         let generation = live.generation;
         let live = Arc::new(live);
         self.shared.store(live.clone());
-        self.listen(sockets);
+        opened.into_iter().for_each(|opened| self.doors.listen(opened, &locked(&self.workers)));
         for door in &before.snapshot.inbound {
+            let workers = locked(&self.workers);
             match live.listener(&door.address).map(|at| &live.snapshot.inbound[at]) {
-                None => self.unlisten(&door.address),
-                Some(new) if (new.tls, new.callers) != (door.tls, door.callers) => self.renew(&door.address),
+                None => self.doors.unlisten(&door.address, &workers),
+                Some(new) if (new.tls, new.callers) != (door.tls, door.callers) => {
+                    self.doors.renew(&door.address, &workers);
+                }
                 Some(_) => {}
             }
         }
@@ -111,9 +116,7 @@ impl Gateway {
 
     /// Where the inbound listeners listen, by their names, sorted.
     pub fn addresses(&self) -> Vec<(Arc<str>, SocketAddr)> {
-        let mut list: Vec<_> = locked(&self.bound).iter().map(|(name, at)| (name.clone(), *at)).collect();
-        list.sort();
-        list
+        self.doors.addresses()
     }
 
     /// What is not the data plane's, as last read.
@@ -132,50 +135,34 @@ impl Gateway {
         self.metrics.set_limiter_addresses(remembered as u64);
     }
 
-    /// Stops accepting, lets requests finish for at most `patience`, and writes the last records. True if all finished.
-    pub fn drain(&self, patience: Duration) -> bool {
-        let mut workers = locked(&self.workers);
-        workers.iter().for_each(|w| w.order(Order::Drain));
-        let deadline = Instant::now() + patience;
-        while !workers.iter().all(Worker::is_done) && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(10));
+    /// Stops accepting; requests under way go on. What a successor does not hold is closed to new callers.
+    pub fn stop_accepting(&self) {
+        self.doors.held.let_all_go();
+        locked(&self.workers).iter().for_each(|w| w.order(Order::Drain));
+    }
+
+    /// Whether every connection has ended after [`Gateway::stop_accepting`].
+    pub fn is_drained(&self) -> bool {
+        locked(&self.workers).iter().all(Worker::is_done)
+    }
+
+    /// Whether every worker answers.
+    pub async fn is_alive(&self) -> bool {
+        let answers: Vec<_> = locked(&self.workers).iter().map(Worker::ask).collect();
+        for answer in answers {
+            if answer.await.is_err() {
+                return false;
+            }
         }
-        let whole = workers.iter().all(Worker::is_done);
-        if whole {
-            workers.iter_mut().for_each(Worker::join);
+        true
+    }
+
+    /// Writes the last records of the access log.
+    pub fn close(&self) {
+        if self.is_drained() {
+            locked(&self.workers).iter_mut().for_each(Worker::join);
         }
         self.access.close();
-        whole
-    }
-
-    fn listen(&self, sockets: HashMap<Arc<str>, Vec<TcpListener>>) {
-        let workers = locked(&self.workers);
-        for (address, sockets) in sockets {
-            if let Some(at) = sockets.first().and_then(|s| s.local_addr().ok()) {
-                locked(&self.bound).insert(address.clone(), at);
-                tracing::info!(listener = "inbound", address = %address, bound = %at, "listening");
-            }
-            for (worker, socket) in workers.iter().zip(sockets) {
-                worker.order(Order::Listen { address: address.clone(), socket });
-            }
-        }
-    }
-
-    fn unlisten(&self, address: &Arc<str>) {
-        locked(&self.bound).remove(address);
-        for worker in locked(&self.workers).iter() {
-            worker.order(Order::Unlisten { address: address.clone() });
-        }
-        tracing::info!(listener = "inbound", %address, "no longer listening");
-    }
-
-    /// Lets go of connections that began under other rules: in the clear where there is TLS now, or verified against
-    /// authorities that no longer count.
-    fn renew(&self, address: &Arc<str>) {
-        for worker in locked(&self.workers).iter() {
-            worker.order(Order::Renew { address: address.clone() });
-        }
-        tracing::info!(listener = "inbound", %address, "its TLS changed: open connections are closed after their requests");
     }
 
     /// Some settings are read once; say so instead of pretending.
@@ -186,6 +173,7 @@ impl Gateway {
             ("log", old.log != new.log),
             ("listeners.admin.address", old.admin != new.admin),
             ("listeners.health.address", old.health != new.health),
+            ("takeover_socket", old.takeover_socket != new.takeover_socket),
         ];
         for (field, _) in changed.iter().filter(|(_, changed)| *changed) {
             tracing::warn!(field, "this change takes effect at the next start");
@@ -215,13 +203,13 @@ fn kept_trust(
     new.into_iter().zip(&snapshot.connections).map(|(tls, c)| Some(tls?.or_same(kept(&c.name)))).collect()
 }
 
-/// `count` sockets on one address, which must be ours alone.
-fn bind(address: SocketAddr, count: usize) -> anyhow::Result<Vec<TcpListener>> {
-    anyhow::ensure!(
-        !listen::is_taken(address),
-        "{address} is in use: stop what listens there, or change listeners.inbound[].address"
-    );
-    listen::bind(address, count).with_context(|| format!("cannot listen on {address}"))
+/// What tells this process's requests from those of others. Without randomness its number must do.
+fn mark() -> Via {
+    let mut random = [0; 8];
+    if getrandom::fill(&mut random).is_err() {
+        random = u64::from(std::process::id()).to_be_bytes();
+    }
+    Via::new(random)
 }
 
 fn destination(target: &LogTarget) -> Destination {

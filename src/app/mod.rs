@@ -1,6 +1,9 @@
 //! Floor 8: the composition root: a [`Gateway`] is everything that runs, put together.
 
+pub mod doors;
+pub mod ending;
 pub mod gateway;
+pub mod notify;
 pub mod reload;
 pub mod runtime;
 

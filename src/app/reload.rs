@@ -2,6 +2,7 @@
 //! inotify on the file does not see; content, looked at through the link, does not lie.
 
 use super::Gateway;
+use super::notify::Notifier;
 use crate::admin::Health;
 use crate::assembly::{self, Stamp};
 use crate::config::Mistakes;
@@ -17,14 +18,15 @@ pub const EVERY: Duration = Duration::from_secs(1);
 pub struct Reloader {
     gateway: Arc<Gateway>,
     health: Arc<Health>,
+    notifier: Arc<Notifier>,
     path: PathBuf,
     seen: Vec<Stamp>,
 }
 
 impl Reloader {
-    pub fn new(gateway: Arc<Gateway>, health: Arc<Health>, path: PathBuf) -> Reloader {
+    pub fn new(gateway: Arc<Gateway>, health: Arc<Health>, notifier: Arc<Notifier>, path: PathBuf) -> Reloader {
         let seen = gateway.settings().files;
-        Reloader { gateway, health, path, seen }
+        Reloader { gateway, health, notifier, path, seen }
     }
 
     /// Reloads if a file has changed since it was last read.
@@ -42,6 +44,7 @@ impl Reloader {
 
     /// Reads the file and puts it in force; if it is wrong, the old one keeps serving and everybody is told.
     pub fn reload(&mut self, why: &str) {
+        self.notifier.reloading();
         let (outcome, files) = match assembly::from_file(&self.path) {
             Ok(assembled) => {
                 log_warnings(&assembled.warnings);
@@ -70,6 +73,7 @@ impl Reloader {
             }
         }
         self.seen = files;
+        self.notifier.ready();
     }
 }
 

@@ -1,51 +1,110 @@
 //! `keystile serve`: the gateway, its admin listener, its reloads and its signals, until it is told to stop.
 
 use super::Gateway;
+use super::ending::{Ending, end};
+use super::notify::Notifier;
 use super::reload::{EVERY, Reloader, log_expiries, log_warnings};
 use crate::admin::{self, Health};
-use crate::assembly::{self, Settings};
+use crate::assembly::{self, Assembled, Settings};
+use crate::net::handover::{Offer, Predecessor};
+use crate::net::inherited::Inherited;
+use crate::net::listen;
 use crate::telemetry::access_log::Format;
 use crate::telemetry::log;
 use crate::telemetry::timestamp::now_ms;
 use anyhow::Context as _;
+use rustls::ServerConfig;
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
 
-/// How long requests may take to finish after SIGTERM.
-const DRAIN: Duration = Duration::from_secs(30);
 /// How often certificates that end soon are told.
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Runs until SIGTERM or SIGINT. `Err` holds what to print: every mistake of the file, or why it could not start.
-pub fn serve(path: &Path) -> anyhow::Result<()> {
+/// Runs until SIGTERM or SIGINT, or until a successor has taken over. `takeover`: from whoever offers it at
+/// `takeover_socket`. `Err` holds what to print: every mistake of the file, or why it could not start.
+pub fn serve(path: &Path, takeover: bool) -> anyhow::Result<()> {
     let assembled = assembly::from_file(path).map_err(|rejected| anyhow::anyhow!("{rejected}"))?;
-    let settings = assembled.settings.clone();
-    start_log(&settings);
+    start_log(&assembled.settings);
     log_warnings(&assembled.warnings);
+    let (predecessor, inherited) = inherit(&assembled.settings, takeover)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("control")
         .enable_all()
         .build()
         .context("cannot start the control runtime")?;
-    runtime.block_on(async {
-        let gateway = Arc::new(Gateway::start(assembled)?);
-        let health = Arc::new(Health::new(1));
-        open_admin(&settings, &gateway, &health).await?;
-        let signals = Signals::hear()?;
-        tracing::info!(version = env!("CARGO_PKG_VERSION"), config = %path.display(), "ready");
-        let reloader = Reloader::new(gateway.clone(), health.clone(), path.to_owned());
-        follow(gateway.clone(), reloader, signals).await?;
-        health.drain();
-        tracing::info!("draining");
-        let drained = tokio::task::spawn_blocking(move || gateway.drain(DRAIN)).await.unwrap_or(false);
-        tracing::info!(drained, "stopped");
-        Ok(())
-    })
+    runtime.block_on(run(path, assembled, predecessor, inherited))
+}
+
+/// Sockets that are open already: a predecessor's, or systemd's.
+fn inherit(settings: &Settings, takeover: bool) -> anyhow::Result<(Option<Predecessor>, Inherited)> {
+    if !takeover {
+        let inherited = Inherited::from_systemd().context("cannot use what systemd passed on (LISTEN_FDS)")?;
+        return Ok((None, inherited));
+    }
+    let path = settings.takeover_socket.as_ref().context(
+        "--takeover needs `takeover_socket: PATH` in the configuration, and in the one that the running gateway has",
+    )?;
+    let (predecessor, inherited) = Predecessor::meet(path).with_context(|| {
+        format!("nobody hands over at {}: start without --takeover if no gateway runs", path.display())
+    })?;
+    Ok((Some(predecessor), inherited))
+}
+
+async fn run(
+    path: &Path,
+    assembled: Assembled,
+    predecessor: Option<Predecessor>,
+    mut inherited: Inherited,
+) -> anyhow::Result<()> {
+    let settings = assembled.settings.clone();
+    let notifier = Arc::new(Notifier::from_env());
+    let gateway = Arc::new(Gateway::start(assembled, &mut inherited)?);
+    let health = Arc::new(Health::new(1));
+    let admin = open_admin(&settings, &gateway, &health, &mut inherited)?;
+    // What a predecessor has beyond that, this configuration no longer wants. systemd's sockets nobody else accepts on.
+    if predecessor.is_none() && !inherited.unclaimed().is_empty() {
+        let unclaimed: Vec<String> = inherited.unclaimed().iter().map(SocketAddr::to_string).collect();
+        anyhow::bail!("systemd passed on {}, where no listener has this address", unclaimed.join(", "));
+    }
+    drop(inherited);
+    let mut signals = Signals::hear()?;
+    let took_over = predecessor.is_some();
+    if let Some(predecessor) = predecessor {
+        predecessor.release().context("the running gateway waited too long and goes on: try again")?;
+        tracing::info!("took over: the gateway before this one drains and ends");
+    }
+    let taken_over = match offer(&settings, &gateway) {
+        Ok(taken_over) => taken_over,
+        // There is no way back: nobody else serves.
+        Err(error) if took_over => {
+            tracing::error!(error = format!("{error:#}"), "no successor can take over");
+            oneshot::channel().1
+        }
+        Err(error) => return Err(error),
+    };
+    tokio::spawn(watchdog(notifier.clone(), gateway.clone(), health.clone()));
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), config = %path.display(), "ready");
+    notifier.ready();
+    let reloader = Reloader::new(gateway.clone(), health.clone(), notifier.clone(), path.to_owned());
+    let ending = follow(gateway.clone(), reloader, &mut signals, successor(taken_over)).await?;
+    notifier.stopping();
+    if ending == Ending::TakenOver {
+        // Probes and Prometheus are the successor's, too.
+        admin.accepting.iter().for_each(AbortHandle::abort);
+        tracing::info!("a successor has taken over");
+    }
+    let cut = end(ending, &gateway, &health, &mut signals).await;
+    tracing::info!(cut, "stopped");
+    Ok(())
 }
 
 /// What we are told from outside. Heard from before `ready` is said: until then, SIGHUP would end the process, and
@@ -64,17 +123,32 @@ impl Signals {
             hangup: signal(SignalKind::hangup())?,
         })
     }
+
+    /// Comes back when we are to stop.
+    pub async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 /// Signals and clocks, until it is time to stop.
-pub async fn follow(gateway: Arc<Gateway>, mut reloader: Reloader, mut signals: Signals) -> anyhow::Result<()> {
+pub async fn follow(
+    gateway: Arc<Gateway>,
+    mut reloader: Reloader,
+    signals: &mut Signals,
+    taken_over: impl Future<Output = ()>,
+) -> anyhow::Result<Ending> {
+    let mut taken_over = pin!(taken_over);
     let mut beat = tokio::time::interval(EVERY);
     // What the first day brings is told with the configuration's warnings.
     let mut day = tokio::time::interval_at(tokio::time::Instant::now() + DAY, DAY);
     loop {
         let asked = tokio::select! {
-            _ = signals.terminate.recv() => return Ok(()),
-            _ = signals.interrupt.recv() => return Ok(()),
+            _ = signals.terminate.recv() => return Ok(Ending::Told),
+            _ = signals.interrupt.recv() => return Ok(Ending::Told),
+            () = taken_over.as_mut() => return Ok(Ending::TakenOver),
             _ = signals.hangup.recv() => true,
             _ = beat.tick() => false,
             _ = day.tick() => {
@@ -97,24 +171,78 @@ pub async fn follow(gateway: Arc<Gateway>, mut reloader: Reloader, mut signals: 
     }
 }
 
-/// Opens the admin listener, and the one for probes if there is one.
-pub async fn open_admin(
+/// The admin listener, and the one for probes if there is one.
+pub struct Admin {
+    pub address: SocketAddr,
+    accepting: Vec<AbortHandle>,
+}
+
+/// Opens them.
+pub fn open_admin(
     settings: &Settings,
-    gateway: &Arc<Gateway>,
+    gateway: &Gateway,
     health: &Arc<Health>,
-) -> anyhow::Result<SocketAddr> {
+    inherited: &mut Inherited,
+) -> anyhow::Result<Admin> {
     let service = admin::Service { metrics: gateway.metrics.clone(), health: health.clone() };
-    let admin = admin::open(settings.admin, settings.admin_tls.clone(), service.clone())
-        .await
+    let mut accepting = Vec::new();
+    let mut open = |listener: &'static str, address: SocketAddr, tls: Option<Arc<ServerConfig>>| {
+        let role = format!("{listener} {address}");
+        let mut sockets = inherited.claim(&role, address);
+        if sockets.is_empty() {
+            anyhow::ensure!(!listen::is_taken(address), "it is in use");
+            sockets = listen::bind(address, 1)?;
+        }
+        let bound = sockets.first().context("no socket")?.local_addr()?;
+        for socket in listen::again(&sockets)? {
+            accepting.push(admin::open(socket, tls.clone(), service.clone())?);
+        }
+        gateway.doors.held.keep(role, sockets);
+        tracing::info!(listener, %bound, "listening");
+        Ok(bound)
+    };
+    let address = open("admin", settings.admin, settings.admin_tls.clone())
         .with_context(|| format!("cannot listen on {}: change listeners.admin.address", settings.admin))?;
-    tracing::info!(listener = "admin", bound = %admin, "listening");
     if let Some(address) = settings.health {
-        let bound = admin::open(address, None, service)
-            .await
+        open("health", address, None)
             .with_context(|| format!("cannot listen on {address}: change listeners.health.address"))?;
-        tracing::info!(listener = "health", bound = %bound, "listening");
     }
-    Ok(admin)
+    Ok(Admin { address, accepting })
+}
+
+/// Offers the listening sockets to a successor, and says when one has taken over. Without `takeover_socket`, never.
+fn offer(settings: &Settings, gateway: &Arc<Gateway>) -> anyhow::Result<oneshot::Receiver<()>> {
+    let (taken, told) = oneshot::channel();
+    let Some(path) = &settings.takeover_socket else { return Ok(told) };
+    let offer =
+        Offer::bind(path).with_context(|| format!("cannot listen on {}: change takeover_socket", path.display()))?;
+    let gateway = gateway.clone();
+    let serving = move || match offer.serve(|| gateway.doors.held.groups()) {
+        Ok(()) => drop(taken.send(())),
+        Err(error) => tracing::error!(%error, "no successor can take over any more"),
+    };
+    std::thread::Builder::new().name("takeover".into()).spawn(serving).context("cannot start a thread")?;
+    Ok(told)
+}
+
+/// Comes back when a successor has taken over; where nobody is left who could say so, never.
+async fn successor(taken_over: oneshot::Receiver<()>) {
+    if taken_over.await.is_err() {
+        std::future::pending().await
+    }
+}
+
+/// Tells systemd that we are alive as long as every worker answers. One that drains may take as long as it is allowed.
+async fn watchdog(notifier: Arc<Notifier>, gateway: Arc<Gateway>, health: Arc<Health>) {
+    let Some(every) = notifier.watchdog() else { return };
+    let mut beat = tokio::time::interval(every);
+    loop {
+        beat.tick().await;
+        let alive = tokio::time::timeout(every.max(Duration::from_millis(1)), gateway.is_alive()).await;
+        if health.is_draining() || alive == Ok(true) {
+            notifier.alive();
+        }
+    }
 }
 
 fn start_log(settings: &Settings) {

@@ -4,7 +4,7 @@ use super::{Site, quota};
 use crate::config::scalar::{self, Address};
 use crate::config::{At, View};
 use crate::model::certificate::Use;
-use crate::model::listener::{EnvironmentParameter, FrontTimeouts, Inbound, Place, PlaceMask, Places};
+use crate::model::listener::{ConnectionCaps, EnvironmentParameter, FrontTimeouts, Inbound, Place, PlaceMask, Places};
 use crate::net::tls::{self, ClientCa, Tls};
 use http::HeaderName;
 use rustls::ServerConfig;
@@ -48,6 +48,11 @@ fn door(site: &Site<'_>, view: &View<'_>, socket: SocketAddr, index: usize) -> I
             strip: view.flag("environment_parameter.strip"),
         },
         conceal: view.flag("conceal"),
+        proxy_protocol: proxy_protocol(site, view),
+        caps: ConnectionCaps {
+            total: count(view, "max_connections"),
+            per_address: count(view, "max_connections_per_address"),
+        },
         trusted_proxies: view.values("trusted_proxies", scalar::cidr),
         quota: view.opt_rate("rate_limit").map(quota),
         address_quota: view.opt_rate("address_rate_limit").map(quota),
@@ -63,6 +68,25 @@ fn door(site: &Site<'_>, view: &View<'_>, socket: SocketAddr, index: usize) -> I
             idle: view.duration("timeouts.idle"),
         },
     }
+}
+
+/// Without trusted proxies nobody could connect.
+fn proxy_protocol(site: &Site<'_>, view: &View<'_>) -> bool {
+    let on = view.flag("proxy_protocol");
+    if on && view.list("trusted_proxies").next().is_none() {
+        let remedy = "name the load balancer's networks: trusted_proxies: [10.0.0.0/8]";
+        site.error(
+            view.at("proxy_protocol"),
+            "the PROXY protocol is believed of trusted_proxies only, and there are none",
+            remedy,
+        );
+    }
+    on
+}
+
+/// A number of connections; the schema keeps it in range.
+fn count(view: &View<'_>, field: &str) -> u32 {
+    view.opt_integer(field).and_then(|n| u32::try_from(n).ok()).unwrap_or(u32::MAX)
 }
 
 fn places(site: &Site<'_>, view: &View<'_>) -> Places {

@@ -27,6 +27,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// A whole configuration, checked and made ready.
@@ -53,8 +54,20 @@ pub struct Settings {
     pub workers: Option<usize>,
     /// When the certificates of the configuration end.
     pub expiries: Vec<Expiry>,
+    pub shutdown: Shutdown,
+    /// Where successors ask for our listening sockets.
+    pub takeover_socket: Option<PathBuf>,
     /// Every file that was read: when one changes, the configuration is read again.
     pub files: Vec<Stamp>,
+}
+
+/// `shutdown`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shutdown {
+    /// How long connections are still accepted.
+    pub delay: Duration,
+    /// How long requests may take to finish after that.
+    pub drain: Duration,
 }
 
 /// `log`.
@@ -139,6 +152,11 @@ pub fn from_text(text: &str, name: &str, base: &Path) -> Result<Assembled, Rejec
         log: log(&root, base),
         workers: root.opt_integer("workers").map(|n| n as usize),
         expiries: site.expiries.into_inner(),
+        shutdown: Shutdown {
+            delay: root.opt_duration("shutdown.delay").unwrap_or(Duration::ZERO),
+            drain: root.duration("shutdown.drain"),
+        },
+        takeover_socket: root.opt_path("takeover_socket").map(|path| base.join(path)),
         files: site.files.into_inner(),
     };
     let mut mistakes = site.mistakes.into_inner();

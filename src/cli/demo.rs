@@ -2,17 +2,18 @@
 
 use super::{keys, sample};
 use crate::admin::Health;
+use crate::app::notify::Notifier;
 use crate::app::runtime::{Signals, follow, open_admin};
-use crate::app::{Gateway, reload::Reloader};
+use crate::app::{Gateway, ending, reload::Reloader};
 use crate::assembly;
 use crate::model::token::Digest;
+use crate::net::inherited::Inherited;
 use anyhow::Context as _;
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 use zeroize::Zeroizing;
 
 #[derive(clap::Args)]
@@ -35,14 +36,15 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         let path = folder.write(engine, port, &callers)?;
         let assembled = assembly::from_file(&path).map_err(|rejected| anyhow::anyhow!("{rejected}"))?;
         let settings = assembled.settings.clone();
-        let gateway = Arc::new(Gateway::start(assembled)?);
+        let gateway = Arc::new(Gateway::start(assembled, &mut Inherited::default())?);
         let health = Arc::new(Health::new(1));
-        let admin = open_admin(&settings, &gateway, &health).await?;
+        let admin = open_admin(&settings, &gateway, &health, &mut Inherited::default())?.address;
         let at = gateway.addresses().first().map(|(_, at)| *at).context("the demo has no listener")?;
-        let signals = Signals::hear()?;
+        let mut signals = Signals::hear()?;
         print!("{}", lines(at, admin, &path, &callers));
-        follow(gateway.clone(), Reloader::new(gateway.clone(), health, path), signals).await?;
-        tokio::task::spawn_blocking(move || gateway.drain(Duration::from_secs(1))).await?;
+        let reloader = Reloader::new(gateway.clone(), health.clone(), Arc::new(Notifier::silent()), path);
+        let ending = follow(gateway.clone(), reloader, &mut signals, std::future::pending()).await?;
+        ending::end(ending, &gateway, &health, &mut signals).await;
         Ok(ExitCode::SUCCESS)
     })
 }
@@ -101,6 +103,8 @@ fn configuration(engine: SocketAddr, port: u16, callers: &Callers, folder: &Path
 listeners:
   inbound: [{{ address: "127.0.0.1:{port}" }}]
   admin: {{ address: "127.0.0.1:0" }}
+
+shutdown: {{ drain: 1s }}
 
 environments:
   - {{ name: Production, default: true }}

@@ -51,7 +51,16 @@ enum Command {
     /// of the file, of its secrets and certificates are picked up within a second or two, and at once on SIGHUP (which
     /// also reopens the access log). A wrong file leaves the old configuration serving. Access records go to standard
     /// output, everything else to standard error.
-    Serve(ConfigFile),
+    Serve {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// Take the listening sockets over from the gateway that runs.
+        ///
+        /// It must have the same `takeover_socket` in its configuration. Once this one serves, the other drains and ends
+        /// by itself; no connection is lost.
+        #[arg(long)]
+        takeover: bool,
+    },
     /// Check a configuration and change nothing.
     ///
     /// Reports all mistakes at once, each with file:line:column, the field, what is wrong and what to write instead.
@@ -91,7 +100,9 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
-        Command::Serve(file) => crate::app::runtime::serve(&file.config).map(|()| ExitCode::SUCCESS),
+        Command::Serve { file, takeover } => {
+            crate::app::runtime::serve(&file.config, takeover).map(|()| ExitCode::SUCCESS)
+        }
         Command::Check { file, strict } => check::run(&file.config, strict, cli.output),
         Command::Explain(arguments) => explain::run(arguments, cli.output),
         Command::Demo(arguments) => demo::run(&arguments),

@@ -194,6 +194,7 @@ mod tests {
             Denial::WorkflowNotInEnvironment { workflow: name(), environment: name() },
             Denial::DestinationNotAllowed { cause: cause() },
             Denial::RateLimited(refusal),
+            Denial::LoopDetected,
             Denial::Overloaded { what: "w" },
             Denial::UpstreamUnreachable { cause: cause() },
             Denial::UpstreamTls { cause: cause() },

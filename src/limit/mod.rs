@@ -1,11 +1,13 @@
 //! Floor 3: rates and counts. GCRA by governor; what it counts survives reloads, and its memory is bounded.
 
 pub mod addresses;
+pub mod connections;
 pub mod failed;
 pub mod meter;
 pub mod slots;
 pub mod table;
 
+pub use connections::{Admitted, OpenConnections};
 pub use failed::FailedAuth;
 pub use meter::Meter;
 pub use slots::{Slots, Taken};

@@ -23,6 +23,10 @@ impl Slots {
         self.max
     }
 
+    pub fn used(&self) -> u32 {
+        self.used.load(Ordering::Relaxed)
+    }
+
     /// A slot, if one is free.
     pub fn take(self: &Arc<Slots>) -> Option<Taken> {
         let free = |used| (used < self.max).then_some(used + 1);

@@ -55,8 +55,12 @@ pub enum Denial {
     EnvironmentRepeated,
     UnknownEnvironment,
     RequestTimeout,
-    BodyTooLarge { limit: u64 },
-    UriTooLong { limit: u64 },
+    BodyTooLarge {
+        limit: u64,
+    },
+    UriTooLong {
+        limit: u64,
+    },
     ExpectationFailed,
     HeadTooLarge(&'static str),
     VersionNotSupported,
@@ -70,22 +74,49 @@ pub enum Denial {
     AddressNotAllowed,
     ClientCertificateRequired(BadCertificate),
     WorkflowNotFound,
-    MethodNotAllowed { allow: Vec<Method> },
-    WorkflowNotPermitted { workflow: Arc<str> },
+    MethodNotAllowed {
+        allow: Vec<Method>,
+    },
+    WorkflowNotPermitted {
+        workflow: Arc<str>,
+    },
     ScopeMissing(ScopeName),
-    EnvironmentMismatch { wants: Option<Arc<str>> },
-    WorkflowNotInEnvironment { workflow: Arc<str>, environment: Arc<str> },
-    DestinationNotAllowed { cause: String },
+    EnvironmentMismatch {
+        wants: Option<Arc<str>>,
+    },
+    WorkflowNotInEnvironment {
+        workflow: Arc<str>,
+        environment: Arc<str>,
+    },
+    DestinationNotAllowed {
+        cause: String,
+    },
     // Limits
     RateLimited(Refusal),
-    Overloaded { what: &'static str },
+    /// Hazard 21.
+    LoopDetected,
+    Overloaded {
+        what: &'static str,
+    },
     // Upstream, and ourselves
-    UpstreamUnreachable { cause: String },
-    UpstreamTls { cause: String },
-    UpstreamProtocol { cause: String },
-    UpstreamConnectTimeout { cause: String },
-    UpstreamTimeout { phase: &'static str },
-    Internal { cause: String },
+    UpstreamUnreachable {
+        cause: String,
+    },
+    UpstreamTls {
+        cause: String,
+    },
+    UpstreamProtocol {
+        cause: String,
+    },
+    UpstreamConnectTimeout {
+        cause: String,
+    },
+    UpstreamTimeout {
+        phase: &'static str,
+    },
+    Internal {
+        cause: String,
+    },
 }
 
 impl Denial {
@@ -121,6 +152,7 @@ impl Denial {
             Denial::WorkflowNotInEnvironment { .. } => ("workflow_not_in_environment", S::NOT_FOUND),
             Denial::DestinationNotAllowed { .. } => ("destination_not_allowed", S::FORBIDDEN),
             Denial::RateLimited(_) => ("rate_limited", S::TOO_MANY_REQUESTS),
+            Denial::LoopDetected => ("loop_detected", S::LOOP_DETECTED),
             Denial::Overloaded { .. } => ("overloaded", S::SERVICE_UNAVAILABLE),
             Denial::UpstreamUnreachable { .. } => ("upstream_unreachable", S::BAD_GATEWAY),
             Denial::UpstreamTls { .. } => ("upstream_tls", S::BAD_GATEWAY),
@@ -143,9 +175,10 @@ impl Denial {
     /// Whose doing it was, by what answered.
     pub fn whose(&self) -> Whose {
         match self {
-            Denial::Internal { .. } | Denial::Overloaded { .. } | Denial::DestinationNotAllowed { .. } => {
-                Whose::Gateway
-            }
+            Denial::Internal { .. }
+            | Denial::Overloaded { .. }
+            | Denial::LoopDetected
+            | Denial::DestinationNotAllowed { .. } => Whose::Gateway,
             Denial::UpstreamUnreachable { .. }
             | Denial::UpstreamTls { .. }
             | Denial::UpstreamProtocol { .. }

@@ -19,6 +19,9 @@ pub struct Inbound {
     /// W6.
     pub conceal: bool,
     pub trusted_proxies: Vec<IpNet>,
+    /// Connections begin with a PROXY protocol header, and only trusted proxies may open them.
+    pub proxy_protocol: bool,
+    pub caps: ConnectionCaps,
     pub quota: Option<Quota>,
     pub address_quota: Option<Quota>,
     pub failed_auth_quota: Quota,
@@ -38,6 +41,49 @@ pub struct CallerAuthorities {
     pub digest: [u8; 32],
     /// Whether the handshake fails without a certificate.
     pub required: bool,
+}
+
+/// How many connections may be open at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConnectionCaps {
+    pub total: u32,
+    /// From one client address (IPv6: a /64).
+    pub per_address: u32,
+}
+
+/// Why a connection was closed before anything was read from its caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectionRefusal {
+    ListenerFull,
+    AddressFull,
+    /// Callers hold their share of the process's file descriptors.
+    DescriptorsShort,
+    /// Where the PROXY protocol is spoken, only trusted proxies speak.
+    UntrustedPeer,
+    /// No PROXY protocol header, a malformed one, or not in time.
+    ProxyHeader,
+}
+
+impl ConnectionRefusal {
+    /// In the order of their declaration, so that `refusal as usize` is an index.
+    pub const ALL: [ConnectionRefusal; 5] = [
+        ConnectionRefusal::ListenerFull,
+        ConnectionRefusal::AddressFull,
+        ConnectionRefusal::DescriptorsShort,
+        ConnectionRefusal::UntrustedPeer,
+        ConnectionRefusal::ProxyHeader,
+    ];
+
+    /// Name in metrics and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            ConnectionRefusal::ListenerFull => "max_connections",
+            ConnectionRefusal::AddressFull => "max_connections_per_address",
+            ConnectionRefusal::DescriptorsShort => "descriptors",
+            ConnectionRefusal::UntrustedPeer => "untrusted_peer",
+            ConnectionRefusal::ProxyHeader => "proxy_header",
+        }
+    }
 }
 
 /// How long a caller may take.

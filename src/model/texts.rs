@@ -35,6 +35,7 @@ impl Denial {
             Denial::WorkflowNotInEnvironment { .. } => "The workflow does not exist in this environment",
             Denial::DestinationNotAllowed { .. } => "The upstream's address is not allowed",
             Denial::RateLimited(_) => "Too many requests",
+            Denial::LoopDetected => "The request has been here before",
             Denial::Overloaded { .. } => "Too many requests at once",
             Denial::UpstreamUnreachable { .. } => "The upstream cannot be reached",
             Denial::UpstreamTls { .. } => "The upstream's TLS cannot be trusted",
@@ -125,6 +126,7 @@ impl Denial {
                 "an administrator can name the network in the connection's allow_networks"
             }
             Denial::RateLimited(_) => "wait as long as Retry-After says",
+            Denial::LoopDetected => "check base_url: it leads back to this gateway, perhaps through another one",
             Denial::Overloaded { .. } => "try again shortly",
             Denial::UpstreamUnreachable { .. } => {
                 "check the connection's base_url and that the upstream runs; the gateway's log has the cause"

@@ -5,7 +5,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 
 /// Connections the kernel holds for us until they are accepted.
-const BACKLOG: i32 = 4096;
+pub const BACKLOG: i32 = 4096;
 
 /// `count` sockets on `address`. Port 0 picks one port for all of them.
 pub fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
@@ -16,6 +16,23 @@ pub fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
         sockets.push(socket(bound)?);
     }
     Ok(sockets)
+}
+
+/// Second handles of the same sockets.
+pub fn again(sockets: &[TcpListener]) -> io::Result<Vec<TcpListener>> {
+    sockets.iter().map(TcpListener::try_clone).collect()
+}
+
+/// A share of `sockets` for each of `count` workers. Nobody goes without, and no socket goes to nobody: where there are too
+/// few, several share one queue; where there are too many, one accepts on several.
+pub fn shared_out(sockets: &[TcpListener], count: usize) -> io::Result<Vec<Vec<TcpListener>>> {
+    let mut shares: Vec<Vec<TcpListener>> = (0..count).map(|_| Vec::new()).collect();
+    for n in 0..sockets.len().max(count) {
+        if let (Some(socket), Some(share)) = (sockets.get(n % sockets.len().max(1)), shares.get_mut(n % count.max(1))) {
+            share.push(socket.try_clone()?);
+        }
+    }
+    Ok(shares)
 }
 
 fn socket(address: SocketAddr) -> io::Result<TcpListener> {
@@ -40,4 +57,20 @@ pub fn is_taken(address: SocketAddr) -> bool {
         socket.bind(&address.into())
     };
     plain().is_err_and(|e| e.kind() == io::ErrorKind::AddrInUse)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_worker_accepts_and_every_socket_is_accepted_on() {
+        let sockets = bind("127.0.0.1:0".parse().unwrap(), 3).unwrap();
+        for (have, workers, each) in
+            [(3, 3, vec![1, 1, 1]), (1, 3, vec![1, 1, 1]), (3, 2, vec![2, 1]), (0, 2, vec![0, 0])]
+        {
+            let shares = shared_out(&sockets[..have], workers).unwrap();
+            assert_eq!(shares.iter().map(Vec::len).collect::<Vec<_>>(), each, "{have} for {workers}");
+        }
+    }
 }

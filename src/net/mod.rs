@@ -2,9 +2,13 @@
 
 pub mod certificate;
 pub mod clock;
+pub mod descriptors;
 pub mod dial;
 pub mod guard;
+pub mod handover;
+pub mod inherited;
 pub mod listen;
+pub mod proxy_protocol;
 pub mod relay;
 pub mod stream;
 pub mod tls;

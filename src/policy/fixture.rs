@@ -5,7 +5,7 @@ use crate::model::connection::{
 };
 use crate::model::environment::Environment;
 use crate::model::key::{Grants, KeyId, Scopes};
-use crate::model::listener::{EnvironmentParameter, FrontTimeouts, Inbound, PlaceMask, Places};
+use crate::model::listener::{ConnectionCaps, EnvironmentParameter, FrontTimeouts, Inbound, PlaceMask, Places};
 use crate::model::routes::Routes;
 use crate::model::snapshot::Digests;
 use crate::model::template::Template;
@@ -49,6 +49,8 @@ pub fn door() -> Inbound {
         environment_parameter: EnvironmentParameter { name: "_profile".into(), strip: false },
         conceal: false,
         trusted_proxies: vec![],
+        proxy_protocol: false,
+        caps: ConnectionCaps { total: 1000, per_address: 1000 },
         quota: None,
         address_quota: None,
         failed_auth_quota: Quota {

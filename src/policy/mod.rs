@@ -13,6 +13,7 @@ pub mod rewrite;
 pub mod standing;
 pub mod trailers;
 pub mod upgrade;
+pub mod via;
 
 pub use authenticate::{Authenticated, authenticate};
 pub use authorise::{Origin, Permit, authorise};

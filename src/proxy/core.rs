@@ -4,6 +4,7 @@
 use super::request_id::RequestIds;
 use crate::http::upstream::Upstreams;
 use crate::live::{Local, Shared};
+use crate::policy::via::Via;
 use crate::telemetry::access_log::AccessWriter;
 use crate::telemetry::metrics::CoreMetrics;
 use std::cell::RefCell;
@@ -19,13 +20,14 @@ pub struct Core {
     pub metrics: Arc<CoreMetrics>,
     pub access: AccessWriter,
     pub ids: RequestIds,
+    pub via: Arc<Via>,
 }
 
 impl Core {
-    pub fn new(shared: Shared, metrics: Arc<CoreMetrics>, access: AccessWriter) -> Rc<Core> {
+    pub fn new(shared: Shared, metrics: Arc<CoreMetrics>, access: AccessWriter, via: Arc<Via>) -> Rc<Core> {
         let current = RefCell::new(Local::new(shared.load_full()));
         let upstreams = Rc::new(Upstreams::new(metrics.clone()));
-        Rc::new(Core { shared, current, upstreams, metrics, access, ids: RequestIds::default() })
+        Rc::new(Core { shared, current, upstreams, metrics, access, ids: RequestIds::default(), via })
     }
 
     /// The generation in force.

@@ -20,6 +20,7 @@ use crate::policy::authenticate::Rejected;
 use crate::policy::rewrite::{self, Caller};
 use crate::policy::standing::{Asking, Standing};
 use crate::policy::upgrade;
+use crate::policy::via::Via;
 use crate::policy::{Authenticated, Permit, Presented, address, authenticate, authorise, environment, identify, path};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
@@ -101,11 +102,14 @@ async fn journey(
     let asked = environment::asked(parts.uri.query(), &door.environment_parameter);
     let permit = authorise(snapshot, &caller, &front.origin(log.address), &route, &asked, log.now)?;
     log.permitted(&permit);
+    if core.via.has_marked(&parts.headers) {
+        return Err(Denial::LoopDetected);
+    }
     let max_body = body_fits(parts, door, &permit)?;
     let charged = live.limits.charge(&permit, listener, log.address).map_err(Denial::RateLimited)?;
     let held = live.limits.enter(&permit)?;
     let standing = standing(parts, &permit, door, &presented, front, log);
-    rewrite_request(parts, &permit, door, open, front, log)?;
+    rewrite_request(parts, &permit, door, open, front, &core.via, log)?;
     if let Some(standing) = &standing {
         parts.headers.insert(header::UPGRADE, standing.protocol().clone());
     }
@@ -176,6 +180,7 @@ fn rewrite_request(
     door: &Inbound,
     open: PlaceMask,
     front: &Front,
+    via: &Via,
     log: &Exchange,
 ) -> Result<(), Denial> {
     let asked_host = match parts.uri.authority() {
@@ -192,6 +197,7 @@ fn rewrite_request(
     let target = rewrite::target(&parts.uri, permit, door, open);
     parts.uri = target.ok_or_else(|| Denial::Internal { cause: "the rewritten target is not valid".to_owned() })?;
     rewrite::fields(&mut parts.headers, permit, door, open, caller);
+    via.mark(&mut parts.headers, parts.version);
     Ok(())
 }
 

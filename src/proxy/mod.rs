@@ -1,5 +1,6 @@
 //! Floor 6: the inbound door. [`handle`] is a request's journey; the rest carries it.
 
+pub mod accept;
 pub mod core;
 pub mod exchange;
 pub mod explain;

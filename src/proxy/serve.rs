@@ -1,4 +1,4 @@
-//! A caller's connection, from its acceptance to its end.
+//! A caller's connection, from its handshake to its end.
 
 use super::core::Core;
 use super::front::Front;
@@ -23,7 +23,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 /// Bytes hyper may buffer of a head beyond our own limits, so that we are the ones who refuse, and with a reason.
@@ -31,29 +31,15 @@ const BEYOND: u64 = 64 * 1024;
 /// Requests one HTTP/2 connection may have under way.
 const STREAMS: u32 = 128;
 
-/// Accepts until `stop` says so.
-pub async fn accept(core: Rc<Core>, address: Arc<str>, listener: TcpListener, mut stop: watch::Receiver<bool>) {
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = stop.wait_for(|stop| *stop) => return,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                let served = connection(core.clone(), address.clone(), stream, peer, stop.clone());
-                tokio::task::spawn_local(served);
-            }
-            Err(error) => {
-                // Out of descriptors, mostly: wait for some to come back instead of spinning (hazard 29).
-                tracing::warn!(%address, %error, "cannot accept a connection");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        }
-    }
-}
-
 /// Handshake, then requests, until one side has had enough.
-async fn connection(core: Rc<Core>, address: Arc<str>, tcp: TcpStream, peer: SocketAddr, stop: watch::Receiver<bool>) {
+pub async fn connection(
+    core: Rc<Core>,
+    address: Arc<str>,
+    tcp: TcpStream,
+    peer: SocketAddr,
+    // Held to the end: while there is one, the worker is not done.
+    mut stop: watch::Receiver<bool>,
+) {
     let _ = tcp.set_nodelay(true);
     let live = core.live();
     let Some(at) = live.listener(&address) else { return };
@@ -89,7 +75,7 @@ async fn connection(core: Rc<Core>, address: Arc<str>, tcp: TcpStream, peer: Soc
         async move { Ok::<_, Infallible>(handle(core, front, request.map(CallersBody::H2), None).await) }
     });
     let connection = http2(head).serve_connection(Guarded::new(stream, activity), service);
-    until_stopped(pin!(connection), stop, |c| c.graceful_shutdown()).await;
+    until(stopped(&mut stop), pin!(connection), |c| c.graceful_shutdown()).await;
 }
 
 /// What an HTTP/1 connection may be.
@@ -114,16 +100,20 @@ impl h1::server::Service for Door {
     }
 }
 
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
 /// Drives a connection; once told to stop, lets it finish what it has begun.
-async fn until_stopped<C: Future>(
+async fn until<C: Future>(
+    stopped: impl Future<Output = ()>,
     mut connection: std::pin::Pin<&mut C>,
-    mut stop: watch::Receiver<bool>,
     finish: impl FnOnce(std::pin::Pin<&mut C>),
 ) {
     tokio::select! {
         // What went wrong on a caller's connection is told by its requests' records.
         _ = connection.as_mut() => return,
-        _ = stop.wait_for(|stop| *stop) => finish(connection.as_mut()),
+        () = stopped => finish(connection.as_mut()),
     }
     connection.await;
 }

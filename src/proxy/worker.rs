@@ -1,21 +1,22 @@
 //! One thread of the data plane: a current-thread runtime that keeps its connections, its pools and its counters to
 //! itself.
 
+use super::accept::{self, Door};
 use super::core::Core;
-use super::serve;
+use crate::net::listen;
 use std::collections::HashMap;
 use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// What the control side tells a worker.
 pub enum Order {
     Listen {
-        address: Arc<str>,
-        socket: TcpListener,
+        door: Arc<Door>,
+        sockets: Vec<TcpListener>,
     },
     Unlisten {
         address: Arc<str>,
@@ -25,6 +26,8 @@ pub enum Order {
     Renew {
         address: Arc<str>,
     },
+    /// Say that you are alive.
+    Answer(oneshot::Sender<()>),
     /// Stop accepting, finish what runs, end.
     Drain,
 }
@@ -63,6 +66,13 @@ impl Worker {
         let _ = self.orders.send(order);
     }
 
+    /// Answered by the worker's own thread: a sign that it is not stuck.
+    pub fn ask(&self) -> oneshot::Receiver<()> {
+        let (answer, answered) = oneshot::channel();
+        self.order(Order::Answer(answer));
+        answered
+    }
+
     /// Waits for the worker's end, for which [`Order::Drain`] asks.
     pub fn join(&mut self) {
         if let Some(thread) = self.thread.take() {
@@ -76,20 +86,28 @@ impl Worker {
     }
 }
 
-/// A listening socket and those that it has accepted.
+/// A listener's sockets and the connections that were accepted on them.
 struct Listening {
-    socket: TcpListener,
+    door: Arc<Door>,
+    sockets: Vec<TcpListener>,
     /// Every connection holds a receiver: none left means that all are closed.
     stop: watch::Sender<bool>,
 }
 
 impl Listening {
-    /// Accepts on a duplicate of the socket, so that accepting can begin anew without a caller being turned away.
-    fn begin(core: &Rc<Core>, address: &Arc<str>, socket: TcpListener) -> std::io::Result<Listening> {
-        let accepting = tokio::net::TcpListener::from_std(socket.try_clone()?)?;
-        let (stop, stopped) = watch::channel(false);
-        tokio::task::spawn_local(serve::accept(core.clone(), address.clone(), accepting, stopped));
-        Ok(Listening { socket, stop })
+    /// Accepts on duplicates of the sockets, so that accepting can begin anew without a caller being turned away.
+    fn begin(core: &Rc<Core>, door: Arc<Door>, sockets: Vec<TcpListener>) -> std::io::Result<Listening> {
+        let stop = watch::Sender::new(false);
+        for socket in listen::again(&sockets)? {
+            let accepting = tokio::net::TcpListener::from_std(socket)?;
+            tokio::task::spawn_local(accept::accept(core.clone(), door.clone(), accepting, stop.subscribe()));
+        }
+        Ok(Listening { door, sockets, stop })
+    }
+
+    /// Accepts anew, for connections by other rules.
+    fn anew(&self, core: &Rc<Core>) -> std::io::Result<Listening> {
+        Listening::begin(core, self.door.clone(), listen::again(&self.sockets)?)
     }
 
     /// Stops accepting and lets what runs finish. The sender that is returned closes with the last connection.
@@ -107,21 +125,24 @@ async fn work(core: Rc<Core>, mut inbox: mpsc::UnboundedReceiver<Order>) {
     while let Some(order) = inbox.recv().await {
         leaving.retain(|stop| !stop.is_closed());
         let begun = match order {
-            Order::Listen { address, socket } => Listening::begin(&core, &address, socket).map(|new| (address, new)),
+            Order::Listen { door, sockets } => Listening::begin(&core, door, sockets),
+            Order::Renew { address } => match listening.get(&address) {
+                Some(old) => old.anew(&core),
+                None => continue,
+            },
             Order::Unlisten { address } => {
                 leaving.extend(listening.remove(&address).map(Listening::end));
                 continue;
             }
-            Order::Renew { address } => {
-                let Some(old) = listening.get(&address) else { continue };
-                let socket = old.socket.try_clone();
-                socket.and_then(|socket| Listening::begin(&core, &address, socket)).map(|new| (address, new))
+            Order::Answer(answer) => {
+                let _ = answer.send(());
+                continue;
             }
             Order::Drain => break,
         };
         match begun {
             // The old one ends once the new one has begun, so a failure leaves a door open, not shut.
-            Ok((address, new)) => leaving.extend(listening.insert(address, new).map(Listening::end)),
+            Ok(new) => leaving.extend(listening.insert(new.door.address().clone(), new).map(Listening::end)),
             Err(error) => tracing::error!(%error, "cannot accept anew: what listened before, if anything, goes on"),
         }
     }

@@ -1,6 +1,6 @@
 //! What HTTP/2 lets a caller do that HTTP/1.1 does not (hazard 12).
 
-use crate::support::{Answer, World, token};
+use crate::support::{Answer, Builder, Recorded, World, token};
 use crate::tls::{Authority, provider, request};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http2;
@@ -17,19 +17,47 @@ const NAME: &str = "gateway.test";
 
 /// A world that speaks HTTP/2, and whom its callers trust.
 fn world(answer: Answer, listener: &str) -> (World, Authority) {
+    let (build, ca) = build();
+    let build = build.listener(listener).answering(move |_| match &answer {
+        Answer::Bytes(bytes) => Answer::Bytes(bytes.clone()),
+        _ => Answer::Silence,
+    });
+    (build.start(), ca)
+}
+
+/// The same, with standard time-outs.
+pub fn world_answering(answer: impl Fn(&Recorded) -> Answer + Send + Sync + 'static) -> (World, Authority) {
+    let (build, ca) = build();
+    (build.answering(answer).start(), ca)
+}
+
+fn build() -> (Builder, Authority) {
     let ca = Authority::new();
     let (certificate, key) = ca.issue(NAME, |_| {});
-    let world = World::build()
+    let build = World::build()
         .file("0.pem", certificate)
         .file("0.key", key)
-        .listener("tls: { certificate: 0.pem, key: 0.key }")
-        .listener(listener)
-        .answering(move |_| match &answer {
-            Answer::Bytes(bytes) => Answer::Bytes(bytes.clone()),
-            _ => Answer::Silence,
-        })
-        .start();
-    (world, ca)
+        .listener("tls: { certificate: 0.pem, key: 0.key }");
+    (build, ca)
+}
+
+/// The body of one reply; `meanwhile` is called after its first part has arrived.
+pub fn body_with_a_pause(address: SocketAddr, ca: &Authority, meanwhile: impl FnOnce()) -> String {
+    let mut meanwhile = Some(meanwhile);
+    runtime().block_on(async {
+        let io = connect(address, ca).await;
+        let (mut sender, driver) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
+        tokio::spawn(driver);
+        let reply = sender.send_request(request("https://gateway.test/customers/1", &[])).await.unwrap();
+        let (mut body, mut arrived) = (reply.into_body(), Vec::new());
+        while let Some(frame) = body.frame().await {
+            arrived.extend(frame.unwrap().into_data().unwrap_or_default());
+            if let Some(meanwhile) = meanwhile.take() {
+                meanwhile();
+            }
+        }
+        String::from_utf8(arrived).unwrap()
+    })
 }
 
 async fn connect(address: SocketAddr, ca: &Authority) -> TokioIo<TlsStream<tokio::net::TcpStream>> {

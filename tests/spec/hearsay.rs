@@ -102,3 +102,30 @@ fn everything_else_in_a_head_arrives_as_it_was_sent() {
     }
     assert_eq!(arrived.all("x-twice"), ["1", "2"], "in order");
 }
+
+#[test]
+fn hazard_21_a_gateway_that_is_its_own_upstream_refuses_the_second_round() {
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let fields = format!("base_url: 'http://{address}', inject: {{ header: X-API-Key }}, secret: 'file:again.secret'");
+    let world = World::build()
+        .at(address)
+        .file("again.secret", token("round"))
+        .route("round", &fields)
+        .key("round", "workflows: [round]")
+        .start();
+    let reply = world.get("/round/1").key(&token("round")).send();
+    // Passed back by the first round as its upstream's answer.
+    assert_eq!((reply.status, reply.json()["code"].as_str()), (508, Some("loop_detected")));
+    let record = world.await_record(|r| r["code"] == "loop_detected");
+    assert_eq!((record["whose"].as_str(), record["key"].as_str()), (Some("gateway"), Some("round")));
+}
+
+#[test]
+fn requests_say_which_way_they_came() {
+    let world = World::start();
+    let seen = world.arrived(&world.call("crm").header("Via", "1.0 fred"));
+    let all = seen.all("via");
+    assert_eq!(all.len(), 2, "{all:?}");
+    assert_eq!(all[0], "1.0 fred");
+    assert!(all[1].starts_with("1.1 keystile-"), "{all:?}");
+}

@@ -95,3 +95,93 @@ fn hazard_30_sigterm_lets_requests_finish_and_takes_no_new_ones() {
     assert!(records.iter().any(|r| r["key"] == "crm" && r["status"] == 200), "its record was written");
     assert!(!world.stdout.text().contains(&token("crm")));
 }
+
+#[test]
+fn sigterm_turns_readyz_first_and_the_door_stays_open_for_the_delay() {
+    let mut world = World::build().root("shutdown: { delay: 700ms }").start();
+    world.signal("TERM");
+    world.await_event(0, |e| e["message"].as_str().is_some_and(|m| m.contains("still accepting")));
+    assert_eq!(world.admin("/readyz").status, 503);
+    assert_eq!(world.call("crm").send().verdict(), "200", "whoever has not noticed yet is served");
+    world.await_event(0, |e| e["message"] == "draining");
+    assert_eq!(world.gateway.wait().code(), Some(0));
+}
+
+/// A world in which a request of `crm`'s does not end, and the connection that waits for it.
+fn stuck(shutdown: &str) -> (World, crate::support::Connection) {
+    let world = World::build().root(shutdown).answering(|_| Answer::Silence).start();
+    let mut connection = world.connect();
+    connection.write(&world.call("crm").bytes());
+    world.production.await_requests(1);
+    (world, connection)
+}
+
+#[test]
+fn a_drain_ends_and_says_how_many_connections_it_cut() {
+    let (mut world, mut connection) = stuck("shutdown: { drain: 300ms }");
+    world.signal("TERM");
+    assert_eq!(world.gateway.wait().code(), Some(0));
+    assert!(connection.read(false).is_err());
+    assert_eq!(world.await_event(0, |e| e["message"] == "stopped")["cut"], 1);
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    for (first, second, during) in
+        [("TERM", "TERM", "draining"), ("INT", "TERM", "not ready any more, still accepting")]
+    {
+        let delay = if during == "draining" { "" } else { "delay: 1m, " };
+        let (mut world, _connection) = stuck(&format!("shutdown: {{ {delay}drain: 1m }}"));
+        world.signal(first);
+        world.await_event(0, |e| e["message"] == during);
+        world.signal(second);
+        assert_eq!(world.gateway.wait().code(), Some(0));
+        assert_eq!(world.await_event(0, |e| e["message"] == "stopped")["cut"], 1);
+    }
+}
+
+#[test]
+fn a_connection_that_waits_to_be_accepted_when_it_stops_is_served() {
+    let (mut world, mut kept) = stuck("shutdown: { drain: 5s }");
+    let waiting: Vec<_> = {
+        world.signal("STOP");
+        let waiting = (0..5).map(|_| world.connect()).collect();
+        world.signal("TERM");
+        world.signal("CONT");
+        waiting
+    };
+    for mut connection in waiting {
+        connection.write(&world.get("/nowhere").bytes());
+        assert_eq!(connection.read(false).unwrap().verdict(), "401 missing_key");
+    }
+    kept.finish();
+    drop(kept);
+    assert_eq!(world.gateway.wait().code(), Some(0));
+}
+
+#[test]
+fn systemd_is_told_of_readiness_reloads_and_the_end_and_that_it_lives() {
+    let path = std::env::temp_dir().join(format!("keystile-life-{}", std::process::id()));
+    let manager = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    manager.set_read_timeout(Some(crate::support::PATIENCE)).unwrap();
+    let next = || {
+        let mut text = [0; 256];
+        let length = manager.recv(&mut text).unwrap();
+        String::from_utf8_lossy(&text[..length]).into_owned()
+    };
+    // The watchdog's own lines come whenever they are due.
+    let said = || std::iter::repeat_with(next).find(|line| line != "WATCHDOG=1").unwrap();
+    let mut world = World::build().env("NOTIFY_SOCKET", path.to_str().unwrap()).env("WATCHDOG_USEC", "200000").start();
+    assert_eq!(said(), "READY=1");
+    assert_eq!(next(), "WATCHDOG=1");
+    world.signal("HUP");
+    assert!(said().starts_with("RELOADING=1\nMONOTONIC_USEC="));
+    assert_eq!(said(), "READY=1");
+    let began = std::time::Instant::now();
+    let beats = (0..4).map(|_| next()).filter(|line| line == "WATCHDOG=1").count();
+    assert!(beats == 4 && began.elapsed() > std::time::Duration::from_millis(200), "half of what systemd waits");
+    world.signal("TERM");
+    assert_eq!(said(), "STOPPING=1");
+    assert_eq!(world.gateway.wait().code(), Some(0));
+    let _ = std::fs::remove_file(path);
+}

@@ -2,6 +2,7 @@
 //! over real sockets, with upstreams that record every byte.
 
 mod canary;
+mod caps;
 mod cli;
 mod credentials_stripped;
 mod destinations;
@@ -18,9 +19,11 @@ mod limits;
 mod limits_failed;
 mod passed;
 mod paths;
+mod proxy_protocol;
 mod reload;
 mod signals;
 mod support;
+mod takeover;
 mod tls;
 mod tls_client;
 mod tls_reload;

@@ -164,3 +164,39 @@ fn a_secret_that_appears_after_the_file_that_names_it_is_waited_for() {
         world.production.last().header("x-engine-key").unwrap()
     });
 }
+
+/// Three reloads that change nothing, or nothing that an open connection could notice.
+fn reload_three_times(world: &World) {
+    let yaml = file(world);
+    let newcomer = format!("  - {{ name: newcomer, primary: '{}', workflows: all }}\n", digest(&token("newcomer")));
+    for next in [yaml.clone() + "# touched\n", yaml.clone() + &newcomer, yaml] {
+        assert!(world.reload(&next));
+    }
+}
+
+#[test]
+fn a_reload_disturbs_neither_an_open_connection_nor_the_upstreams() {
+    let world = World::start();
+    let mut connection = world.connect();
+    let request = world.call("crm").bytes();
+    assert_eq!(connection.send(&request).verdict(), "200");
+    reload_three_times(&world);
+    assert_eq!(connection.send(&request).verdict(), "200", "the caller's connection is the same");
+    assert_eq!(world.production.connections(), 1, "and so is the upstream's");
+}
+
+#[test]
+fn a_body_that_is_on_its_way_over_http_2_arrives_whole_through_reloads() {
+    let gate = Gate::default();
+    let held = gate.clone();
+    let (world, ca) = crate::h2::world_answering(move |_| {
+        let held = held.clone();
+        Answer::Halves(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst".to_vec(), held, b"other".to_vec())
+    });
+    let body = crate::h2::body_with_a_pause(world.address(), &ca, || {
+        reload_three_times(&world);
+        gate.open();
+    });
+    assert_eq!(body, "firstother");
+    assert_eq!(world.production.connections(), 1);
+}

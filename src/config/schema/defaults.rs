@@ -21,6 +21,13 @@ pub const ENVIRONMENT_PARAMETER: &str = "_profile";
 /// behind one address can mistype for a while. Well-formed tokens are judged even beyond it, so nobody is locked out.
 pub const FAILED_AUTH_LIMIT: &str = "100/min";
 
+/// More than a load balancer opens, and what a small machine holds; who serves a crowd directly says so. Half of the
+/// process's descriptors is the cap above it, since every request may need one more for its upstream.
+pub const MAX_CONNECTIONS: &str = "10000";
+
+/// An office or a carrier's NAT behind one address stays below; one machine can no longer take the whole listener.
+pub const MAX_CONNECTIONS_PER_ADDRESS: &str = "1024";
+
 /// Bodies are streamed, so this bounds what an upstream is sent rather than our memory. 16 MiB passes documents and
 /// photos; who moves films says so.
 pub const MAX_BODY: &str = "16MiB";
@@ -72,6 +79,9 @@ pub const INJECTED: &str = "{secret}";
 
 /// What callers need, and no more: administration is only granted by naming it.
 pub const SCOPES: &str = "[workflows:invoke, connections:use]";
+
+/// Half of what Kubernetes and systemd wait before they kill, and as long as an upstream may take to answer.
+pub const DRAIN: &str = "30s";
 
 pub const LOG_LEVEL: &str = "info";
 

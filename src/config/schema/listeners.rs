@@ -5,7 +5,7 @@ use super::{
         kind::Kind,
         shape::{Field, Gone, MapShape, Rule, Shape},
     },
-    BOOL, CIDR, DURATION, RATE, SIZE, defaults,
+    BOOL, CIDR, CONNECTIONS, DURATION, RATE, SIZE, defaults,
 };
 
 pub static LISTENERS: MapShape = MapShape::new(
@@ -55,6 +55,20 @@ static INBOUND: MapShape = MapShape::new(
         )
         .default(defaults::NOTHING)
         .example("[10.0.0.0/8]"),
+        Field::new(
+            "proxy_protocol",
+            BOOL,
+            "Every connection begins with a PROXY protocol header and comes from trusted_proxies; all others are closed.",
+        )
+        .default(defaults::OFF),
+        Field::new("max_connections", CONNECTIONS, "How many connections callers may hold open here.")
+            .default(defaults::MAX_CONNECTIONS),
+        Field::new(
+            "max_connections_per_address",
+            CONNECTIONS,
+            "How many of them may be one client address's (IPv6: one /64's); trusted_proxies are not counted.",
+        )
+        .default(defaults::MAX_CONNECTIONS_PER_ADDRESS),
         Field::new("rate_limit", RATE, "How much this listener accepts from all callers together.").example("5000/s"),
         Field::new("address_rate_limit", RATE, "How much it accepts from one client address.").example("50/s"),
         Field::new("failed_auth_limit", RATE, "How often one client address may present a wrong token.")
@@ -66,7 +80,6 @@ static INBOUND: MapShape = MapShape::new(
             .default(defaults::MAX_HEAD),
         Field::new("max_uri", SIZE, "The longest path with query that is accepted.").default(defaults::MAX_URI),
         Field::new("timeouts", Shape::Map(&TIMEOUTS), "How long callers may take."),
-        Field::later("proxy_protocol", "the PROXY protocol of load balancers"),
     ],
 )
 .gone(&[

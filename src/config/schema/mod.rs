@@ -61,6 +61,13 @@ static FILE: MapShape = MapShape::new(
             "Threads that carry traffic; without it one per processor core.",
         )
         .example("4"),
+        Field::new("shutdown", Shape::Map(&SHUTDOWN), "How the gateway ends after SIGTERM."),
+        Field::new(
+            "takeover_socket",
+            Shape::Scalar(Kind::Path),
+            "A Unix socket at which `keystile serve --takeover` is handed the listening sockets.",
+        )
+        .example("/run/keystile/takeover.sock"),
         Field::later("store", "a database beside this file"),
         Field::later("master_key", "sealing stored secrets"),
         Field::later("shared_limits", "limits that several gateways share"),
@@ -93,6 +100,19 @@ static SECRET_SOURCES: MapShape = MapShape::new(
     ],
 );
 
+static SHUTDOWN: MapShape = MapShape::new(
+    "How the gateway ends after SIGTERM; a second one ends it at once.",
+    &[
+        Field::new(
+            "delay",
+            DURATION,
+            "How long connections are still accepted while /readyz says 503 already; without it, no longer.",
+        )
+        .example("5s"),
+        Field::new("drain", DURATION, "How long requests may then take to finish.").default(defaults::DRAIN),
+    ],
+);
+
 static LOG: MapShape = MapShape::new(
     "What is written about the gateway's work; never a credential.",
     &[
@@ -122,6 +142,7 @@ const TEXT: Shape = Shape::Scalar(Kind::Text);
 const RATE: Shape = Shape::Scalar(Kind::Rate);
 const SIZE: Shape = Shape::Scalar(Kind::Size);
 const DURATION: Shape = Shape::Scalar(Kind::Duration);
+const CONNECTIONS: Shape = Shape::Scalar(Kind::Integer { least: 1, most: 10_000_000 });
 const CONCURRENCY: Shape = Shape::Scalar(Kind::Integer { least: 1, most: 1_000_000 });
 
 #[cfg(test)]

@@ -120,7 +120,8 @@ impl Session {
             if !begun {
                 wire.rest();
                 *told = *told || stopped.as_mut().poll(cx).is_ready();
-                if *told {
+                // Who was accepted is owed one answer.
+                if *told && !first {
                     deadline = deadline.min(began + LAST_CALL);
                 }
             }
@@ -189,7 +190,7 @@ impl Session {
     /// Sends a reply.
     async fn reply<B: ReplyBody>(&mut self, reply: Response<B>, asked: Asked) -> Then<B> {
         let (head, mut body) = reply.into_parts();
-        let mut keep = asked.keep && !self.stop.has_changed().unwrap_or(true) && self.shared.borrow().can_end(DRAINED);
+        let mut keep = asked.keep && !*self.stop.borrow() && self.shared.borrow().can_end(DRAINED);
         let sending = {
             let wire = &mut self.shared.borrow_mut().wire;
             reply::head(wire.outbox.gather(), &head, &body.size_hint(), &asked, &mut keep)

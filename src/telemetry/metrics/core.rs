@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hashbrown::HashMap;
 
+use crate::model::listener::ConnectionRefusal;
 use crate::model::quota::Scope;
 
 use super::series::{OTHER, Sample, SeriesTable};
@@ -30,6 +31,7 @@ pub struct CoreMetrics {
     in_flight: AtomicI64,
     front: [AtomicI64; FrontProtocol::ALL.len()],
     limited: [AtomicU64; Scope::ALL.len()],
+    refused: [AtomicU64; ConnectionRefusal::ALL.len()],
     tls_handshake_failures: AtomicU64,
     credential_in_query: AtomicU64,
 }
@@ -82,6 +84,11 @@ impl CoreMetrics {
         self.limited[scope as usize].fetch_add(1, Relaxed);
     }
 
+    /// A connection was closed at the door.
+    pub fn connection_refused(&self, why: ConnectionRefusal) {
+        self.refused[why as usize].fetch_add(1, Relaxed);
+    }
+
     pub fn tls_handshake_failed(&self) {
         self.tls_handshake_failures.fetch_add(1, Relaxed);
     }
@@ -113,6 +120,9 @@ impl CoreMetrics {
             *total += gauge.load(Relaxed);
         }
         for (total, counter) in sum.limited.iter_mut().zip(&self.limited) {
+            *total += counter.load(Relaxed);
+        }
+        for (total, counter) in sum.refused.iter_mut().zip(&self.refused) {
             *total += counter.load(Relaxed);
         }
         sum.tls_handshake_failures += self.tls_handshake_failures.load(Relaxed);
@@ -174,6 +184,7 @@ pub(super) struct Sum {
     pub(super) in_flight: i64,
     pub(super) front: [i64; FrontProtocol::ALL.len()],
     pub(super) limited: [u64; Scope::ALL.len()],
+    pub(super) refused: [u64; ConnectionRefusal::ALL.len()],
     pub(super) tls_handshake_failures: u64,
     pub(super) credential_in_query: u64,
 }
@@ -206,6 +217,9 @@ mod tests {
     fn labels_stand_where_their_counters_are() {
         for (at, scope) in Scope::ALL.into_iter().enumerate() {
             assert_eq!(scope as usize, at);
+        }
+        for (at, refusal) in ConnectionRefusal::ALL.into_iter().enumerate() {
+            assert_eq!(refusal as usize, at);
         }
         for (at, (protocol, _)) in FrontProtocol::ALL.into_iter().enumerate() {
             assert_eq!(protocol as usize, at);

@@ -13,6 +13,7 @@ use super::core::{FrontProtocol, Sum, locked};
 use super::histogram::Histogram;
 use super::process;
 use super::series::{OTHER, OTHER_STATUS, Pair};
+use crate::model::listener::ConnectionRefusal;
 use crate::model::quota::Scope;
 
 #[derive(Debug)]
@@ -88,6 +89,12 @@ fn front(page: &mut Page<'_>, sum: &Sum) -> Result<(), Error> {
         "keystile_front_connections",
         "Open connections from callers, by the protocol spoken on them; idle ones count too",
         (FrontProtocol::ALL.iter().zip(sum.front)).map(|((_, label), open)| ([("protocol", *label)], open)),
+    )?;
+    page.counters(
+        "keystile_connections_refused",
+        "Connections closed before anything was read from their caller, by the reason: a cap, too few descriptors, or \
+         the PROXY protocol",
+        (ConnectionRefusal::ALL.iter().zip(sum.refused)).map(|(why, refused)| ([("reason", why.name())], refused)),
     )?;
     page.counter(
         "keystile_tls_handshake_failures",

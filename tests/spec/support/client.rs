@@ -62,12 +62,28 @@ pub struct Connection {
 
 impl Connection {
     pub fn open(address: SocketAddr) -> Connection {
-        let stream = TcpStream::connect_timeout(&address, PATIENCE).expect("the gateway accepts");
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        stream.set_nodelay(true).unwrap();
-        let reader = Reader::new(stream.try_clone().unwrap());
-        Connection { stream, reader }
+        Connection::try_open(address).expect("the gateway accepts")
+    }
+
+    /// A connection that may be turned away at once.
+    pub fn try_open(address: SocketAddr) -> io::Result<Connection> {
+        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_nodelay(true)?;
+        let reader = Reader::new(stream.try_clone()?);
+        Ok(Connection { stream, reader })
+    }
+
+    /// Whether a connection on which `bytes` are sent is closed without an answer, now or as soon as it is accepted.
+    pub fn is_turned_away(address: SocketAddr, bytes: &[u8]) -> bool {
+        match Connection::try_open(address) {
+            Ok(mut connection) => {
+                connection.write(bytes);
+                connection.is_closed()
+            }
+            Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
+        }
     }
 
     /// Writes; a peer that has closed already is no mistake of the caller's.

@@ -4,7 +4,8 @@ use super::PATIENCE;
 use super::capture::Captured;
 use super::client::{Ask, Connection, Reply};
 use serde_json::Value;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -13,15 +14,43 @@ use std::time::Instant;
 
 /// What is to be started.
 pub struct Setup {
-    directory: Directory,
+    directory: Arc<Directory>,
     environment: Vec<(String, String)>,
+    /// What runs it, and with what: `prlimit --nofile=128`.
+    under: Vec<String>,
+    arguments: Vec<String>,
+    stdin: Option<OwnedFd>,
 }
 
 impl Setup {
     pub fn new(yaml: &str) -> Setup {
         let directory = Directory::new();
         directory.write("keystile.yaml", yaml);
-        Setup { directory, environment: Vec::new() }
+        Setup::of(Arc::new(directory))
+    }
+
+    fn of(directory: Arc<Directory>) -> Setup {
+        let (environment, under, arguments) = (Vec::new(), Vec::new(), Vec::new());
+        Setup { directory, environment, under, arguments, stdin: None }
+    }
+
+    /// The program that runs it, with arguments before the gateway's.
+    pub fn under(mut self, program: &[&str]) -> Setup {
+        self.under = program.iter().map(|word| (*word).to_owned()).collect();
+        self
+    }
+
+    /// As systemd starts it: with this socket, as descriptor 3.
+    pub fn activated(self, socket: &TcpListener) -> Setup {
+        const SYSTEMD: &str = r#"exec 3<&0 0</dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; exec "$@""#;
+        let stdin = Some(socket.try_clone().unwrap().into());
+        Setup { stdin, ..self.under(&["sh", "-c", SYSTEMD, "sh"]) }
+    }
+
+    /// `--takeover`
+    pub fn argument(mut self, argument: &str) -> Setup {
+        self.arguments.push(argument.to_owned());
+        self
     }
 
     /// A file beside the configuration.
@@ -36,10 +65,13 @@ impl Setup {
     }
 
     fn spawn(&self) -> (Child, Arc<Captured>, Arc<Captured>) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_keystile"));
-        command.arg("serve").arg("--config").arg(self.directory.path("keystile.yaml"));
-        command.envs(self.environment.iter().map(|(n, v)| (n, v)));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let gateway = env!("CARGO_BIN_EXE_keystile").to_owned();
+        let words: Vec<&String> = self.under.iter().chain([&gateway]).collect();
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).arg("serve").arg("--config").arg(self.directory.path("keystile.yaml"));
+        command.args(&self.arguments).envs(self.environment.iter().map(|(n, v)| (n, v)));
+        let stdin = self.stdin.as_ref().map(|s| s.try_clone().unwrap().into());
+        command.stdin(stdin.unwrap_or_else(Stdio::null)).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
         let stdout = Captured::of(child.stdout.take().unwrap());
         let stderr = Captured::of(child.stderr.take().unwrap());
@@ -89,7 +121,7 @@ impl Setup {
 /// A running gateway; killed when dropped.
 pub struct Gateway {
     child: Child,
-    directory: Directory,
+    directory: Arc<Directory>,
     pub stdout: Arc<Captured>,
     pub stderr: Arc<Captured>,
     /// Where the inbound listeners listen.
@@ -101,6 +133,15 @@ pub struct Gateway {
 impl Gateway {
     pub fn start(yaml: &str) -> Gateway {
         Setup::new(yaml).start()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Another process with the same configuration.
+    pub fn another(&self) -> Setup {
+        Setup::of(self.directory.clone())
     }
 
     /// The first inbound listener.

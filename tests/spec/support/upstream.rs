@@ -63,6 +63,8 @@ pub enum Answer {
     Bytes(Vec<u8>),
     /// These bytes, and the connection is closed.
     Last(Vec<u8>),
+    /// The first part, and once the gate is open the second.
+    Halves(Vec<u8>, Gate, Vec<u8>),
     /// Nothing, until the gateway closes.
     Silence,
 }
@@ -199,6 +201,11 @@ impl Shared {
             self.arrived.notify_all();
             match (self.answering)(&recorded) {
                 Answer::Bytes(bytes) => stream.write_all(&bytes)?,
+                Answer::Halves(first, gate, second) => {
+                    stream.write_all(&first)?;
+                    gate.pass();
+                    stream.write_all(&second)?;
+                }
                 Answer::Last(bytes) => return stream.write_all(&bytes),
                 Answer::Silence => return stream.read(&mut [0]).map(drop),
             }

@@ -4,6 +4,7 @@ use super::client::Ask;
 use super::gateway::{Gateway, Setup};
 use super::upstream::{Answer, Recorded, Upstream};
 use keystile::model::token::{self as tokens, Digest};
+use std::net::SocketAddr;
 
 pub const PRODUCTION_SECRET: &str = "production-secret-Zk3/+q8";
 pub const TEST_SECRET: &str = "test-secret-p9Xw=7Lm";
@@ -53,6 +54,9 @@ impl World {
             keys: Vec::new(),
             root: Vec::new(),
             files: Vec::new(),
+            address: "127.0.0.1:0".to_owned(),
+            under: Vec::new(),
+            environment: Vec::new(),
         }
     }
 
@@ -90,6 +94,9 @@ pub struct Builder {
     keys: Vec<String>,
     root: Vec<String>,
     files: Vec<(String, Vec<u8>)>,
+    address: String,
+    under: Vec<String>,
+    environment: Vec<(String, String)>,
 }
 
 impl Builder {
@@ -135,6 +142,23 @@ impl Builder {
         self
     }
 
+    /// Where the inbound listener listens, instead of at a free port.
+    pub fn at(mut self, address: SocketAddr) -> Builder {
+        self.address = address.to_string();
+        self
+    }
+
+    /// So many descriptors.
+    pub fn limited_to(mut self, descriptors: usize) -> Builder {
+        self.under = vec!["prlimit".to_owned(), format!("--nofile={descriptors}:{descriptors}")];
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: &str) -> Builder {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// A file beside the configuration.
     pub fn file(mut self, name: &str, content: impl AsRef<[u8]>) -> Builder {
         self.files.push((name.to_owned(), content.as_ref().to_vec()));
@@ -143,7 +167,7 @@ impl Builder {
 
     pub fn yaml(&self) -> String {
         let mut yaml =
-            String::from("listeners:\n  admin: { address: 127.0.0.1:0 }\n  inbound:\n    - address: 127.0.0.1:0\n");
+            format!("listeners:\n  admin: {{ address: 127.0.0.1:0 }}\n  inbound:\n    - address: {}\n", self.address);
         for field in &self.listener {
             yaml.push_str(&format!("      {field}\n"));
         }
@@ -169,14 +193,24 @@ impl Builder {
             .replace("{test}", &self.test.address.to_string())
     }
 
-    fn setup(&self) -> Setup {
-        let setup =
-            Setup::new(&self.yaml()).file("production.secret", PRODUCTION_SECRET).file("test.secret", TEST_SECRET);
+    pub fn setup(&self) -> Setup {
+        let under: Vec<&str> = self.under.iter().map(String::as_str).collect();
+        let setup = Setup::new(&self.yaml())
+            .under(&under)
+            .file("production.secret", PRODUCTION_SECRET)
+            .file("test.secret", TEST_SECRET);
+        let setup = self.environment.iter().fold(setup, |setup, (name, value)| setup.env(name, value));
         self.files.iter().fold(setup, |setup, (name, content)| setup.file(name, content))
     }
 
     pub fn start(self) -> World {
-        World { gateway: self.setup().start(), production: self.production, test: self.test }
+        let setup = self.setup();
+        self.start_as(setup)
+    }
+
+    /// With what was done to [`Builder::setup`].
+    pub fn start_as(self, setup: Setup) -> World {
+        World { gateway: setup.start(), production: self.production, test: self.test }
     }
 
     /// Expects the configuration to be refused; returns what was said.

@@ -1,0 +1,183 @@
+//! The door itself: accepts connections, counts them, and learns from trusted load balancers whose they are. What comes
+//! after that, TLS and requests, is [`connection`]'s.
+
+use super::core::Core;
+use super::serve::connection;
+use crate::limit::{Admitted, OpenConnections};
+use crate::live::Local;
+use crate::model::Inbound;
+use crate::model::listener::ConnectionRefusal;
+use crate::net::proxy_protocol;
+use crate::policy::address::within;
+use socket2::SockRef;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+/// Connections that are still taken out of the kernel's queue once we stop: as many as it may hold.
+const LAST: usize = crate::net::listen::BACKLOG as usize;
+
+/// A listener, as all cores see it.
+pub struct Door {
+    /// As configured.
+    address: Arc<str>,
+    open: Arc<OpenConnections>,
+    /// Told of at most once a second each.
+    refused: Complaints,
+    failed: Complaints,
+}
+
+impl Door {
+    pub fn new(address: Arc<str>, open: Arc<OpenConnections>) -> Arc<Door> {
+        Arc::new(Door { address, open, refused: Complaints::new(), failed: Complaints::new() })
+    }
+
+    pub fn address(&self) -> &Arc<str> {
+        &self.address
+    }
+}
+
+/// Accepts until `stop` says so.
+pub async fn accept(core: Rc<Core>, door: Arc<Door>, listener: TcpListener, mut stop: watch::Receiver<bool>) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stop.wait_for(|stop| *stop) => break,
+        };
+        match accepted {
+            Ok((tcp, peer)) => admit(&core, &door, tcp, peer, &stop),
+            Err(error) => {
+                // Out of descriptors, mostly: wait for some to come back instead of spinning (hazard 29).
+                door.failed.say(|before| {
+                    tracing::warn!(address = %door.address, %error, before, "cannot accept a connection");
+                });
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+    // Closing the socket resets what waits in its queue, though those callers were told that they are connected.
+    let Ok(listener) = listener.into_std() else { return };
+    for (tcp, peer) in std::iter::from_fn(|| listener.accept().ok()).take(LAST) {
+        if let Ok(tcp) = tcp.set_nonblocking(true).and_then(|()| TcpStream::from_std(tcp)) {
+            admit(&core, &door, tcp, peer, &stop);
+        }
+    }
+}
+
+/// Lets a connection in, or closes it at once.
+fn admit(core: &Rc<Core>, door: &Arc<Door>, tcp: TcpStream, peer: SocketAddr, stop: &watch::Receiver<bool>) {
+    let live = core.live();
+    let Some(rules) = rules(&live, door) else { return };
+    let mut admitted = match door.open.admit(rules.caps) {
+        Ok(admitted) => admitted,
+        Err(why) => return refuse(core, door, &tcp, why),
+    };
+    let known = match (rules.proxy_protocol, within(peer.ip(), &rules.trusted_proxies)) {
+        (true, false) => Err(ConnectionRefusal::UntrustedPeer),
+        (false, false) => admitted.belongs_to(peer.ip(), rules.caps),
+        // Whose it is will be told.
+        (_, true) => Ok(()),
+    };
+    if let Err(why) = known {
+        return refuse(core, door, &tcp, why);
+    }
+    let (core, door, stop) = (core.clone(), door.clone(), stop.clone());
+    if rules.proxy_protocol {
+        tokio::task::spawn_local(introduced(core, door, tcp, peer, admitted, stop));
+    } else {
+        tokio::task::spawn_local(async move {
+            connection(core, door.address.clone(), tcp, peer, stop).await;
+            drop(admitted);
+        });
+    }
+}
+
+/// A connection from a load balancer, which says first whose it is.
+async fn introduced(
+    core: Rc<Core>,
+    door: Arc<Door>,
+    mut tcp: TcpStream,
+    balancer: SocketAddr,
+    mut admitted: Admitted,
+    stop: watch::Receiver<bool>,
+) {
+    let Some(patience) = rules(&core.live(), &door).map(|rules| rules.timeouts.head) else { return };
+    let header = tokio::time::timeout(patience, proxy_protocol::read(&mut tcp)).await;
+    let peer = match header.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+        Ok(named) => named.unwrap_or(balancer),
+        Err(_) => return refuse(&core, &door, &tcp, ConnectionRefusal::ProxyHeader),
+    };
+    let live = core.live();
+    let Some(rules) = rules(&live, &door) else { return };
+    if !within(peer.ip(), &rules.trusted_proxies)
+        && let Err(why) = admitted.belongs_to(peer.ip(), rules.caps)
+    {
+        return refuse(&core, &door, &tcp, why);
+    }
+    drop(live);
+    connection(core, door.address.clone(), tcp, peer, stop).await;
+    drop(admitted);
+}
+
+/// The listener's rules now, if it is still configured.
+fn rules<'a>(live: &'a Local, door: &Door) -> Option<&'a Inbound> {
+    live.listener(&door.address).map(|at| &live.snapshot.inbound[at])
+}
+
+/// Closes a connection without an answer, counted and told.
+fn refuse(core: &Core, door: &Door, tcp: &TcpStream, why: ConnectionRefusal) {
+    core.metrics.connection_refused(why);
+    // A reset leaves nothing behind; an orderly close would hold the connection in the kernel for another minute.
+    let _ = SockRef::from(tcp).set_linger(Some(Duration::ZERO));
+    door.refused.say(|before| {
+        tracing::warn!(address = %door.address, reason = why.name(), before, "connections are refused");
+    });
+}
+
+/// At most one line a second, however many connections are refused.
+struct Complaints {
+    began: Instant,
+    /// Milliseconds since `began`; the next line may come then.
+    next: AtomicU64,
+    /// Since the last line.
+    unsaid: AtomicU64,
+}
+
+impl Complaints {
+    fn new() -> Complaints {
+        Complaints { began: Instant::now(), next: AtomicU64::new(0), unsaid: AtomicU64::new(0) }
+    }
+
+    /// Calls `line` with the number of those that were left unsaid, if it is time.
+    fn say(&self, line: impl FnOnce(u64)) {
+        let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let due = |next| (now >= next).then_some(now.saturating_add(1000));
+        if self.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, due).is_ok() {
+            line(self.unsaid.swap(0, Ordering::Relaxed));
+        } else {
+            self.unsaid.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_told_of_once_a_second_and_nothing_is_lost() {
+        let complaints = Complaints::new();
+        let mut said = Vec::new();
+        for _ in 0..1000 {
+            complaints.say(|before| said.push(before));
+        }
+        complaints.next.store(0, Ordering::Relaxed);
+        complaints.say(|before| said.push(before));
+        assert_eq!(said, [0, 999]);
+    }
+}
