@@ -6,7 +6,7 @@ use crate::model::Denial;
 
 /// An attempt without a reply.
 pub enum Failure {
-    /// The upstream has not acted on it and says so; the body, if nothing of it was read.
+    /// The upstream has not acted on it and says so; with the body, if nothing was sent at all.
     Refused { cause: String, body: Option<RequestBody> },
     /// The connection was closed; `silent`: before a byte of a reply, so nobody knows whether the upstream acted.
     Closed { cause: String, silent: bool },

@@ -116,12 +116,16 @@ impl Upstreams {
                 Failure::Closed { silent: true, .. } => bodyless && parts.method.is_idempotent(),
                 _ => false,
             };
-            if !again || left == 0 || !pool.budget.borrow_mut().retry(Instant::now()) {
-                return Err(failure.explain(upload));
+            // A kept connection that was being closed, and to which nothing was sent: that is no retry.
+            let free = reused && matches!(failure, Failure::Refused { body: Some(_), .. });
+            if !free {
+                if !again || left == 0 || !pool.budget.borrow_mut().retry(Instant::now()) {
+                    return Err(failure.explain(upload));
+                }
+                pool.counters.retried();
+                left -= 1;
+                asked.push(endpoint.address);
             }
-            pool.counters.retried();
-            left -= 1;
-            asked.push(endpoint.address);
             if let Failure::Refused { body: Some(untouched), .. } = failure {
                 body = Some(untouched);
             }

@@ -22,8 +22,9 @@ pub struct UpstreamBody {
     from: Option<(From, Lease)>,
     idle: Duration,
     timer: Option<Pin<Box<Sleep>>>,
-    /// Trailers that pass beyond the usual ones.
-    trailers: Arc<[HeaderName]>,
+    /// Trailers that pass beyond the usual ones. None where there are none: a count that all cores share is not touched
+    /// for nothing.
+    trailers: Option<Arc<[HeaderName]>>,
     timed_out: bool,
 }
 
@@ -59,7 +60,7 @@ impl From {
 
 impl UpstreamBody {
     pub fn new(from: From, lease: Lease, idle: Duration, trailers: &Arc<[HeaderName]>) -> UpstreamBody {
-        let trailers = trailers.clone();
+        let trailers = Some(trailers).filter(|names| !names.is_empty()).cloned();
         let mut body = UpstreamBody { from: Some((from, lease)), idle, timer: None, trailers, timed_out: false };
         body.end_if_whole();
         body
@@ -118,7 +119,7 @@ impl Body for UpstreamBody {
             match frame.into_trailers() {
                 Err(data) => return Poll::Ready(Some(Ok(data))),
                 Ok(mut fields) => {
-                    trailers::strip(&mut fields, &this.trailers);
+                    trailers::strip(&mut fields, this.trailers.as_deref().unwrap_or_default());
                     if !fields.is_empty() {
                         return Poll::Ready(Some(Ok(Frame::trailers(fields))));
                     }

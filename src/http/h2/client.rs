@@ -50,7 +50,7 @@ pub struct Line {
 
 /// Why there is no reply.
 pub enum Failure {
-    /// The upstream says that it has not acted, and will not.
+    /// The upstream says that it has not acted, and will not. With the body, if nothing was sent at all.
     Refused { cause: String, body: Option<RequestBody> },
     /// The connection or the stream was closed before the reply's head.
     Closed(String),
@@ -128,7 +128,11 @@ impl Line {
         let ended = body.is_end_stream();
         let (mut reply, send) = match sender.send_request(request, ended) {
             Ok(begun) => begun,
-            Err(error) => return Err(Failure::Refused { cause: error.to_string(), body: Some(body) }),
+            // It was ready, so this request is what it cannot take, or it has run out of numbers for streams.
+            Err(error) => {
+                self.closed.set(true);
+                return Err(Failure::Refused { cause: error.to_string(), body: None });
+            }
         };
         let sending = (!ended).then(|| Sending::begin(body, send, patience));
         let mut before = 0;
