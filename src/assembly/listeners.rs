@@ -41,6 +41,7 @@ fn door(site: &Site<'_>, view: &View<'_>, socket: SocketAddr, index: usize) -> I
     Inbound {
         address: address.into(),
         tls: view.is_set("tls"),
+        h2c: h2c(site, view),
         callers: None,
         places: places(site, view),
         environment_parameter: EnvironmentParameter {
@@ -80,6 +81,15 @@ fn proxy_protocol(site: &Site<'_>, view: &View<'_>) -> bool {
             "the PROXY protocol is believed of trusted_proxies only, and there are none",
             remedy,
         );
+    }
+    on
+}
+
+fn h2c(site: &Site<'_>, view: &View<'_>) -> bool {
+    let on = view.flag("h2c");
+    if on && view.is_set("tls") {
+        let remedy = "leave it out: with tls callers choose HTTP/2 by ALPN";
+        site.error(view.at("h2c"), "h2c is HTTP/2 without TLS, and this listener has tls", remedy);
     }
     on
 }

@@ -12,6 +12,8 @@ pub struct Inbound {
     /// As configured, `0.0.0.0:8443`; names the listener in limits and logs.
     pub address: Arc<str>,
     pub tls: bool,
+    /// HTTP/2 without TLS, to those who begin with its preface.
+    pub h2c: bool,
     /// Against what callers' certificates are verified; `None` means that none is asked for.
     pub callers: Option<CallerAuthorities>,
     pub places: Places,

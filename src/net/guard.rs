@@ -5,7 +5,6 @@
 //! are told apart here, at the only place that sees bytes arrive. Timers are armed late and moved rarely: a busy
 //! connection touches none.
 
-use super::stream::Stream;
 use crate::model::listener::FrontTimeouts;
 use hyper::rt::ReadBufCursor;
 use hyper_util::rt::TokioIo;
@@ -15,6 +14,7 @@ use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// What a connection is doing, shared between its socket and its requests.
@@ -117,16 +117,16 @@ impl Drop for Running {
 }
 
 /// The socket as hyper sees it.
-pub struct Guarded {
-    io: TokioIo<Stream>,
+pub struct Guarded<S> {
+    io: TokioIo<S>,
     activity: Rc<Activity>,
     read_timer: Pin<Box<Sleep>>,
     /// Since when the caller has taken nothing, while there is something to take.
     write_timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl Guarded {
-    pub fn new(stream: Stream, activity: Rc<Activity>) -> Guarded {
+impl<S> Guarded<S> {
+    pub fn new(stream: S, activity: Rc<Activity>) -> Guarded<S> {
         let first = activity.read_deadline().unwrap_or_else(Instant::now);
         Guarded { io: TokioIo::new(stream), activity, read_timer: Box::pin(sleep_until(first)), write_timer: None }
     }
@@ -161,7 +161,7 @@ impl Guarded {
     }
 }
 
-impl hyper::rt::Read for Guarded {
+impl<S: AsyncRead + Unpin> hyper::rt::Read for Guarded<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         match Pin::new(&mut this.io).poll_read(cx, buf) {
@@ -174,7 +174,7 @@ impl hyper::rt::Read for Guarded {
     }
 }
 
-impl hyper::rt::Write for Guarded {
+impl<S: AsyncWrite + Unpin> hyper::rt::Write for Guarded<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.io).poll_write(cx, buf);
         self.written(cx, result)

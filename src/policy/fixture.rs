@@ -42,6 +42,7 @@ pub fn injection(header: &str) -> Injection {
 pub fn door() -> Inbound {
     let second = Duration::from_secs(1);
     Inbound {
+        h2c: false,
         address: "127.0.0.1:0".into(),
         tls: false,
         callers: None,

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hashbrown::HashMap;
 
+use crate::model::flood::Flood;
 use crate::model::listener::ConnectionRefusal;
 use crate::model::quota::Scope;
 
@@ -32,6 +33,7 @@ pub struct CoreMetrics {
     front: [AtomicI64; FrontProtocol::ALL.len()],
     limited: [AtomicU64; Scope::ALL.len()],
     refused: [AtomicU64; ConnectionRefusal::ALL.len()],
+    h2_floods: [AtomicU64; Flood::ALL.len()],
     tls_handshake_failures: AtomicU64,
     credential_in_query: AtomicU64,
 }
@@ -89,6 +91,11 @@ impl CoreMetrics {
         self.refused[why as usize].fetch_add(1, Relaxed);
     }
 
+    /// An HTTP/2 connection was ended because of too many frames of this kind.
+    pub fn h2_flood(&self, flood: Flood) {
+        self.h2_floods[flood as usize].fetch_add(1, Relaxed);
+    }
+
     pub fn tls_handshake_failed(&self) {
         self.tls_handshake_failures.fetch_add(1, Relaxed);
     }
@@ -123,6 +130,9 @@ impl CoreMetrics {
             *total += counter.load(Relaxed);
         }
         for (total, counter) in sum.refused.iter_mut().zip(&self.refused) {
+            *total += counter.load(Relaxed);
+        }
+        for (total, counter) in sum.h2_floods.iter_mut().zip(&self.h2_floods) {
             *total += counter.load(Relaxed);
         }
         sum.tls_handshake_failures += self.tls_handshake_failures.load(Relaxed);
@@ -185,6 +195,7 @@ pub(super) struct Sum {
     pub(super) front: [i64; FrontProtocol::ALL.len()],
     pub(super) limited: [u64; Scope::ALL.len()],
     pub(super) refused: [u64; ConnectionRefusal::ALL.len()],
+    pub(super) h2_floods: [u64; Flood::ALL.len()],
     pub(super) tls_handshake_failures: u64,
     pub(super) credential_in_query: u64,
 }
@@ -220,6 +231,9 @@ mod tests {
         }
         for (at, refusal) in ConnectionRefusal::ALL.into_iter().enumerate() {
             assert_eq!(refusal as usize, at);
+        }
+        for (at, flood) in Flood::ALL.into_iter().enumerate() {
+            assert_eq!(flood as usize, at);
         }
         for (at, (protocol, _)) in FrontProtocol::ALL.into_iter().enumerate() {
             assert_eq!(protocol as usize, at);

@@ -13,6 +13,7 @@ use super::core::{FrontProtocol, Sum, locked};
 use super::histogram::Histogram;
 use super::process;
 use super::series::{OTHER, OTHER_STATUS, Pair};
+use crate::model::flood::Flood;
 use crate::model::listener::ConnectionRefusal;
 use crate::model::quota::Scope;
 
@@ -95,6 +96,12 @@ fn front(page: &mut Page<'_>, sum: &Sum) -> Result<(), Error> {
         "Connections closed before anything was read from their caller, by the reason: a cap, too few descriptors, or \
          the PROXY protocol",
         (ConnectionRefusal::ALL.iter().zip(sum.refused)).map(|(why, refused)| ([("reason", why.name())], refused)),
+    )?;
+    page.counters(
+        "keystile_h2_floods",
+        "HTTP/2 connections ended for too many frames that bring nothing, by their kind; each is an attack or a broken \
+         client, and the debug log names the address",
+        (Flood::ALL.iter().zip(sum.h2_floods)).map(|(flood, ended)| ([("frames", flood.name())], ended)),
     )?;
     page.counter(
         "keystile_tls_handshake_failures",

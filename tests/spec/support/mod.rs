@@ -4,6 +4,7 @@ pub mod capture;
 pub mod client;
 pub mod gateway;
 pub mod h2;
+pub mod h2_raw;
 pub mod hunt;
 pub mod upstream;
 pub mod wire;
