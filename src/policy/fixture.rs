@@ -1,6 +1,8 @@
 //! A small world for the tests of this floor: two environments, two workflows, two keys.
 
-use crate::model::connection::{ConnectionId, Destination, DestinationId, InjectRule, Injection, UpstreamTimeouts};
+use crate::model::connection::{
+    ConnectionId, Destination, DestinationId, HttpVersion, InjectRule, Injection, Site, UpstreamTimeouts,
+};
 use crate::model::environment::Environment;
 use crate::model::key::{Grants, KeyId, Scopes};
 use crate::model::listener::{ConnectionCaps, EnvironmentParameter, FrontTimeouts, Inbound, PlaceMask, Places};
@@ -79,6 +81,8 @@ fn connection(index: u32, environment: u16) -> Connection {
             tls: None,
             host: "127.0.0.1".into(),
             port: 1,
+            addresses: [Site { host: "127.0.0.1".into(), port: 1 }].into(),
+            http: HttpVersion::Auto,
             authority: HeaderValue::from_static("127.0.0.1:1"),
             base_path: String::new(),
             allow_networks: vec![].into(),
@@ -92,6 +96,8 @@ fn connection(index: u32, environment: u16) -> Connection {
             idle: Duration::ZERO,
             tunnel: Duration::ZERO,
         },
+        retries: 1,
+        trailers: [].into(),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::model::token;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use smallvec::SmallVec;
 
-type Names = SmallVec<[HeaderName; 8]>;
+pub(super) type Names = SmallVec<[HeaderName; 8]>;
 
 /// Removes what the upstream must not see: hop-by-hop fields (also those that any `Connection` line names), the caller's
 /// credential in every place and alias, tokens of ours in switched-off places, forged identity, method overrides, and
@@ -26,10 +26,16 @@ pub fn strip(headers: &mut HeaderMap, places: &Places, open: PlaceMask, injectio
     join_cookies(headers);
 }
 
-/// Removes from a reply what is between us and the upstream, and what only we may say.
+/// Removes from a reply what is between us and the upstream, and what only we may say. `Trailer` stays: what it
+/// announces was filtered when the reply was read.
 pub fn strip_reply(headers: &mut HeaderMap) {
     let mut doomed = connection_listed(headers);
-    doomed.extend(headers.keys().filter(|n| is_hop_by_hop(n.as_str()) || is_ours_alone(n.as_str())).cloned());
+    doomed.extend(
+        headers
+            .keys()
+            .filter(|n| (is_hop_by_hop(n.as_str()) && **n != header::TRAILER) || is_ours_alone(n.as_str()))
+            .cloned(),
+    );
     for name in &doomed {
         headers.remove(name);
     }
@@ -93,7 +99,7 @@ fn injected(name: &str, injection: &Injection) -> bool {
 }
 
 /// `name` as upstreams with CGI manners read it: all punctuation is `-`. Longer names than any we look for stay.
-fn fold<'a>(name: &'a str, room: &'a mut [u8; 64]) -> &'a str {
+pub(super) fn fold<'a>(name: &'a str, room: &'a mut [u8; 64]) -> &'a str {
     if name.len() > room.len() || name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
         return name;
     }
@@ -104,7 +110,7 @@ fn fold<'a>(name: &'a str, room: &'a mut [u8; 64]) -> &'a str {
 }
 
 /// RFC 9110, section 7.6.1, and what older clients send.
-fn is_hop_by_hop(name: &str) -> bool {
+pub(super) fn is_hop_by_hop(name: &str) -> bool {
     matches!(
         name,
         "connection"
@@ -121,7 +127,7 @@ fn is_hop_by_hop(name: &str) -> bool {
 }
 
 /// What we answer ourselves, set anew, or let nobody use: an upstream must act on the method and path that were decided.
-fn is_replaced(name: &str) -> bool {
+pub(super) fn is_replaced(name: &str) -> bool {
     matches!(
         name,
         "host"
@@ -139,7 +145,7 @@ fn is_replaced(name: &str) -> bool {
 }
 
 /// What any caller can say about himself; believed from trusted proxies only (hazard 4).
-fn is_hearsay(name: &str) -> bool {
+pub(super) fn is_hearsay(name: &str) -> bool {
     name.starts_with("x-forwarded-")
         || name.starts_with("x-client-cert")
         || name.starts_with("x-ssl-client-")

@@ -11,6 +11,7 @@ pub mod path;
 pub mod query;
 pub mod rewrite;
 pub mod standing;
+pub mod trailers;
 pub mod upgrade;
 pub mod via;
 

@@ -1,11 +1,11 @@
 //! From the caller's request to the upstream's: strip, say who called, inject.
 
 use super::authorise::Permit;
-use super::{headers, query};
+use super::{headers, query, trailers};
 use crate::model::Inbound;
 use crate::model::listener::{Place, PlaceMask};
 use crate::model::token;
-use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
+use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, TE, TRAILER};
 use http::uri::{PathAndQuery, Uri};
 use std::borrow::Cow;
 
@@ -34,6 +34,7 @@ const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 /// Rewrites the fields in place.
 pub fn fields(map: &mut HeaderMap, permit: &Permit<'_>, door: &Inbound, open: PlaceMask, caller: Caller) {
     let connection = permit.connection();
+    let (te, trailer) = (trailers::are_read(map), trailers::announced(map, &connection.trailers));
     headers::strip(map, &door.places, open, &connection.injection, caller.trusted);
     map.insert(HOST, connection.destination.authority.clone());
     map.insert(USERNAME, permit.key().username_header.clone());
@@ -42,6 +43,12 @@ pub fn fields(map: &mut HeaderMap, permit: &Permit<'_>, door: &Inbound, open: Pl
     map.insert(ENVIRONMENT, permit.environment().header.clone());
     map.insert(REQUEST_ID, caller.request_id);
     forwarded(map, caller.peer, caller.scheme, caller.host);
+    if te {
+        map.insert(TE, HeaderValue::from_static("trailers"));
+    }
+    if let Some(names) = trailer {
+        map.insert(TRAILER, names);
+    }
     // Last, so that nothing above can replace it.
     for (name, value) in permit.injected_headers() {
         map.insert(name, value);

@@ -44,6 +44,8 @@ pub struct UpstreamPool {
     opened: AtomicU64,
     reused: AtomicU64,
     idle: AtomicI64,
+    retried: AtomicU64,
+    ejected: AtomicU64,
 }
 
 /// A request on its way; counted out when dropped, so also after a panic (hazard 34).
@@ -117,6 +119,8 @@ impl CoreMetrics {
             total.opened += pool.opened.load(Relaxed);
             total.reused += pool.reused.load(Relaxed);
             total.idle += pool.idle.load(Relaxed);
+            total.retried += pool.retried.load(Relaxed);
+            total.ejected += pool.ejected.load(Relaxed);
         }
         sum.in_flight += self.in_flight.load(Relaxed);
         for (total, gauge) in sum.front.iter_mut().zip(&self.front) {
@@ -143,6 +147,16 @@ impl UpstreamPool {
 
     pub fn reused(&self) {
         self.reused.fetch_add(1, Relaxed);
+    }
+
+    /// A request was sent again.
+    pub fn retried(&self) {
+        self.retried.fetch_add(1, Relaxed);
+    }
+
+    /// An address was put out for a while.
+    pub fn ejected(&self) {
+        self.ejected.fetch_add(1, Relaxed);
     }
 
     /// A connection was put aside for the next request.
@@ -191,6 +205,8 @@ pub(super) struct PoolSum {
     pub(super) opened: u64,
     pub(super) reused: u64,
     pub(super) idle: i64,
+    pub(super) retried: u64,
+    pub(super) ejected: u64,
 }
 
 /// A request that panicked while counting must not silence the metrics of all others.

@@ -141,6 +141,18 @@ fn upstream(page: &mut Page<'_>, sum: &Sum) -> Result<(), Error> {
         "Requests that found an open connection in the pool, saving a TCP and a TLS handshake",
         (sum.pools.iter()).map(|(connection, pool)| ([("connection", &**connection)], pool.reused)),
     )?;
+    page.counters(
+        "keystile_upstream_retries",
+        "Requests sent once more, because the upstream had not acted or acting twice does no harm; a few at a restart, \
+         many mean that connections are being cut",
+        (sum.pools.iter()).map(|(connection, pool)| ([("connection", &**connection)], pool.retried)),
+    )?;
+    page.counters(
+        "keystile_upstream_ejections",
+        "Times that an address of an upstream was left alone for a while after failing repeatedly; it counts on each \
+         core",
+        (sum.pools.iter()).map(|(connection, pool)| ([("connection", &**connection)], pool.ejected)),
+    )?;
     page.gauges(
         "keystile_upstream_connections_idle",
         "Open connections to upstreams that wait in the pool for the next request",
