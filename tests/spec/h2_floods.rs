@@ -189,11 +189,10 @@ fn hazard_12_empty_data_and_windows_that_stay_shut_hold_nothing() {
 fn hazard_12_a_thousand_requests_at_once_are_no_more_than_128() {
     let (world, ca) = world(Answer::Silence, "timeouts: { head: 5s, body_idle: 5s, request: 5s, idle: 60s }");
     let mut h2 = H2::tls(world.address(), &ca);
-    let mut stream = 1;
-    while stream < 2_256 && h2.write(&get(stream)) {
-        stream += 2;
-    }
-    assert_eq!(h2.outcome(1 + 2 * 128), Outcome::Reset(7), "REFUSED_STREAM: the caller may try again");
+    let first_too_many = 1 + 2 * 128;
+    (1..=first_too_many).step_by(2).for_each(|stream| assert!(h2.write(&get(stream))));
+    assert_eq!(h2.outcome(first_too_many), Outcome::Reset(7), "REFUSED_STREAM: the caller may try again");
+    (first_too_many + 2..2_256).step_by(2).all(|stream| h2.write(&get(stream)));
     assert_calmed(&h2.outcome(0), "too many that are too many");
     assert!(world.production.count() <= 128, "{}", world.production.count());
 }
