@@ -29,5 +29,6 @@ mod tls_client;
 mod tls_reload;
 mod upgrades;
 mod wire;
+mod wire_hostile;
 mod wire_upstream;
 mod workflows;
