@@ -82,10 +82,9 @@ fn host(parts: &Parts) -> Result<(), Denial> {
             }
             _ => Ok(()),
         },
-        Some(_) => Ok(()),
-        // HTTP/1.0 knew no Host.
-        None if host.is_none() && parts.version != Version::HTTP_10 => Err(Denial::InvalidHost("Host is missing")),
-        None => Ok(()),
+        // HTTP/1.0 knew no Host; HTTP/1.1 wants it beside an absolute target, too.
+        _ if host.is_none() && parts.version != Version::HTTP_10 => Err(Denial::InvalidHost("Host is missing")),
+        _ => Ok(()),
     }
 }
 

@@ -1,8 +1,10 @@
 //! A byte stream, with or without TLS: one type on either side of the gateway.
 
+use socket2::SockRef;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -11,6 +13,18 @@ pub enum Stream {
     Tcp(TcpStream),
     Server(Box<tokio_rustls::server::TlsStream<TcpStream>>),
     Client(Box<tokio_rustls::client::TlsStream<TcpStream>>),
+}
+
+impl Stream {
+    /// Lets the connection end in a reset instead of in order: the peer sees that something is missing.
+    pub fn reset_when_dropped(&self) {
+        let tcp = match self {
+            Stream::Tcp(tcp) => tcp,
+            Stream::Server(tls) => tls.get_ref().0,
+            Stream::Client(tls) => tls.get_ref().0,
+        };
+        let _ = SockRef::from(tcp).set_linger(Some(Duration::ZERO));
+    }
 }
 
 macro_rules! on_each {

@@ -83,9 +83,14 @@ pub fn target(uri: &Uri, permit: &Permit<'_>, door: &Inbound, open: PlaceMask) -
     let plain = connection.destination.base_path.is_empty()
         && connection.injection.path.is_none()
         && connection.injection.query.is_empty();
-    if plain && unchanged {
+    // An absolute target may have a query and no path, which is the root.
+    let rooted = uri.path_and_query().filter(|p| p.as_str().starts_with('/'));
+    if plain
+        && unchanged
+        && let Some(as_it_came) = rooted
+    {
         // Without the scheme and host of an absolute target or of HTTP/2; costs a reference count.
-        return uri.path_and_query().cloned().map(Uri::from);
+        return Some(Uri::from(as_it_came.clone()));
     }
     let mut out = Vec::with_capacity(uri.path().len() + uri.query().map_or(0, str::len) + 64);
     out.extend_from_slice(connection.destination.base_path.as_bytes());

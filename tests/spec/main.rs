@@ -35,5 +35,6 @@ mod upgrades;
 mod upstream_h2;
 mod upstreams;
 mod wire;
+mod wire_hostile;
 mod wire_upstream;
 mod workflows;

@@ -48,6 +48,7 @@ enum State {
     ChunkLf,
     Trailers(Scanner),
     End,
+    Broken,
 }
 
 impl Decoder {
@@ -83,10 +84,19 @@ impl Decoder {
         self.is_done()
     }
 
-    /// Takes the next part of the body out of `bytes`.
+    /// Takes the next part of the body out of `bytes`. After an error there is none, whatever follows.
     pub fn decode(&mut self, bytes: &mut BytesMut) -> Result<Decoded, &'static str> {
+        let next = self.next(bytes);
+        if next.is_err() {
+            self.state = State::Broken;
+        }
+        next
+    }
+
+    fn next(&mut self, bytes: &mut BytesMut) -> Result<Decoded, &'static str> {
         loop {
             match &mut self.state {
+                State::Broken => return Err("the body is broken"),
                 State::End => return Ok(Decoded::End),
                 State::Trailers(scanner) => {
                     let Some(trailers) = trailers(scanner, bytes)? else { return Ok(Decoded::More) };
@@ -247,6 +257,10 @@ mod tests {
         ] {
             let read = read(Framing::Chunked, chunks.as_bytes(), &[]);
             assert!(read.as_ref().is_err_and(|e| e != "broke off"), "{chunks:.40?}: {read:?}");
+            let (mut decoder, mut bytes) = (Decoder::new(Framing::Chunked), BytesMut::from(chunks.as_bytes()));
+            while decoder.decode(&mut bytes).is_ok() {}
+            let next = decoder.decode(&mut BytesMut::from(&b"3\r\nabc\r\n0\r\n\r\n"[..]));
+            assert!(next.is_err() && !decoder.is_done(), "{chunks:.40?} is read on: {next:?}");
         }
     }
 

@@ -68,6 +68,8 @@ pub struct Exchange<B> {
     method: Method,
     keep: bool,
     switched: bool,
+    /// Something came, if only what comes before a reply.
+    heard: bool,
 }
 
 impl<B: Body<Data = Bytes, Error = CutOff> + Unpin> Exchange<B> {
@@ -87,6 +89,7 @@ impl<B: Body<Data = Bytes, Error = CutOff> + Unpin> Exchange<B> {
             method: parts.method.clone(),
             keep: false,
             switched: false,
+            heard: false,
         }
     }
 
@@ -114,6 +117,7 @@ impl<B: Body<Data = Bytes, Error = CutOff> + Unpin> Exchange<B> {
                 let head = head::reply(&head).map_err(Failure::Protocol)?;
                 if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS {
                     before += 1;
+                    self.heard = true;
                     if before > MOST_INFORMATIONAL {
                         return Poll::Ready(Err(Failure::Protocol("informational replies without end")));
                     }
@@ -134,13 +138,15 @@ impl<B: Body<Data = Bytes, Error = CutOff> + Unpin> Exchange<B> {
         if head.fields.len() > MOST_FIELDS {
             return Err("too many fields");
         }
-        self.reply = Decoder::new(framing::of_reply(&self.method, head.status, head.version, &head.fields)?);
+        let framing = framing::of_reply(&self.method, head.status, head.version, &head.fields)?;
+        self.reply = Decoder::new(framing);
         self.switched = head.status == StatusCode::SWITCHING_PROTOCOLS;
         let said = |token| names(&head.fields, CONNECTION.as_str(), token);
         self.keep = match head.version {
             Version::HTTP_10 => said("keep-alive") && !said("close"),
             _ => !said("close"),
         };
+        self.keep &= framing != framing::Framing::UntilClose;
         Ok(())
     }
 
@@ -150,7 +156,7 @@ impl<B: Body<Data = Bytes, Error = CutOff> + Unpin> Exchange<B> {
 
     /// The connection has ended without a reply; an earlier error while writing tells more of the reason.
     fn closed(&mut self, error: io::Error) -> Failure {
-        Failure::Closed { error: self.deaf.take().unwrap_or(error), silent: self.wire.inbox.is_empty() }
+        Failure::Closed { error: self.deaf.take().unwrap_or(error), silent: !self.heard && self.wire.inbox.is_empty() }
     }
 
     /// Sends what is left of the request. Ready once all is gone, or can go no more.

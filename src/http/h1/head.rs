@@ -38,29 +38,32 @@ pub enum Flaw {
 }
 
 impl Scanner {
-    /// Whether a whole line was seen.
-    pub fn has_begun(&self) -> bool {
-        self.line > 0
-    }
-
     /// Where the head ends, once that is known. `bytes` are all that came so far, from the head's first.
     pub fn scan(&mut self, bytes: &[u8], limits: Limits) -> Result<Option<usize>, Flaw> {
+        let (longest_line, longest) = (limits.uri.min(limits.head) + BEYOND, limits.head + BEYOND);
         while let Some(found) = bytes.get(self.seen..).and_then(|rest| memchr::memchr(b'\n', rest)) {
             let feed = self.seen + found;
+            // As if the bytes had come one by one.
+            if self.line == 0 && feed > longest_line {
+                return Err(Flaw::LineTooLong);
+            }
+            if feed >= longest {
+                return Err(Flaw::TooLong);
+            }
             if feed == self.line || bytes[feed - 1] != b'\r' {
                 return Err(Flaw::BareLineFeed);
             }
             let empty = feed - 1 == self.line;
             (self.seen, self.line) = (feed + 1, feed + 1);
             if empty {
-                return if feed < limits.head + BEYOND { Ok(Some(feed + 1)) } else { Err(Flaw::TooLong) };
+                return Ok(Some(feed + 1));
             }
         }
         self.seen = bytes.len();
-        if self.line == 0 && bytes.len() > limits.uri + BEYOND {
+        if self.line == 0 && bytes.len() > longest_line {
             return Err(Flaw::LineTooLong);
         }
-        if bytes.len() > limits.head + BEYOND { Err(Flaw::TooLong) } else { Ok(None) }
+        if bytes.len() > longest { Err(Flaw::TooLong) } else { Ok(None) }
     }
 }
 

@@ -155,7 +155,8 @@ fn sending(head: &response::Parts, body: &SizeHint, asked: &Asked) -> Sending {
 /// Writes what is said before a reply.
 pub fn informational(out: &mut Vec<u8>, status: StatusCode, fields: &HeaderMap) {
     status_line(out, status, None);
-    for (name, value) in fields {
+    // No body follows (RFC 9110, section 8.6), whatever was said.
+    for (name, value) in fields.iter().filter(|(name, _)| !matches!(**name, CONTENT_LENGTH | TRANSFER_ENCODING)) {
         line(out, name.as_str(), value.as_bytes());
     }
     out.extend_from_slice(b"\r\n");

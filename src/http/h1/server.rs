@@ -5,7 +5,7 @@ use super::chunks::{Decoded, Decoder};
 use super::framing::{self, Framing};
 use super::head::{self, Broken, Flaw, Limits, Scanner};
 use super::incoming::{Early, Incoming, Shared};
-use super::reply::{self, Asked};
+use super::reply::{self, Asked, Sending};
 use super::sender::Sender;
 use super::wire::Wire;
 use crate::http::body::CutOff;
@@ -108,28 +108,27 @@ impl Session {
     /// Waits for a whole head.
     async fn next_head(&mut self, first: bool, mut stopped: Pin<&mut impl Future<Output = bool>>) -> Arrived {
         let Session { shared, rules, clock, stopped: told, .. } = self;
-        let began = Instant::now();
-        let mut scanner = Scanner::default();
-        let mut deadline = began + if first { rules.timeouts.head } else { rules.timeouts.idle };
-        let mut begun = false;
+        let since = Instant::now();
+        let mut arriving = Arriving::default();
+        let mut patience = if first { rules.timeouts.head } else { rules.timeouts.idle };
         std::future::poll_fn(|cx| {
             let wire = &mut shared.borrow_mut().wire;
-            if let Some(arrived) = ready_head(wire, &mut scanner, rules, &mut begun, &mut deadline, cx) {
+            if let Some(arrived) = arriving.read(wire, rules.limits, cx) {
                 return Poll::Ready(arrived);
             }
-            if !begun {
-                wire.rest();
-                *told = *told || stopped.as_mut().poll(cx).is_ready();
-                // Who was accepted is owed one answer.
-                if *told && !first {
-                    deadline = deadline.min(began + LAST_CALL);
-                }
+            if let Some(begun) = arriving.begun {
+                return match clock.is_past(begun + rules.timeouts.head, cx) {
+                    false => Poll::Pending,
+                    true => Poll::Ready(Arrived::Broken(head::unreadable(Denial::RequestTimeout))),
+                };
             }
-            match clock.is_past(deadline, cx) {
-                false => Poll::Pending,
-                true if begun => Poll::Ready(Arrived::Broken(head::unreadable(Denial::RequestTimeout))),
-                true => Poll::Ready(Arrived::Nobody),
+            wire.rest();
+            *told = *told || stopped.as_mut().poll(cx).is_ready();
+            // Who was accepted is owed one answer.
+            if *told && !first {
+                patience = patience.min(LAST_CALL);
             }
+            if clock.is_past(since + patience, cx) { Poll::Ready(Arrived::Nobody) } else { Poll::Pending }
         })
         .await
     }
@@ -191,9 +190,12 @@ impl Session {
     async fn reply<B: ReplyBody>(&mut self, reply: Response<B>, asked: Asked) -> Then<B> {
         let (head, mut body) = reply.into_parts();
         let mut keep = asked.keep && !*self.stop.borrow() && self.shared.borrow().can_end(DRAINED);
+        let hint = body.size_hint();
         let sending = {
-            let wire = &mut self.shared.borrow_mut().wire;
-            reply::head(wire.outbox.gather(), &head, &body.size_hint(), &asked, &mut keep)
+            let shared = &mut *self.shared.borrow_mut();
+            // From here on it would stand inside the reply.
+            shared.continue_wanted = false;
+            reply::head(shared.wire.outbox.gather(), &head, &hint, &asked, &mut keep)
         };
         let Session { shared, clock, rules, .. } = self;
         let patience = rules.timeouts.body_idle;
@@ -203,6 +205,9 @@ impl Session {
         }
         let watch = |shared: &mut Shared, cx: &mut Context<'_>| poll_gone(shared, rules.limits, cx);
         if std::future::poll_fn(|cx| sender.poll(&mut body, watch, cx)).await.is_err() {
+            if sending == Sending::UntilClose {
+                shared.borrow().wire.reset_when_dropped();
+            }
             return Then::Leave;
         }
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
@@ -246,7 +251,10 @@ impl Session {
         let shared = &mut *shared.borrow_mut();
         let sending = shared.broken || !shared.body.is_done() || !shared.wire.inbox.is_empty();
         std::future::poll_fn(|cx| {
-            ready!(shared.wire.poll_finish(cx).map(drop));
+            // TLS has a last word, for which there may be no room.
+            if shared.wire.poll_finish(cx).is_pending() {
+                return if clock.is_past(deadline, cx) { Poll::Ready(()) } else { Poll::Pending };
+            }
             while sending {
                 shared.wire.inbox.clear();
                 match shared.wire.poll_read_body(cx) {
@@ -271,43 +279,45 @@ impl Session {
     }
 }
 
-/// Reads until a head is whole, or something else is clear. `None`: the caller has to be waited for.
-fn ready_head(
-    wire: &mut Wire,
-    scanner: &mut Scanner,
-    rules: &Rules,
-    begun: &mut bool,
-    deadline: &mut Instant,
-    cx: &mut Context<'_>,
-) -> Option<Arrived> {
-    loop {
-        if !wire.inbox.is_empty() {
-            if !*begun {
-                *begun = true;
-                *deadline = Instant::now() + rules.timeouts.head;
-            }
-            // One empty line before a request is what some clients append to the one before it (RFC 9112, section 2.2).
-            if wire.inbox.starts_with(b"\r\n") && !scanner.has_begun() {
+/// A head on its way in.
+#[derive(Default)]
+struct Arriving {
+    scanner: Scanner,
+    /// When its first byte came.
+    begun: Option<Instant>,
+    /// One empty line before it was skipped.
+    skipped: bool,
+}
+
+impl Arriving {
+    /// Reads until the head is whole, or something else is clear. `None`: the caller has to be waited for.
+    fn read(&mut self, wire: &mut Wire, limits: Limits, cx: &mut Context<'_>) -> Option<Arrived> {
+        loop {
+            // Some clients append an empty line to a request (RFC 9112, section 2.2); it begins none.
+            if !self.skipped && wire.inbox.starts_with(b"\r\n") {
                 wire.inbox.advance(2);
-                *scanner = Scanner::default();
+                *self = Arriving { skipped: true, ..Arriving::default() };
             }
-            match scanner.scan(&wire.inbox, rules.limits) {
-                Ok(None) => {}
-                Ok(Some(end)) => {
-                    let head = wire.inbox.split_to(end).freeze();
-                    return Some(head::request(&head).map_or_else(Arrived::Broken, Arrived::Request));
+            if !wire.inbox.is_empty() {
+                self.begun.get_or_insert_with(Instant::now);
+                match self.scanner.scan(&wire.inbox, limits) {
+                    Ok(None) => {}
+                    Ok(Some(end)) => {
+                        let head = wire.inbox.split_to(end).freeze();
+                        return Some(head::request(&head).map_or_else(Arrived::Broken, Arrived::Request));
+                    }
+                    Err(flaw) => return Some(Arrived::Broken(head::unreadable(refusal(flaw, limits)))),
                 }
-                Err(flaw) => return Some(Arrived::Broken(head::unreadable(refusal(flaw, rules.limits)))),
             }
-        }
-        match wire.poll_read_head(cx) {
-            Poll::Ready(Ok(1..)) => {}
-            Poll::Ready(Ok(0)) if *begun => {
-                let broke_off = Denial::BadRequest("the connection ended within a head");
-                return Some(Arrived::Broken(head::unreadable(broke_off)));
+            match wire.poll_read_head(cx) {
+                Poll::Ready(Ok(1..)) => {}
+                Poll::Ready(Ok(0)) if self.begun.is_some() => {
+                    let broke_off = Denial::BadRequest("the connection ended within a head");
+                    return Some(Arrived::Broken(head::unreadable(broke_off)));
+                }
+                Poll::Ready(_) => return Some(Arrived::Nobody),
+                Poll::Pending => return None,
             }
-            Poll::Ready(_) => return Some(Arrived::Nobody),
-            Poll::Pending => return None,
         }
     }
 }

@@ -74,6 +74,11 @@ impl Wire {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 
+    /// Lets the connection end so that nobody takes what was sent for all there is.
+    pub fn reset_when_dropped(&self) {
+        self.stream.reset_when_dropped();
+    }
+
     /// Gives back the room that a large message needed, before a wait that may be long.
     pub fn rest(&mut self) {
         if self.inbox.is_empty() && self.inbox.capacity() > HEAD_ROOM {
