@@ -156,9 +156,8 @@ impl Session {
         let mut shared = self.shared.borrow_mut();
         shared.body = Decoder::new(framing);
         let has_body = !shared.body.is_done();
-        shared.continue_wanted = has_body
-            && parts.version == Version::HTTP_11
-            && reply::names(&parts.headers, EXPECT.as_str(), "100-continue");
+        shared.continue_wanted =
+            has_body && parts.version == Version::HTTP_11 && reply::names(&parts.headers, &EXPECT, "100-continue");
         has_body.then(|| Incoming::new(self.shared.clone()))
     }
 
