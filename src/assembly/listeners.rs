@@ -4,7 +4,9 @@ use super::{Site, quota};
 use crate::config::scalar::{self, Address};
 use crate::config::{At, View};
 use crate::model::certificate::Use;
-use crate::model::listener::{ConnectionCaps, EnvironmentParameter, FrontTimeouts, Inbound, Place, PlaceMask, Places};
+use crate::model::listener::{
+    ConnectionCaps, EnvironmentParameter, ForwardedField, FrontTimeouts, Inbound, Place, PlaceMask, Places,
+};
 use crate::net::tls::{self, ClientCa, Tls};
 use http::HeaderName;
 use rustls::ServerConfig;
@@ -55,6 +57,10 @@ fn door(site: &Site<'_>, view: &View<'_>, socket: SocketAddr, index: usize) -> I
             per_address: count(view, "max_connections_per_address"),
         },
         trusted_proxies: view.values("trusted_proxies", scalar::cidr),
+        forwarded: match view.text("forwarded_field") {
+            Some("forwarded") => ForwardedField::Forwarded,
+            _ => ForwardedField::XForwardedFor,
+        },
         quota: view.opt_rate("rate_limit").map(quota),
         address_quota: view.opt_rate("address_rate_limit").map(quota),
         failed_auth_quota: quota(view.rate("failed_auth_limit")),

@@ -21,6 +21,8 @@ pub struct Inbound {
     /// W6.
     pub conceal: bool,
     pub trusted_proxies: Vec<IpNet>,
+    /// Which field of theirs says for whom they speak.
+    pub forwarded: ForwardedField,
     /// Connections begin with a PROXY protocol header, and only trusted proxies may open them.
     pub proxy_protocol: bool,
     pub caps: ConnectionCaps,
@@ -99,6 +101,14 @@ pub struct FrontTimeouts {
     pub request: Duration,
     /// Between requests.
     pub idle: Duration,
+}
+
+/// Where proxies say for whom they speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForwardedField {
+    XForwardedFor,
+    /// RFC 7239.
+    Forwarded,
 }
 
 /// E4.

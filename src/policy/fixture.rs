@@ -50,6 +50,7 @@ pub fn door() -> Inbound {
         environment_parameter: EnvironmentParameter { name: "_profile".into(), strip: false },
         conceal: false,
         trusted_proxies: vec![],
+        forwarded: crate::model::listener::ForwardedField::XForwardedFor,
         proxy_protocol: false,
         caps: ConnectionCaps { total: 1000, per_address: 1000 },
         quota: None,

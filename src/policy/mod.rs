@@ -5,6 +5,7 @@ pub mod address;
 pub mod authenticate;
 pub mod authorise;
 pub mod environment;
+pub mod forwarded;
 pub mod headers;
 pub mod identify;
 pub mod path;

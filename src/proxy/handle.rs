@@ -18,6 +18,7 @@ use crate::model::token::{self, Digest, Shape};
 use crate::model::{Denial, Inbound, Snapshot};
 use crate::net::guard::Running;
 use crate::policy::authenticate::Rejected;
+use crate::policy::forwarded::{self, Side};
 use crate::policy::rewrite::{self, Caller};
 use crate::policy::standing::{Asking, Standing};
 use crate::policy::upgrade;
@@ -91,7 +92,7 @@ async fn journey(
     let snapshot = &live.snapshot;
     let listener = live.listener(&front.address).ok_or(Denial::Overloaded { what: "removed listener" })?;
     let door = &snapshot.inbound[listener];
-    log.address = address::client(front.peer, &parts.headers, &door.trusted_proxies);
+    log.address = forwarded::client(front.peer, &parts.headers, &door.trusted_proxies, door.forwarded);
 
     inspect(parts, door)?;
     let route = snapshot.routes.find(&parts.method, &path::segments(parts.uri.path())?);
@@ -189,10 +190,12 @@ fn rewrite_request(
         None => parts.headers.get(header::HOST).cloned(),
     };
     let caller = Caller {
-        peer: front.peer_header.clone(),
+        side: Side {
+            peer: front.peer_header.clone(),
+            scheme: HeaderValue::from_static(if door.tls { "https" } else { "http" }),
+            host: asked_host,
+        },
         trusted: address::within(front.peer, &door.trusted_proxies),
-        scheme: HeaderValue::from_static(if door.tls { "https" } else { "http" }),
-        host: asked_host,
         request_id: log.request_id.clone(),
     };
     let target = rewrite::target(&parts.uri, permit, door, open);

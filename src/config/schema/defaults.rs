@@ -7,6 +7,9 @@ pub const NOTHING: &str = "[]";
 /// elsewhere says so.
 pub const ADMIN_ADDRESS: &str = "127.0.0.1:8082";
 
+/// What nearly all load balancers write; `Forwarded` (RFC 7239) is what they should.
+pub const FORWARDED_FIELD: &str = "x-forwarded-for";
+
 pub const OFF: &str = "false";
 pub const ON: &str = "true";
 

@@ -62,6 +62,12 @@ static INBOUND: MapShape = MapShape::new(
         .default(defaults::NOTHING)
         .example("[10.0.0.0/8]"),
         Field::new(
+            "forwarded_field",
+            Shape::Scalar(Kind::Enum(&["x-forwarded-for", "forwarded"])),
+            "The one field in which they say whose request it is; another may be the caller's invention.",
+        )
+        .default(defaults::FORWARDED_FIELD),
+        Field::new(
             "proxy_protocol",
             BOOL,
             "Every connection begins with a PROXY protocol header and comes from trusted_proxies; all others are closed.",
