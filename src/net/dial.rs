@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 /// How long an answer of the system's resolver, which tells no lifetime, is believed.
@@ -22,10 +23,14 @@ const NAMES_LIVE: Duration = Duration::from_secs(10);
 #[derive(Default)]
 pub struct Dialler {
     names: RefCell<HashMap<DestinationId, Vetted>>,
+    looking: RefCell<HashMap<DestinationId, LookUp>>,
 }
 
 /// Addresses that may be dialled, and since when that is known.
 type Vetted = (Instant, Arc<[SocketAddr]>);
+
+/// A question to the system's resolver, and its answer once there is one.
+type LookUp = watch::Receiver<Option<Result<Vec<SocketAddr>, String>>>;
 
 impl Dialler {
     /// A connected, verified stream to `connection`'s own host, port and scheme.
@@ -63,10 +68,7 @@ impl Dialler {
             return Ok(known.clone());
         }
         let unknown = |cause: String| Denial::UpstreamUnreachable { cause: format!("{}: {cause}", destination.host) };
-        let found = tokio::net::lookup_host((destination.host.as_str(), destination.port))
-            .await
-            .map_err(|e| unknown(e.to_string()))?;
-        let found: Vec<SocketAddr> = found.collect();
+        let found = self.look_up(destination).await.map_err(unknown)?;
         if found.is_empty() {
             return Err(unknown("the name has no address".into()));
         }
@@ -78,6 +80,29 @@ impl Dialler {
         let found: Arc<[SocketAddr]> = found.into();
         self.names.borrow_mut().insert(destination.id, (Instant::now(), found.clone()));
         Ok(found)
+    }
+
+    /// Asks the resolver, once for all who wait for the same name: each question holds a thread for as long as the
+    /// resolver takes, however short the patience of those who asked (hazard 29).
+    async fn look_up(&self, destination: &Destination) -> Result<Vec<SocketAddr>, String> {
+        let is_running = |look_up: &LookUp| look_up.borrow().is_none() && look_up.has_changed().is_ok();
+        self.looking.borrow_mut().retain(|_, look_up| is_running(look_up));
+        let running = self.looking.borrow().get(&destination.id).cloned();
+        let mut answer = match running {
+            Some(running) => running,
+            None => {
+                let (tell, told) = watch::channel(None);
+                let (host, port) = (destination.host.clone(), destination.port);
+                tokio::spawn(async move {
+                    let found = tokio::net::lookup_host((host.as_str(), port)).await;
+                    tell.send_replace(Some(found.map(Iterator::collect).map_err(|e| e.to_string())));
+                });
+                self.looking.borrow_mut().insert(destination.id, told.clone());
+                told
+            }
+        };
+        let answered = answer.wait_for(Option::is_some).await;
+        answered.ok().and_then(|a| a.clone()).unwrap_or_else(|| Err("the look-up was given up".into()))
     }
 }
 

@@ -6,7 +6,7 @@ use crate::http::upstream::Upstreams;
 use crate::live::{Local, Shared};
 use crate::telemetry::access_log::AccessWriter;
 use crate::telemetry::metrics::CoreMetrics;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -19,13 +19,15 @@ pub struct Core {
     pub metrics: Arc<CoreMetrics>,
     pub access: AccessWriter,
     pub ids: RequestIds,
+    /// What still runs is ended by us, because we end.
+    pub cut: Cell<bool>,
 }
 
 impl Core {
     pub fn new(shared: Shared, metrics: Arc<CoreMetrics>, access: AccessWriter) -> Rc<Core> {
         let current = RefCell::new(Local::new(shared.load_full()));
         let upstreams = Rc::new(Upstreams::new(metrics.clone()));
-        Rc::new(Core { shared, current, upstreams, metrics, access, ids: RequestIds::default() })
+        Rc::new(Core { shared, current, upstreams, metrics, access, ids: RequestIds::default(), cut: Cell::default() })
     }
 
     /// The generation in force.

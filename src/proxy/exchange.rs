@@ -182,6 +182,7 @@ impl Drop for Exchange {
         let environment = self.run.map(|(_, e, _)| &*snapshot.environment(e).name);
         let end = match self.end {
             End::Complete => "complete",
+            End::ClientGone if self.core.cut.get() => "stopped",
             End::ClientGone => "client_gone",
             End::UpstreamDied => "upstream_died",
             End::Idle => "idle",
