@@ -37,7 +37,7 @@ def certificate(directory, name):
     """A certificate that vouches for itself."""
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     command += ["-keyout", directory / f"{name}.key", "-out", directory / f"{name}.pem", "-days", "2"]
-    command += ["-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME}"]
+    command += ["-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME},IP:127.0.0.1"]
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
 
 
@@ -65,7 +65,7 @@ class Gateway:
     def __init__(self, binary, directory, upstream, workers=2, caps=None):
         self.directory, self.upstream, self.caps, self.workers = directory, upstream, caps or {}, workers
         self.plain, self.tls, self.admin = free_port(), free_port(), free_port()
-        self.binary, self.process = binary, None
+        self.binary, self.process, self.secrets = binary, None, SECRETS
         self.tokens = {name: self._token(name) for name in ("soak", "narrow", "limited", "disabled", "sometimes")}
         for name in ("one", "two"):
             certificate(directory, name)
@@ -124,7 +124,7 @@ class Gateway:
         draft.rename(self.directory / name)
 
     def start(self):
-        for name, secret in zip(("one", "two"), SECRETS):
+        for name, secret in zip(("one", "two"), self.secrets):
             self.write(f"{name}.secret", secret)
         self.write("keystile.yaml", self.configuration())
         command = [self.binary, "serve", "--config", self.directory / "keystile.yaml"]
