@@ -115,6 +115,7 @@ async def converse(socket):
             if isinstance(message, str) and message.startswith("close "):
                 _, code, reason = message.split(" ", 2)
                 await socket.close(int(code), reason)
+                break
             await socket.send(message)
     except ConnectionClosedError as closed:
         if closed.rcvd is None:

@@ -16,7 +16,7 @@ SECRETS = ("soak-secret-one-7Hq", "soak-secret-two-9Vd")
 NAME = "gateway.test"
 
 # What the gateway grants callers; the load keeps well within or well beyond.
-HEAD, BODY_IDLE, UPSTREAM_HEAD = 5, 5, 2
+HEAD, BODY_IDLE, REQUEST, IDLE, UPSTREAM_HEAD = 5, 5, 30, 60, 2
 
 
 def free_port():
@@ -79,7 +79,7 @@ class Gateway:
 
     def configuration(self, second=False):
         """One of the two that take turns: another certificate, another secret, other limits, one key less."""
-        timeouts = f"{{ head: {HEAD}s, body_idle: {BODY_IDLE}s, request: 30s, idle: 60s }}"
+        timeouts = f"{{ head: {HEAD}s, body_idle: {BODY_IDLE}s, request: {REQUEST}s, idle: {IDLE}s }}"
         listener = f"timeouts: {timeouts}, failed_auth_limit: 100000/min, max_body: {32 if second else 48}MiB"
         listener += "".join(f", {name}: {value}" for name, value in self.caps.items())
         shown = "two" if second else "one"

@@ -318,6 +318,7 @@ fn hazard_30_sigterm_leaves_websockets_until_the_drain_is_over_and_records_them(
     assert_eq!(world.await_event(0, |e| e["message"] == "stopped")["cut"], 1);
     let records = world.records();
     assert_eq!((records.len(), &records[0]["end"], &records[0]["status"]), (1, &"stopped".into(), &101.into()));
+    assert_eq!((&records[0]["bytes_in"], &records[0]["bytes_out"]), (&10.into(), &10.into()));
 }
 
 #[test]
