@@ -10,5 +10,7 @@ pub mod inherited;
 pub mod listen;
 pub mod proxy_protocol;
 pub mod relay;
+#[cfg(any(test, fuzzing))]
+pub mod scripted;
 pub mod stream;
 pub mod tls;
