@@ -4,7 +4,7 @@ use super::messages::read_by_others;
 use super::{cut, steer};
 use crate::http::body::CutOff;
 use crate::http::h1::client::{Exchange, Idle};
-use crate::http::h1::framing::{Framing, of_reply};
+use crate::http::h1::framing::{Framing, of_reply, of_request};
 use crate::http::h1::head::{self as heads, Limits};
 use crate::http::h1::incoming::{Early, Incoming};
 use crate::http::h1::server::{Flawed, ReplyBody, Rules, Service, serve};
@@ -16,10 +16,11 @@ use crate::policy::fixture;
 use bytes::{Bytes, BytesMut};
 use http::{Method, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
@@ -169,6 +170,8 @@ enum Manner {
 
 struct Answering {
     manner: Manner,
+    /// The caller's body broke off while it was echoed.
+    broken: Rc<Cell<bool>>,
     calls: RefCell<Vec<Call>>,
 }
 
@@ -205,7 +208,7 @@ impl Service for Answering {
         }
         let echo = body.filter(|_| self.manner == Manner::Echo && verdict.is_ok());
         let text = if echo.is_some() { None } else { Some(Bytes::from_static(b"answer")) };
-        let mut reply = Response::new(Answer { echo, text });
+        let mut reply = Response::new(Answer { echo, text, broken: self.broken.clone() });
         *reply.status_mut() = verdict.map_or_else(|denial| denial.status(), |()| StatusCode::OK);
         reply
     }
@@ -214,6 +217,7 @@ impl Service for Answering {
 struct Answer {
     echo: Option<Incoming>,
     text: Option<Bytes>,
+    broken: Rc<Cell<bool>>,
 }
 
 impl Body for Answer {
@@ -222,7 +226,13 @@ impl Body for Answer {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, CutOff>>> {
         match &mut self.echo {
-            Some(incoming) => Pin::new(incoming).poll_frame(cx),
+            Some(incoming) => {
+                let polled = Pin::new(incoming).poll_frame(cx);
+                if let Poll::Ready(Some(Err(CutOff))) = polled {
+                    self.broken.set(true);
+                }
+                polled
+            }
             None => Poll::Ready(self.text.take().map(|text| Ok(Frame::data(text)))),
         }
     }
@@ -245,18 +255,21 @@ impl ReplyBody for Answer {
 
 /// Serves what `script` sends: what was called for, and the statuses of the replies, all of which are whole but the last
 /// one if its body could not be.
-fn served(script: (Scripted, std::rc::Rc<RefCell<Vec<u8>>>), manner: Manner) -> (Vec<Call>, Vec<u16>) {
+fn served(script: (Scripted, Rc<RefCell<Vec<u8>>>), manner: Manner) -> (Vec<Call>, Vec<u16>) {
     let rules = Rules {
         limits: Limits { head: 2048, uri: 512 },
         timeouts: FrontTimeouts { head: HOUR, body_idle: HOUR, request: HOUR, idle: HOUR },
     };
-    let service = Answering { manner, calls: RefCell::default() };
+    let service = Answering { manner, broken: Rc::default(), calls: RefCell::default() };
     let (_stop, stopped) = tokio::sync::watch::channel(false);
     finish(serve(Stream::Scripted(script.0), rules, &service, stopped));
     let (calls, mut rest, mut statuses) = (service.calls.take(), script.1.take(), Vec::new());
     while !rest.is_empty() {
         let method = &calls.get(statuses.len()).expect("no more replies than requests").method;
-        let end = rest.windows(4).position(|w| w == b"\r\n\r\n").expect("a whole head") + 4;
+        let Some(end) = rest.windows(4).position(|w| w == b"\r\n\r\n").map(|at| at + 4) else {
+            assert!(service.broken.get() && statuses.len() + 1 == calls.len(), "a head that is not whole");
+            break;
+        };
         let head = heads::reply(&Bytes::copy_from_slice(&rest[..end])).expect("a head");
         if head.status.is_informational() {
             rest.drain(..end);
@@ -269,13 +282,37 @@ fn served(script: (Scripted, std::rc::Rc<RefCell<Vec<u8>>>), manner: Manner) -> 
                 rest
             }
             None => {
-                assert!(manner == Manner::Echo && statuses.len() == calls.len(), "a reply that is not whole");
+                assert!(service.broken.get() && statuses.len() == calls.len(), "a reply that is not whole");
                 Vec::new()
             }
         };
     }
-    assert_eq!(statuses.len(), calls.len(), "each request has its reply");
+    // An echo may have broken off before anything of it was taken.
+    let unanswered = calls.len() - statuses.len();
+    assert!(unanswered <= usize::from(service.broken.get()), "each request has its reply");
     (calls, statuses)
+}
+
+/// The requests in `bytes` up to one that cannot be read, as anybody would find them.
+fn sent(mut bytes: &[u8]) -> Vec<(Method, Vec<u8>)> {
+    let mut all = Vec::new();
+    loop {
+        bytes = bytes.strip_prefix(b"\r\n").unwrap_or(bytes);
+        let Some(end) = bytes.windows(4).position(|w| w == b"\r\n\r\n").map(|at| at + 4) else { return all };
+        let Ok(parts) = heads::request(&Bytes::copy_from_slice(&bytes[..end])) else { return all };
+        bytes = &bytes[end..];
+        let Ok(framing) = of_request(parts.version, &parts.headers) else { return all };
+        let (body, rest) = match framing {
+            Framing::Chunked => read_by_others(bytes).unwrap_or_default(),
+            Framing::Length(length) => {
+                let (body, rest) = bytes.split_at(usize::try_from(length).unwrap_or(usize::MAX).min(bytes.len()));
+                (body.to_vec(), rest.to_vec())
+            }
+            Framing::Empty | Framing::UntilClose => (Vec::new(), bytes.to_vec()),
+        };
+        all.push((parts.method, body));
+        bytes = &bytes[bytes.len() - rest.len()..];
+    }
 }
 
 /// A caller who sends anything: requests begin and end where they do in whatever pieces they arrive, and each has one
@@ -283,7 +320,15 @@ fn served(script: (Scripted, std::rc::Rc<RefCell<Vec<u8>>>), manner: Manner) -> 
 pub fn server(bytes: &[u8]) {
     let ([kind, longest, seed], bytes) = steer(bytes);
     let manner = [Manner::Hasty, Manner::Patient, Manner::Echo][usize::from(kind) % 3];
-    let whole = served(Scripted::new([Bytes::copy_from_slice(bytes)], Then::Close), manner);
+    let (calls, statuses) = served(Scripted::new([Bytes::copy_from_slice(bytes)], Then::Close), manner);
     let (script, written) = Scripted::new(cut(bytes, longest, seed), Then::Close);
-    assert_eq!(served((script.slow(usize::from(seed) * 4), written), manner), whole, "in pieces");
+    let (others, answers) = served((script.slow(usize::from(seed) * 4), written), manner);
+    assert_eq!(others, calls, "in pieces");
+    let sent = sent(bytes);
+    assert!(calls.len() <= sent.len() + 1, "a request that nobody sent: {calls:?}");
+    for (call, (method, body)) in calls.iter().zip(&sent) {
+        assert!(call.method == *method || call.head.starts_with("HeadTooLarge") || call.head.starts_with("UriTooLong"));
+        assert!(call.body.as_ref().is_none_or(|read| read.as_ref().is_ok_and(|read| read == body) || read.is_err()));
+    }
+    assert!(statuses.iter().zip(&answers).all(|(one, other)| one == other), "{statuses:?} {answers:?}");
 }
