@@ -245,7 +245,7 @@ mod tests {
     #[test]
     fn hazard_14_framing_follows_the_request_the_status_and_the_body() {
         let unknown = SizeHint::default();
-        let (text, sending, keep) = written(reply(200, &[("a", "b")]), unknown.clone(), ASKED);
+        let (text, sending, keep) = written(reply(200, &[("a", "b")]), unknown, ASKED);
         assert_eq!(text, "HTTP/1.1 200 OK\r\na: b\r\ntransfer-encoding: chunked\r\n\r\n");
         assert_eq!((sending, keep), (Sending::Chunked { trailers: true }, true));
         let (text, sending, _) = written(reply(200, &[]), SizeHint::with_exact(12), ASKED);

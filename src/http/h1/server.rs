@@ -89,6 +89,7 @@ struct Session {
     clock: Clock,
 }
 
+#[expect(clippy::large_enum_variant, reason = "moved once, and never kept")]
 enum Arrived {
     Request(Parts),
     Broken(Broken),
@@ -248,23 +249,27 @@ impl Session {
     async fn close(&mut self) {
         let deadline = Instant::now() + LINGER;
         let Session { shared, clock, .. } = self;
-        let shared = &mut *shared.borrow_mut();
-        let sending = shared.broken || !shared.body.is_done() || !shared.wire.inbox.is_empty();
+        let sending = {
+            let shared = shared.borrow();
+            shared.broken || !shared.body.is_done() || !shared.wire.inbox.is_empty()
+        };
         std::future::poll_fn(|cx| {
+            let wire = &mut shared.borrow_mut().wire;
             // TLS has a last word, for which there may be no room.
-            if shared.wire.poll_finish(cx).is_pending() {
+            if wire.poll_finish(cx).is_pending() {
                 return if clock.is_past(deadline, cx) { Poll::Ready(()) } else { Poll::Pending };
             }
-            while sending {
-                shared.wire.inbox.clear();
-                match shared.wire.poll_read_body(cx) {
+            if !sending {
+                return Poll::Ready(());
+            }
+            loop {
+                wire.inbox.clear();
+                match wire.poll_read_body(cx) {
                     Poll::Ready(Ok(1..)) if !clock.is_past(deadline, cx) => {}
-                    Poll::Ready(_) => break,
-                    Poll::Pending if clock.is_past(deadline, cx) => break,
-                    Poll::Pending => return Poll::Pending,
+                    Poll::Pending if !clock.is_past(deadline, cx) => return Poll::Pending,
+                    _ => return Poll::Ready(()),
                 }
             }
-            Poll::Ready(())
         })
         .await;
     }
