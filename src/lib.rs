@@ -8,6 +8,8 @@ pub mod assembly;
 pub mod cli;
 pub mod config;
 pub mod http;
+#[cfg(any(test, fuzzing))]
+pub mod invariants;
 pub mod limit;
 pub mod live;
 pub mod model;

@@ -20,6 +20,8 @@ const FLOORS: &[(&str, u8)] = &[
     ("admin", 7),
     ("app", 8),
     ("cli", 9),
+    // Not in the product: what must hold for any bytes.
+    ("invariants", 9),
 ];
 
 /// What the lower floors must not name: decisions know no runtime, no clock, no chance.

@@ -14,5 +14,7 @@ pub mod listen;
 pub mod prior_knowledge;
 pub mod proxy_protocol;
 pub mod relay;
+#[cfg(any(test, fuzzing))]
+pub mod scripted;
 pub mod stream;
 pub mod tls;

@@ -13,6 +13,8 @@ pub enum Stream {
     Tcp(TcpStream),
     Server(Box<tokio_rustls::server::TlsStream<TcpStream>>),
     Client(Box<tokio_rustls::client::TlsStream<TcpStream>>),
+    #[cfg(any(test, fuzzing))]
+    Scripted(super::scripted::Scripted),
 }
 
 impl Stream {
@@ -22,6 +24,8 @@ impl Stream {
             Stream::Tcp(tcp) => tcp,
             Stream::Server(tls) => tls.get_ref().0,
             Stream::Client(tls) => tls.get_ref().0,
+            #[cfg(any(test, fuzzing))]
+            Stream::Scripted(_) => return,
         };
         let _ = SockRef::from(tcp).set_linger(Some(Duration::ZERO));
     }
@@ -33,6 +37,8 @@ macro_rules! on_each {
             Stream::Tcp($stream) => $call,
             Stream::Server($stream) => $call,
             Stream::Client($stream) => $call,
+            #[cfg(any(test, fuzzing))]
+            Stream::Scripted($stream) => $call,
         }
     };
 }
@@ -61,6 +67,8 @@ impl AsyncWrite for Stream {
             Stream::Tcp(s) => s.is_write_vectored(),
             Stream::Server(s) => s.is_write_vectored(),
             Stream::Client(s) => s.is_write_vectored(),
+            #[cfg(any(test, fuzzing))]
+            Stream::Scripted(s) => s.is_write_vectored(),
         }
     }
 

@@ -57,16 +57,17 @@ fn goes(
             || headers.get_all(name).iter().any(|v| token::mentioned_in(v.as_bytes()))
             || injected(name.as_str(), injection);
     }
-    let mut room = [0u8; 64];
+    let mut room = [0u8; LONGEST_FOLDED];
     let folded = fold(name.as_str(), &mut room);
-    let alias = folded != name.as_str();
+    let alias = !name.as_str().starts_with(folded);
     is_hop_by_hop(folded)
         || is_replaced(folded)
         || folded.starts_with("x-keystile-")
         || ((!trusted || alias) && is_hearsay(folded))
         // To CGI's descendants the last one of two lengths may count.
         || (alias && matches!(folded, "content-length" | "content-type"))
-        || (alias && (folded == "authorization" || folds_to(folded.as_bytes(), places.header.as_str().as_bytes())))
+        || (alias && folded == "authorization")
+        || folds_to(name.as_str().as_bytes(), places.header.as_str().as_bytes())
         || injected(name.as_str(), injection)
 }
 
@@ -98,15 +99,20 @@ fn injected(name: &str, injection: &Injection) -> bool {
     injection.headers.iter().any(|(n, _)| folds_to(name.as_bytes(), n.as_str().as_bytes()))
 }
 
-/// `name` as upstreams with CGI manners read it: all punctuation is `-`. Longer names than any we look for stay.
-pub(super) fn fold<'a>(name: &'a str, room: &'a mut [u8; 64]) -> &'a str {
-    if name.len() > room.len() || name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+/// Bytes of a name that are folded: more than any that we look for has.
+pub(super) const LONGEST_FOLDED: usize = 64;
+
+/// `name` as upstreams with CGI manners read it: all punctuation is `-`. Of a name longer than any we look for, only the
+/// beginning, which tells enough.
+pub(super) fn fold<'a>(name: &'a str, room: &'a mut [u8; LONGEST_FOLDED]) -> &'a str {
+    let name = name.get(..LONGEST_FOLDED).unwrap_or(name);
+    if name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
         return name;
     }
     for (to, b) in room.iter_mut().zip(name.bytes()) {
         *to = if b.is_ascii_alphanumeric() { b } else { b'-' };
     }
-    std::str::from_utf8(&room[..name.len()]).unwrap_or(name)
+    room.get(..name.len()).and_then(|folded| std::str::from_utf8(folded).ok()).unwrap_or(name)
 }
 
 /// RFC 9110, section 7.6.1, and what older clients send.

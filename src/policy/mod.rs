@@ -20,7 +20,7 @@ pub use authenticate::{Authenticated, authenticate};
 pub use authorise::{Origin, Permit, authorise};
 pub use identify::{Presented, identify};
 
-#[cfg(test)]
-pub(crate) mod fixture;
+#[cfg(any(test, fuzzing))]
+pub mod fixture;
 #[cfg(test)]
 mod properties;

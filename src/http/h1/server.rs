@@ -231,3 +231,7 @@ fn poll_gone(shared: &mut Shared, limits: Limits, cx: &mut Context<'_>) -> Poll<
     }
     Poll::Pending
 }
+
+#[cfg(test)]
+#[path = "server_tests.rs"]
+mod tests;

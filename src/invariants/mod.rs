@@ -1,0 +1,36 @@
+//! What must hold for any bytes from outside. Each of these takes bytes, makes of them what its name says, and panics
+//! where something does not hold. The ordinary tests run them over random bytes and over what fuzzing has found before;
+//! `tests/fuzz` looks for more.
+
+mod inputs;
+mod messages;
+mod requests;
+mod wires;
+
+pub use inputs::{certificate, config, proxy_protocol};
+pub use messages::{body, head, reply};
+pub use requests::{credentials, rewriting, routing};
+pub use wires::{server, upstream};
+
+use bytes::Bytes;
+
+/// Takes what steers an invariant off the front of its bytes; nothing where there is nothing.
+fn steer<const N: usize>(bytes: &[u8]) -> ([u8; N], &[u8]) {
+    bytes.split_first_chunk::<N>().map_or(([0; N], bytes), |(first, rest)| (*first, rest))
+}
+
+/// `bytes` as they might arrive: cut into pieces of up to `longest` bytes, which lengths being up to `seed`.
+fn cut(bytes: &[u8], longest: u8, seed: u8) -> Vec<Bytes> {
+    let (mut rest, mut pieces, mut state) = (bytes, Vec::new(), u32::from(seed));
+    while !rest.is_empty() {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let length = 1 + (state >> 16) as usize % (usize::from(longest) + 1);
+        let (piece, after) = rest.split_at(length.min(rest.len()));
+        pieces.push(Bytes::copy_from_slice(piece));
+        rest = after;
+    }
+    pieces
+}
+
+#[cfg(test)]
+mod tests;

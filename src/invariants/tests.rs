@@ -1,0 +1,215 @@
+//! The invariants over random bytes that look like something, and over the corpora of `tests/fuzz`.
+
+use proptest::prelude::*;
+use std::path::Path;
+use std::sync::OnceLock;
+
+type Invariant = fn(&[u8]);
+
+/// By the names of the fuzzing targets, with how many bytes steer them and what their inputs are put together from.
+const ALL: &[(&str, Invariant, usize, &[&str])] = &[
+    (
+        "head",
+        super::head,
+        2,
+        &["GET / HTTP/1.1\r\n", "Host: h\r\n", "\r\n", "\n", "\r", "A:", " ", "http://h", "?a", "#"],
+    ),
+    ("reply", super::reply, 2, &["HTTP/1.1 200 OK\r\n", "HTTP/1.0 304\r\n", "A: b\r\n", "\r\n", "\n", " ", "\t", "2"]),
+    (
+        "body",
+        super::body,
+        3,
+        &["3\r\nabc\r\n", "3\r\nabc", "0\r\n\r\n", "0\r\n", "A: b\r\n", "\r\n", "a;b=c\r\n", "f", "\n", "0"],
+    ),
+    (
+        "credentials",
+        super::credentials,
+        1,
+        &[
+            "authorization: ",
+            "Key=",
+            "Bearer ",
+            "x-api-key: ",
+            "auth-key=",
+            "auth%2Dkey=",
+            "AUTH-KEY",
+            "&",
+            "\n",
+            "t",
+            "=",
+        ],
+    ),
+    (
+        "routing",
+        super::routing,
+        0,
+        &["/", "customers", "admin", "Admin", "%61dmin", "%2e", ".", ";", "%252f", "orders", "?", "%20", "files", "a"],
+    ),
+    (
+        "rewriting",
+        super::rewriting,
+        1,
+        &[
+            "/customers/1",
+            "?",
+            "&",
+            ";",
+            "auth-key=",
+            "auth%2dkey",
+            "kst_",
+            "\n",
+            "x-engine-key: ",
+            "x_engine_key: a",
+            "connection: ",
+            "authorization: ",
+            "Basic a3N0Xw==",
+            "te: trailers\n",
+            "x-api-key: ",
+            "b",
+            "x-forwarded-for: ",
+        ],
+    ),
+    (
+        "upstream",
+        super::upstream,
+        3,
+        &[
+            "HTTP/1.1 200 OK\r\n",
+            "HTTP/1.1 100 Continue\r\n\r\n",
+            "Content-Length: 3\r\n",
+            "Transfer-Encoding: chunked\r\n",
+            "\r\n",
+            "3\r\nabc\r\n",
+            "0\r\n\r\n",
+            "abc",
+            "HTTP/1.0 204\r\n",
+            "Connection: close\r\n",
+        ],
+    ),
+    (
+        "server",
+        super::server,
+        3,
+        &[
+            "GET / HTTP/1.1\r\n",
+            "POST /a HTTP/1.1\r\n",
+            "HEAD / HTTP/1.0\r\n",
+            "Host: h\r\n",
+            "Content-Length: 3\r\n",
+            "Transfer-Encoding: chunked\r\n",
+            "Expect: 100-continue\r\n",
+            "Connection: keep-alive\r\n",
+            "\r\n",
+            "abc",
+            "3\r\nabc\r\n",
+            "0\r\n\r\n",
+        ],
+    ),
+    (
+        "proxy_protocol",
+        super::proxy_protocol,
+        0,
+        &[
+            "PROXY ",
+            "TCP4 ",
+            "TCP6 ",
+            "UNKNOWN",
+            "192.0.2.1 ",
+            "::1 ",
+            "443",
+            " ",
+            "\r\n",
+            "\r\n\r\n\0\r\nQUIT\n",
+            "\x21\x11\0\x0c",
+            "\x20",
+        ],
+    ),
+    (
+        "config",
+        super::config,
+        0,
+        &["keys:\n", "  - ", "name: ", "a", ": ", "{", "}", "[", "]", "\n", "&a ", "*a", "listeners:", "'", "\t"],
+    ),
+    ("certificate", super::certificate, 0, &["\x30\x03", "\x02\x01\x01", "\x30", "\x06\x03\x55\x04\x03", "\0"]),
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3000))]
+
+    #[test]
+    fn hold_for_whatever_looks_like_something(
+        which in 0..ALL.len(),
+        steering in any::<[u8; 4]>(),
+        parts in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0u8..12), 0..14),
+    ) {
+        let (_, holds, steered, words) = ALL[which];
+        let mut bytes = steering[..steered].to_vec();
+        for (word, byte, rare) in parts {
+            bytes.extend_from_slice(word.get(words).as_bytes());
+            if rare == 0 {
+                bytes.push(byte);
+            }
+        }
+        holds(&bytes);
+    }
+
+    #[test]
+    fn hold_for_what_is_like_the_corpora(
+        which in 0..ALL.len(),
+        input in any::<prop::sample::Index>(),
+        edits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0u8..4), 1..6),
+    ) {
+        let mut bytes = input.get(&corpora()[which]).clone();
+        for (at, byte, how) in edits {
+            let at = at.index(bytes.len() + 1);
+            match how {
+                0 => bytes.insert(at, byte),
+                1 => bytes.insert(at, *b"\r\n \t:;,%&=0/".get(usize::from(byte) % 12).unwrap()),
+                2 if at < bytes.len() => drop(bytes.remove(at)),
+                _ => if let Some(there) = bytes.get_mut(at) { *there = byte },
+            }
+        }
+        ALL[which].1(&bytes);
+    }
+
+    #[test]
+    fn hold_for_any_bytes(which in 0..ALL.len(), bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        ALL[which].1(&bytes);
+    }
+}
+
+/// What fuzzing has found worth keeping, by target.
+fn corpora() -> &'static [Vec<Vec<u8>>] {
+    static CORPORA: OnceLock<Vec<Vec<Vec<u8>>>> = OnceLock::new();
+    CORPORA.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus");
+        let read = |name: &str| {
+            let files = std::fs::read_dir(folder.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
+            let mut all: Vec<_> = files.map(|f| std::fs::read(f.unwrap().path()).unwrap()).collect();
+            all.sort();
+            all
+        };
+        ALL.iter().map(|(name, ..)| read(name)).collect()
+    })
+}
+
+#[test]
+fn hold_for_the_corpora() {
+    for ((name, holds, ..), inputs) in ALL.iter().zip(corpora()) {
+        assert!(!inputs.is_empty(), "{name} has no corpus");
+        inputs.iter().for_each(|input| holds(input));
+    }
+}
+
+#[test]
+fn every_invariant_is_fuzzed() {
+    let targets = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/targets");
+    let mut found: Vec<String> = std::fs::read_dir(targets)
+        .unwrap()
+        .map(|f| f.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
+        .collect();
+    let mut wanted: Vec<&str> = ALL.iter().map(|(name, ..)| *name).collect();
+    found.sort();
+    wanted.sort_unstable();
+    assert_eq!(found, wanted);
+}
