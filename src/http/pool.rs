@@ -151,11 +151,11 @@ impl Pool {
             match answer {
                 Ok(addresses) => *name = (addresses, now),
                 // Old news is better than none, for a while.
-                Err(cause) => {
+                Err(denial) => {
                     if now.saturating_duration_since(name.1) >= NAMES_LAST {
                         name.0.clear();
                     }
-                    verdict.get_or_insert(Denial::UpstreamUnreachable { cause });
+                    verdict.get_or_insert(denial);
                 }
             }
             if let Err(denial) = dial::vet(site, &name.0, &self.networks) {
@@ -367,7 +367,7 @@ mod tests {
     }
 
     fn silence() -> Answer {
-        Err("the resolver does not answer".to_owned())
+        Err(Denial::UpstreamUnreachable { cause: "the resolver does not answer".to_owned() })
     }
 
     #[test]

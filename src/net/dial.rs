@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 const STAGGER: Duration = Duration::from_millis(250);
 
 /// What a site's name leads to just now.
-pub type Answer = Result<Vec<SocketAddr>, String>;
+pub type Answer = Result<Vec<SocketAddr>, Denial>;
 
 /// Asks for the addresses of all `sites` at once, until `deadline`. The answers are in their order, and not yet vetted.
 pub async fn resolve(sites: &[Site], deadline: Instant) -> Vec<Answer> {
@@ -27,7 +27,9 @@ pub async fn resolve(sites: &[Site], deadline: Instant) -> Vec<Answer> {
     for (at, site) in sites.iter().cloned().enumerate() {
         asking.spawn_local(async move { (at, lookup(&site).await) });
     }
-    let late = |site: &Site| Err(format!("{}: the resolver does not answer", site.host));
+    let late = |site: &Site| {
+        Err(Denial::UpstreamConnectTimeout { cause: format!("{}: the resolver does not answer", site.host) })
+    };
     let mut answers: Vec<Answer> = sites.iter().map(late).collect();
     while let Ok(Some(done)) = timeout_at(deadline, asking.join_next()).await {
         if let Ok((at, answer)) = done {
@@ -39,8 +41,9 @@ pub async fn resolve(sites: &[Site], deadline: Instant) -> Vec<Answer> {
 
 async fn lookup(site: &Site) -> Answer {
     let found = tokio::net::lookup_host((site.host.as_str(), site.port)).await;
-    let found: Vec<_> = found.map_err(|e| format!("{}: {e}", site.host))?.collect();
-    if found.is_empty() { Err(format!("{}: the name has no address", site.host)) } else { Ok(found) }
+    let unknown = |cause: String| Denial::UpstreamUnreachable { cause: format!("{}: {cause}", site.host) };
+    let found: Vec<_> = found.map_err(|e| unknown(e.to_string()))?.collect();
+    if found.is_empty() { Err(unknown("the name has no address".to_owned())) } else { Ok(found) }
 }
 
 /// One address that may not be dialled among several spoils them all (hazard 20).
