@@ -6,15 +6,18 @@ use crate::config::reference::Reference;
 use crate::config::{View, scalar};
 use crate::model::certificate::Use;
 use crate::model::connection::{
-    Connection, ConnectionId, Destination, DestinationId, InjectRule, Injection, UpstreamTimeouts, UpstreamTls,
+    Connection, ConnectionId, Destination, DestinationId, HttpVersion, InjectRule, Injection, Site as Dialled,
+    UpstreamTimeouts, UpstreamTls,
 };
 use crate::net::tls::{self, Tls};
 use crate::policy::address::may_dial;
+use crate::policy::trailers;
 use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue, Uri};
 use ipnet::IpNet;
 use rustls::ClientConfig;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 type Trust = Vec<Option<Tls<ClientConfig>>>;
 
@@ -46,6 +49,8 @@ pub fn assemble(
                 idle: view.duration("timeouts.idle"),
                 tunnel: view.duration("timeouts.tunnel"),
             },
+            retries: view.opt_integer("retries").map_or(0, |n| n as u32),
+            trailers: trailers(site, &view),
         });
         trust.push(verified);
     }
@@ -60,18 +65,25 @@ fn destination(site: &Site<'_>, view: &View<'_>, everywhere: &[IpNet]) -> (Desti
     let port = url.port_u16().unwrap_or(if secure { 443 } else { 80 });
     let mut allow_networks = everywhere.to_vec();
     allow_networks.extend(view.values("allow_networks", scalar::cidr));
-    check_host(site, view, &host, secure, &allow_networks);
+    let addresses = addresses(site, view, &host, port, secure, &allow_networks);
+    let http = match view.text("http") {
+        Some("1.1") => HttpVersion::Http1,
+        Some("2") => HttpVersion::Http2,
+        _ => HttpVersion::Auto,
+    };
     let tls = secure.then(|| upstream_tls(site, view));
     if !secure && view.is_set("tls") {
         site.error(view.at("tls"), "the base URL speaks no TLS", "write: base_url: https://…, or leave tls out");
     }
-    let trust = tls.as_ref().and_then(|tls| trust(site, view, tls));
+    let trust = tls.as_ref().and_then(|tls| trust(site, view, tls, http));
     let authority = url.authority().map(|a| a.as_str().to_ascii_lowercase()).unwrap_or_default();
     let destination = Destination {
-        id: identify(&host, port, tls.as_ref(), &allow_networks),
+        id: identify(&(&host, port, &tls, &addresses, http, &allow_networks), trust.as_ref()),
         tls,
         host,
         port,
+        addresses,
+        http,
         authority: HeaderValue::try_from(authority).unwrap_or(HeaderValue::from_static("invalid")),
         base_path: url.path().trim_end_matches('/').to_owned(),
         allow_networks: allow_networks.into(),
@@ -79,9 +91,39 @@ fn destination(site: &Site<'_>, view: &View<'_>, everywhere: &[IpNet]) -> (Desti
     (destination, trust)
 }
 
+/// What is dialled: `addresses`, or the base URL's own host. Each is looked at as if it stood in the URL.
+fn addresses(
+    site: &Site<'_>,
+    view: &View<'_>,
+    host: &str,
+    port: u16,
+    secure: bool,
+    networks: &[IpNet],
+) -> Arc<[Dialled]> {
+    let named: Vec<Dialled> = view.values("addresses", scalar::site);
+    if named.is_empty() {
+        if view.is_set("addresses") {
+            site.error(
+                view.at("addresses"),
+                "an empty list leaves nothing to dial",
+                "name an address, or leave it out",
+            );
+        }
+        check_host(site, view, "base_url", host, secure, networks);
+        return [Dialled { host: host.to_owned(), port }].into();
+    }
+    for (at, address) in named.iter().enumerate() {
+        if named[..at].contains(address) {
+            site.error(view.at("addresses"), format!("{address} stands there twice"), "name each address once");
+        }
+        check_host(site, view, "addresses", &address.host, secure, networks);
+    }
+    named.into()
+}
+
 /// How the upstream is verified; a mistake in it is reported at the field.
-fn trust(site: &Site<'_>, view: &View<'_>, tls: &UpstreamTls) -> Option<Tls<ClientConfig>> {
-    match tls::client(tls) {
+fn trust(site: &Site<'_>, view: &View<'_>, tls: &UpstreamTls, http: HttpVersion) -> Option<Tls<ClientConfig>> {
+    match tls::client(tls, http) {
         Ok((trust, shown)) => {
             site.dated(view.at("tls.certificate"), Use::Connection, view.text("name").unwrap_or_default(), &shown);
             Some(trust)
@@ -94,25 +136,40 @@ fn trust(site: &Site<'_>, view: &View<'_>, tls: &UpstreamTls) -> Option<Tls<Clie
 }
 
 /// C10, C13: what can be said of a host without resolving it.
-fn check_host(site: &Site<'_>, view: &View<'_>, host: &str, secure: bool, networks: &[IpNet]) {
-    let literal: Option<IpAddr> = match host {
-        "localhost" => Some(Ipv4Addr::LOCALHOST.into()),
-        _ => host.parse().ok(),
+fn check_host(site: &Site<'_>, view: &View<'_>, field: &str, host: &str, secure: bool, networks: &[IpNet]) {
+    // Which of its two addresses localhost is, the resolver decides.
+    let literals: Vec<IpAddr> = match host {
+        "localhost" => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
+        _ => host.parse().into_iter().collect(),
     };
-    if let Some(Err(error)) = literal.map(|address| may_dial(address, networks)) {
-        let network = match error.address {
-            IpAddr::V4(a) if a.is_loopback() => "127.0.0.0/8".to_owned(),
-            IpAddr::V4(a) => format!("{a}/32"),
-            IpAddr::V6(a) => format!("{a}/128"),
+    let refused: Vec<_> = literals.iter().filter_map(|address| may_dial(*address, networks).err()).collect();
+    // One of localhost's two is enough: the other may not be there at all, and is vetted when it is dialled.
+    if let Some(error) = refused.first().filter(|_| refused.len() == literals.len()) {
+        let network = |address: IpAddr| match address {
+            IpAddr::V4(a) if a.is_loopback() => "\"127.0.0.0/8\"".to_owned(),
+            IpAddr::V4(a) => format!("\"{a}/32\""),
+            IpAddr::V6(a) => format!("\"{a}/128\""),
         };
+        let networks: Vec<String> = refused.iter().map(|error| network(error.address)).collect();
         let reason = format!("{error}, and no allow_networks names it");
-        site.error(view.at("base_url"), reason, format!("add: allow_networks: [\"{network}\"]"));
+        site.error(view.at(field), reason, format!("add: allow_networks: [{}]", networks.join(", ")));
     }
-    let loopback = literal.is_some_and(|a| a.is_loopback());
+    let loopback = literals.iter().any(|a| a.is_loopback());
     if !secure && !loopback && !view.flag("allow_cleartext") {
         let remedy = "write https://, or add: allow_cleartext: true";
-        site.error(view.at("base_url"), "the secret would travel in the clear", remedy);
+        site.error(view.at(field), "the secret would travel in the clear", remedy);
     }
+}
+
+/// What the connection lets pass beyond the list that always counts.
+fn trailers(site: &Site<'_>, view: &View<'_>) -> Arc<[HeaderName]> {
+    let names = view.values("trailers", scalar::header_name);
+    let names: Vec<HeaderName> = names.into_iter().filter_map(|name| name.parse().ok()).collect();
+    for name in names.iter().filter(|name| !trailers::may_pass(name, &names)) {
+        let reason = format!("{name} is never taken from a trailer");
+        site.error(view.at("trailers"), reason, "leave it out: it frames a message, routes it, or proves who sends it");
+    }
+    names.into()
 }
 
 fn upstream_tls(site: &Site<'_>, view: &View<'_>) -> UpstreamTls {
@@ -125,13 +182,11 @@ fn upstream_tls(site: &Site<'_>, view: &View<'_>) -> UpstreamTls {
 }
 
 /// Everything a kept-alive connection stands for; the files by their content, so that a new CA means new connections.
-fn identify(host: &str, port: u16, tls: Option<&UpstreamTls>, networks: &[IpNet]) -> DestinationId {
+fn identify(told: &impl std::fmt::Debug, trust: Option<&Tls<ClientConfig>>) -> DestinationId {
     let mut hasher = blake3::Hasher::new();
-    hasher.update(format!("{host}\0{port}\0{tls:?}\0{networks:?}").as_bytes());
-    let identity = tls.and_then(|t| t.identity.clone());
-    let files = [tls.and_then(|t| t.ca.clone()), identity.as_ref().map(|i| i.0.clone()), identity.map(|i| i.1)];
-    for file in files.into_iter().flatten() {
-        hasher.update(&std::fs::read(file).unwrap_or_default());
+    hasher.update(format!("{told:?}").as_bytes());
+    if let Some(trust) = trust {
+        hasher.update(trust.digest());
     }
     let mut id = [0u8; 8];
     id.copy_from_slice(&hasher.finalize().as_bytes()[..8]);

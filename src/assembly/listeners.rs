@@ -4,7 +4,9 @@ use super::{Site, quota};
 use crate::config::scalar::{self, Address};
 use crate::config::{At, View};
 use crate::model::certificate::Use;
-use crate::model::listener::{ConnectionCaps, EnvironmentParameter, FrontTimeouts, Inbound, Place, PlaceMask, Places};
+use crate::model::listener::{
+    ConnectionCaps, EnvironmentParameter, ForwardedField, FrontTimeouts, Inbound, Place, PlaceMask, Places,
+};
 use crate::net::tls::{self, ClientCa, Tls};
 use http::HeaderName;
 use rustls::ServerConfig;
@@ -41,6 +43,7 @@ fn door(site: &Site<'_>, view: &View<'_>, socket: SocketAddr, index: usize) -> I
     Inbound {
         address: address.into(),
         tls: view.is_set("tls"),
+        h2c: h2c(site, view),
         callers: None,
         places: places(site, view),
         environment_parameter: EnvironmentParameter {
@@ -54,6 +57,10 @@ fn door(site: &Site<'_>, view: &View<'_>, socket: SocketAddr, index: usize) -> I
             per_address: count(view, "max_connections_per_address"),
         },
         trusted_proxies: view.values("trusted_proxies", scalar::cidr),
+        forwarded: match view.text("forwarded_field") {
+            Some("forwarded") => ForwardedField::Forwarded,
+            _ => ForwardedField::XForwardedFor,
+        },
         quota: view.opt_rate("rate_limit").map(quota),
         address_quota: view.opt_rate("address_rate_limit").map(quota),
         failed_auth_quota: quota(view.rate("failed_auth_limit")),
@@ -80,6 +87,15 @@ fn proxy_protocol(site: &Site<'_>, view: &View<'_>) -> bool {
             "the PROXY protocol is believed of trusted_proxies only, and there are none",
             remedy,
         );
+    }
+    on
+}
+
+fn h2c(site: &Site<'_>, view: &View<'_>) -> bool {
+    let on = view.flag("h2c");
+    if on && view.is_set("tls") {
+        let remedy = "leave it out: with tls callers choose HTTP/2 by ALPN";
+        site.error(view.at("h2c"), "h2c is HTTP/2 without TLS, and this listener has tls", remedy);
     }
     on
 }

@@ -92,7 +92,11 @@ fn scalar(kind: Kind) -> Value {
         Kind::Integer { least, most } => {
             json!({ "type": "integer", "minimum": least, "maximum": most })
         }
-        Kind::Enum(words) => json!({ "enum": words }),
+        Kind::Enum(words) => {
+            // `http: 2` is text to us and a number to an editor.
+            let numbers = words.iter().filter_map(|word| word.parse::<serde_json::Number>().ok().map(Value::from));
+            json!({ "enum": words.iter().map(|word| json!(word)).chain(numbers).collect::<Vec<_>>() })
+        }
         // Numbers are text to us and numbers to an editor.
         Kind::Name | Kind::Text | Kind::Size => with_pattern(json!({ "type": ["string", "integer"] }), kind),
         _ => with_pattern(json!({ "type": "string" }), kind),

@@ -24,6 +24,8 @@ pub enum Kind {
     Rate,
     /// `127.0.0.1:8082` or `unix:PATH`
     Address,
+    /// `engine-2.internal:5678`
+    Site,
     /// `10.0.0.0/8`
     Cidr,
     /// `https://api.example.com/v1`
@@ -85,6 +87,7 @@ impl Kind {
             Kind::Size => scalar::size(text).map(drop),
             Kind::Rate => scalar::rate(text).map(drop),
             Kind::Address => scalar::address(text).map(drop),
+            Kind::Site => scalar::site(text).map(drop),
             Kind::Cidr => scalar::cidr(text).map(drop),
             Kind::Url => scalar::url(text).map(drop),
             Kind::Timestamp => scalar::timestamp(text).map(drop),
@@ -138,6 +141,7 @@ impl Kind {
             Kind::Size => "a size such as 16KiB",
             Kind::Rate => "a rate such as 100/s or 600/min burst 50",
             Kind::Address => "an address such as 127.0.0.1:8082, or unix:PATH",
+            Kind::Site => "a host and a port such as engine-2.internal:5678",
             Kind::Cidr => "a network such as 10.0.0.0/8",
             Kind::Url => "a URL such as https://api.example.com",
             Kind::Timestamp => "a moment such as 2027-06-30T00:00:00Z",
@@ -169,6 +173,7 @@ impl Kind {
             Kind::Size => "^[0-9]+(B|kB|KB|KiB|MB|MiB|GB|GiB)?$",
             Kind::Rate => "^[0-9]+/(s|sec|min|h|hour|day)( burst [0-9]+)?$",
             Kind::Address => "^(unix:.+|.+:[0-9]+)$",
+            Kind::Site => "^.+:[0-9]+$",
             Kind::Cidr => "^[0-9A-Fa-f.:]+(/[0-9]+)?$",
             Kind::Url => "^[Hh][Tt][Tt][Pp][Ss]?://[^@?#]+$",
             Kind::Timestamp => "^[0-9]{4}-[0-9]{2}-[0-9]{2}[T].+$",

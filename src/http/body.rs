@@ -1,12 +1,15 @@
 //! Bodies on their way: streamed, counted, capped and timed.
 
 use super::h1::incoming::Incoming;
+use crate::policy::trailers;
 use bytes::Bytes;
+use http::HeaderName;
 use http_body::{Body, Frame, SizeHint};
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep};
@@ -90,6 +93,8 @@ pub struct RequestBody {
     upload: Rc<Upload>,
     idle: Duration,
     timer: Option<Pin<Box<Sleep>>>,
+    /// Trailers that pass beyond the usual ones.
+    trailers: Option<Arc<[HeaderName]>>,
 }
 
 impl RequestBody {
@@ -99,18 +104,36 @@ impl RequestBody {
         if from.is_end_stream() {
             upload.finish(UploadEnd::Whole);
         }
-        (RequestBody { from, upload: upload.clone(), idle, timer: None }, upload)
+        (RequestBody { from, upload: upload.clone(), idle, timer: None, trailers: None }, upload)
     }
 
     /// Of a request that had none, to be sent once more.
     pub fn none(upload: Rc<Upload>) -> RequestBody {
-        RequestBody { from: CallersBody::None, upload, idle: Duration::ZERO, timer: None }
+        RequestBody { from: CallersBody::None, upload, idle: Duration::ZERO, timer: None, trailers: None }
+    }
+
+    /// Lets these trailers pass as well.
+    pub fn allow_trailers(&mut self, names: Arc<[HeaderName]>) {
+        self.trailers = Some(names);
     }
 
     fn cut(&mut self, end: UploadEnd) -> Poll<Option<Result<Frame<Bytes>, CutOff>>> {
         self.upload.finish(end);
         self.from = CallersBody::None;
         Poll::Ready(Some(Err(CutOff)))
+    }
+}
+
+impl RequestBody {
+    /// What of the trailers goes on. Nothing follows them.
+    fn trailers(&mut self, frame: Frame<Bytes>) -> Option<Frame<Bytes>> {
+        let mut fields = frame.into_trailers().ok()?;
+        trailers::strip(&mut fields, self.trailers.as_deref().unwrap_or_default());
+        if fields.is_empty() {
+            return None;
+        }
+        self.upload.finish(UploadEnd::Whole);
+        Some(Frame::trailers(fields))
     }
 }
 
@@ -137,8 +160,13 @@ impl Body for RequestBody {
             this.timer = None;
             match frame {
                 Some(Ok(frame)) => {
-                    // Trailers of the caller are not passed on: none is on the allow-list yet.
-                    let Ok(data) = frame.into_data() else { continue };
+                    let data = match frame.into_data() {
+                        Ok(data) => data,
+                        Err(frame) => match this.trailers(frame) {
+                            Some(trailers) => return Poll::Ready(Some(Ok(trailers))),
+                            None => continue,
+                        },
+                    };
                     let bytes = this.upload.bytes.get() + data.len() as u64;
                     this.upload.bytes.set(bytes);
                     if bytes > this.upload.limit {

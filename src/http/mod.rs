@@ -1,7 +1,13 @@
 //! Floor 4: HTTP itself: what is read, what is answered, and the way to the upstream.
 
 pub mod body;
+pub mod endpoints;
+pub mod failure;
 pub mod h1;
+pub mod h2;
 pub mod inspect;
+pub mod pool;
 pub mod reply;
+pub mod retry;
 pub mod upstream;
+pub mod upstream_body;

@@ -1,54 +1,40 @@
 //! The way to the upstream, behind a small interface: [`Upstreams::send`] takes a request that is ready to go and gives
-//! back a head and a body. Today hyper's HTTP/1.1 client speaks; whatever takes its place touches nothing else.
-//!
-//! Connections stay on their core: each core has its own pool, without locks.
+//! back a head and a body. Here stands the loop: choose an address, take or open a connection, exchange, and decide
+//! whether to try again. What is spoken stands in `h1` and `h2`, what is kept in `pool`.
 
-use super::body::{CutOff, RequestBody, Upload, UploadEnd, waited};
-use super::h1::client::{Exchange, Failure, Idle as Kept};
-use super::h1::head::ReplyHead;
-use crate::model::connection::{Connection, DestinationId};
+use super::body::{RequestBody, Upload};
+use super::failure::Failure;
+use super::h1::client::{Exchange, Idle};
+use super::h2::client::{self as h2, Line};
+use super::pool::{Endpoint, Leased, Pool, Way};
+use super::upstream_body::From;
+pub use super::upstream_body::UpstreamBody;
+use crate::model::connection::{Connection, DestinationId, HttpVersion};
 use crate::model::denial::Denial;
-use crate::net::dial::Dialler;
-use crate::net::stream::Stream;
+use crate::net::dial::{self, Met};
+use crate::policy::trailers::announced;
 use crate::policy::upgrade;
-use crate::telemetry::metrics::{CoreMetrics, UpstreamPool};
-use bytes::{Bytes, BytesMut};
-use http::header::{HeaderMap, UPGRADE};
+use crate::telemetry::metrics::CoreMetrics;
+use http::header::{TRAILER, UPGRADE};
 use http::request::Parts;
-use http::{Request, Response, StatusCode};
-use http_body::{Body, Frame, SizeHint};
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body::Body;
 use rustls::ClientConfig;
+use smallvec::SmallVec;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::time::{Instant, Sleep};
-
-/// Kept-alive connections to one destination on one core; more are closed after use.
-const MOST_IDLE: usize = 1024;
-/// Below the 75 s and 60 s after which common servers hang up, so that we are the one to close.
-const KEPT_FOR: Duration = Duration::from_secs(50);
+use tokio::time::{Instant, timeout_at};
 
 /// The pools of one core.
 pub struct Upstreams {
-    dialler: Dialler,
     pools: RefCell<HashMap<DestinationId, Rc<Pool>>>,
     metrics: Arc<CoreMetrics>,
-}
-
-/// Kept-alive connections to one destination.
-struct Pool {
-    idle: RefCell<Vec<Idle>>,
-    counters: Arc<UpstreamPool>,
-}
-
-struct Idle {
-    connection: Kept,
-    since: Instant,
 }
 
 /// When to give up.
@@ -59,16 +45,32 @@ pub struct Patience {
     pub head: Duration,
 }
 
+/// Addresses that were asked already.
+type Asked = SmallVec<[SocketAddr; 4]>;
+
+/// One request on its way, through all its attempts.
+struct Journey<'a> {
+    connection: &'a Connection,
+    trust: Option<&'a Arc<ClientConfig>>,
+    parts: &'a Parts,
+    upload: &'a Rc<Upload>,
+    patience: Patience,
+    /// It asks for an upgrade, which HTTP/2 knows in another form.
+    h1_only: bool,
+}
+
 impl Upstreams {
     pub fn new(metrics: Arc<CoreMetrics>) -> Upstreams {
-        Upstreams { dialler: Dialler::default(), pools: RefCell::default(), metrics }
+        Upstreams { pools: RefCell::default(), metrics }
     }
 
     /// Sends `request` to `connection`'s destination and waits for the reply's head.
     ///
-    /// A kept-alive connection may be closed by its upstream at the very moment it is used. If nothing was written, the
-    /// request goes out on another one; if it was, only once more, and only what may be repeated without harm
-    /// (RFC 9110, section 9.2.2) and has no body.
+    /// It is sent again, to another address where there is one, only if the upstream says that it has not acted on it,
+    /// or if acting twice does no harm (RFC 9110, section 9.2.2); never with a body that is gone by then, and never
+    /// more often than the connection and the budget of its destination allow.
+    ///
+    /// `early` hears what the upstream says before its reply.
     pub async fn send(
         &self,
         connection: &Connection,
@@ -79,28 +81,53 @@ impl Upstreams {
         mut early: impl FnMut(StatusCode, HeaderMap),
     ) -> Result<Response<UpstreamBody>, Denial> {
         let pool = self.pool(connection);
-        let (parts, body) = request.into_parts();
+        pool.ready(Instant::now(), || Instant::now() + connection.timeouts.connect).await?;
+        let (parts, mut body) = request.into_parts();
+        if !connection.trailers.is_empty() {
+            body.allow_trailers(connection.trailers.clone());
+        }
+        let bodyless = body.is_end_stream();
+        let h1_only = parts.headers.contains_key(UPGRADE);
+        let journey = Journey { connection, trust, parts: &parts, upload, patience, h1_only };
         let mut body = Some(body);
-        let mut repeated = false;
+        let (mut left, mut asked) = (connection.retries, Asked::new());
         loop {
-            let kept = if repeated { None } else { pool.take() };
-            let (idle, reused) = match kept {
-                Some(idle) => (idle, true),
+            let first = journey.first(&pool, &asked);
+            let kept = first.as_ref().filter(|_| asked.is_empty()).and_then(|first| journey.kept(&pool, first));
+            let leased = match kept {
+                Some(leased) => leased,
                 // Boxed: it is rare, and its state would be carried, and copied, with every request.
-                None => (Box::pin(self.open(connection, trust, &pool)).await?, false),
+                None => Box::pin(journey.open(&pool, first, &asked)).await?,
             };
-            let repeatable = reused && is_repeatable(&parts, body.as_ref());
+            let (endpoint, reused) = (leased.lease.endpoint.clone(), leased.reused);
             let sent = body.take().unwrap_or_else(|| RequestBody::none(upload.clone()));
-            let mut exchange = Exchange::begin(idle, &parts, sent, connection.timeouts.idle);
-            let head = await_head(pin!(exchange.head(&mut early)), upload, &patience).await?;
-            match head {
-                // What follows would be no HTTP.
-                Ok(head) if head.status == StatusCode::SWITCHING_PROTOCOLS && !was_asked_for(&parts, &head) => {
-                    return Err(Denial::UpstreamProtocol { cause: "an upgrade that nobody asked for".to_owned() });
+            let failure = match journey.attempt(leased, sent, &mut early).await {
+                Ok(reply) => {
+                    endpoint.succeeded();
+                    return Ok(reply);
                 }
-                Ok(head) => return Ok(reply(head, UpstreamBody::new(exchange, pool, connection.timeouts.idle))),
-                Err(Failure::Closed { silent: true, .. }) if repeatable => repeated = true,
-                Err(failure) => return Err(explain(failure, upload)),
+                Err(failure) => failure,
+            };
+            if failure.is_upstreams(reused) {
+                pool.failed(endpoint.address, Instant::now());
+            }
+            let again = match &failure {
+                Failure::Refused { body, .. } => bodyless || body.is_some(),
+                Failure::Closed { silent: true, .. } => bodyless && parts.method.is_idempotent(),
+                _ => false,
+            };
+            // A kept connection that was being closed, and to which nothing was sent: that is no retry.
+            let free = reused && matches!(failure, Failure::Refused { body: Some(_), .. });
+            if !free {
+                if !again || left == 0 || !pool.budget.borrow_mut().retry(Instant::now()) {
+                    return Err(failure.explain(upload));
+                }
+                pool.counters.retried();
+                left -= 1;
+                asked.push(endpoint.address);
+            }
+            if let Failure::Refused { body: Some(untouched), .. } = failure {
+                body = Some(untouched);
             }
         }
     }
@@ -111,190 +138,209 @@ impl Upstreams {
             return pool.clone();
         }
         let counters = self.metrics.upstream_pool(&connection.name);
-        let pool = Rc::new(Pool { idle: RefCell::default(), counters });
+        // Cores begin at different addresses, so that few requests on many cores do not all meet the first one.
+        let dice = std::hash::BuildHasher::hash_one(self.pools.borrow().hasher(), id);
+        let pool = Pool::new(&connection.destination, counters, dice);
         self.pools.borrow_mut().insert(id, pool.clone());
         pool
     }
 
-    async fn open(
-        &self,
-        connection: &Connection,
-        trust: Option<&Arc<ClientConfig>>,
-        pool: &Pool,
-    ) -> Result<Kept, Denial> {
-        let stream = self.dialler.dial(connection, trust).await?;
-        pool.counters.opened();
-        Ok(Kept::new(stream))
-    }
-
     /// Closes what has been idle for too long. Called now and then.
     pub fn sweep(&self) {
-        self.pools.borrow_mut().retain(|_, pool| {
-            pool.sweep();
-            // In use by a request, or worth keeping.
-            Rc::strong_count(pool) > 1 || !pool.idle.borrow().is_empty()
-        });
-    }
-}
-
-impl Pool {
-    /// The connection that was used last and is still open: the others may then grow old and go.
-    fn take(&self) -> Option<Kept> {
-        let mut idle = self.idle.borrow_mut();
-        while let Some(mut candidate) = idle.pop() {
-            self.counters.idle_removed();
-            if candidate.since.elapsed() < KEPT_FOR && candidate.connection.is_open() {
-                self.counters.reused();
-                return Some(candidate.connection);
-            }
-        }
-        None
-    }
-
-    fn put(&self, connection: Kept) {
-        let mut idle = self.idle.borrow_mut();
-        if idle.len() < MOST_IDLE {
-            idle.push(Idle { connection, since: Instant::now() });
-            self.counters.idle_added();
-        }
-    }
-
-    fn sweep(&self) {
-        let mut idle = self.idle.borrow_mut();
-        let before = idle.len();
-        idle.retain_mut(|i| i.since.elapsed() < KEPT_FOR && i.connection.is_open());
-        (idle.len()..before).for_each(|_| self.counters.idle_removed());
-    }
-}
-
-/// Waits for the reply's head: until the whole request's time is up, and after the upload no longer than the head's.
-async fn await_head<T>(
-    mut sent: Pin<&mut impl Future<Output = T>>,
-    upload: &Upload,
-    patience: &Patience,
-) -> Result<T, Denial> {
-    loop {
-        let deadline = match upload.finished_at() {
-            Some(at) => patience.until.min(at + patience.head),
-            None => patience.until.min(Instant::now() + patience.head),
-        };
-        if let Ok(done) = tokio::time::timeout_at(deadline, sent.as_mut()).await {
-            return Ok(done);
-        }
         let now = Instant::now();
-        match upload.finished_at() {
-            None if now >= patience.until => return Err(Denial::RequestTimeout),
-            Some(at) if now >= patience.until.min(at + patience.head) => {
-                return Err(Denial::UpstreamTimeout { phase: "waiting for the upstream's answer" });
-            }
-            _ => {}
-        }
+        // In use by a request, or worth keeping.
+        self.pools.borrow_mut().retain(|_, pool| pool.sweep(now) || Rc::strong_count(pool) > 1);
     }
 }
 
-fn was_asked_for(parts: &Parts, head: &ReplyHead) -> bool {
-    parts.headers.get(UPGRADE).is_some_and(|protocol| upgrade::granted(&head.fields, protocol))
-}
-
-/// Whether a request may be sent twice: idempotent, and without a body that is gone by then.
-fn is_repeatable(parts: &Parts, body: Option<&RequestBody>) -> bool {
-    parts.method.is_idempotent() && body.is_none_or(Body::is_end_stream)
-}
-
-/// What a failed exchange means to the caller. The caller's own part in it comes first.
-fn explain(failure: Failure, upload: &Upload) -> Denial {
-    match upload.end() {
-        Some(UploadEnd::TooLarge) => return Denial::BodyTooLarge { limit: upload.limit },
-        Some(UploadEnd::TimedOut) => return Denial::RequestTimeout,
-        Some(UploadEnd::Broken) => return Denial::BadRequest("the body broke off"),
-        _ => {}
-    }
-    match failure {
-        Failure::Closed { error, .. } => {
-            Denial::UpstreamUnreachable { cause: format!("the connection was closed: {error}") }
-        }
-        Failure::Protocol(cause) => Denial::UpstreamProtocol { cause: cause.to_owned() },
-        Failure::Upload => Denial::BadRequest("the body is not what its length says"),
-        Failure::NotTaken => Denial::UpstreamTimeout { phase: "taking the request" },
-    }
-}
-
-fn reply(head: ReplyHead, body: UpstreamBody) -> Response<UpstreamBody> {
-    let mut reply = Response::new(body);
-    (*reply.status_mut(), *reply.headers_mut()) = (head.status, head.fields);
-    if let Some(reason) = head.reason {
-        reply.extensions_mut().insert(reason);
-    }
-    reply
-}
-
-/// The upstream's body. Its connection returns to its pool once it is read to the end, and dies otherwise.
-pub struct UpstreamBody {
-    exchange: Option<Exchange<RequestBody>>,
-    pool: Rc<Pool>,
-    idle: Duration,
-    timer: Option<Pin<Box<Sleep>>>,
-}
-
-impl UpstreamBody {
-    fn new(exchange: Exchange<RequestBody>, pool: Rc<Pool>, idle: Duration) -> UpstreamBody {
-        let mut body = UpstreamBody { exchange: Some(exchange), pool, idle, timer: None };
-        body.end_if_whole();
-        body
+impl Journey<'_> {
+    /// Whom to ask: somebody else than before, if there is anybody.
+    fn first(&self, pool: &Pool, asked: &Asked) -> Option<Rc<Endpoint>> {
+        let now = Instant::now();
+        let other = if asked.is_empty() { None } else { pool.next(now, asked, false) };
+        other.or_else(|| pool.next(now, &[], true))
     }
 
-    fn end_if_whole(&mut self) {
-        // A 101 has no end of its own.
-        if let Some(exchange) = self.exchange.take_if(|e| e.is_whole() && !e.has_switched())
-            && let Some(idle) = exchange.into_idle()
-        {
-            self.pool.put(idle);
-        }
+    /// A connection that is open already. Not for a second attempt: all that were kept may have gone stale at once.
+    fn kept(&self, pool: &Rc<Pool>, endpoint: &Rc<Endpoint>) -> Option<Leased> {
+        pool.take(endpoint, self.h1_only, Instant::now())
     }
 
-    /// After a 101: the stream, and what was read of it beyond the head.
-    pub fn into_stream(self) -> Option<(Stream, BytesMut)> {
-        self.exchange.map(Exchange::into_stream)
-    }
-
-    /// Whether the reply was read to its end.
-    pub fn is_whole(&self) -> bool {
-        self.exchange.is_none()
-    }
-}
-
-impl Body for UpstreamBody {
-    type Data = Bytes;
-    type Error = CutOff;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, CutOff>>> {
-        let this = &mut *self;
+    /// A new connection, to the first of the addresses that answers and can be trusted.
+    async fn open(&self, pool: &Rc<Pool>, mut first: Option<Rc<Endpoint>>, asked: &Asked) -> Result<Leased, Denial> {
+        let deadline = Instant::now() + self.connection.timeouts.connect;
+        // Asked before, and still the best there is: better twice than not at all.
+        let mut tried: Asked =
+            asked.iter().filter(|a| first.as_ref().is_none_or(|f| f.address != **a)).copied().collect();
+        let mut failed = Denial::UpstreamUnreachable { cause: "no address is left to try".to_owned() };
         loop {
-            let Some(exchange) = &mut this.exchange else { return Poll::Ready(None) };
-            let frame = match exchange.poll_part(cx) {
-                Poll::Ready(frame) => frame,
-                Poll::Pending if waited(&mut this.timer, this.idle, cx) => return Poll::Ready(Some(Err(CutOff))),
-                Poll::Pending => return Poll::Pending,
-            };
-            this.timer = None;
-            this.end_if_whole();
-            match frame {
-                // Trailers: an allow-list that is still empty.
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => return Poll::Ready(Some(Ok(Frame::data(data)))),
-                    Err(_) => continue,
-                },
-                // Never passed off as complete: the caller's connection is aborted.
-                other => return Poll::Ready(other),
+            let next = first.take().or_else(|| pool.next(Instant::now(), &tried, false));
+            let Some(first) = next else { return Err(failed) };
+            // Where connections are shared, one of those who wait opens it.
+            let http = self.connection.destination.http;
+            let shared = http == HttpVersion::Http2
+                || (!self.h1_only
+                    && http == HttpVersion::Auto
+                    && self.connection.destination.tls.is_some()
+                    && !first.alone.get());
+            let _turn = if shared { timeout_at(deadline, first.opening.lock()).await.ok() } else { None };
+            if shared && let Some(leased) = pool.take(&first, self.h1_only, Instant::now()) {
+                return Ok(leased);
+            }
+            match self.establish(pool, first.address, &mut tried, deadline).await {
+                Ok(leased) => return Ok(leased),
+                Err(denial) => failed = denial,
             }
         }
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.is_whole()
+    /// TCP to `first` or who else answers sooner, then TLS and what HTTP wants first. Notes in `tried` who was asked.
+    async fn establish(
+        &self,
+        pool: &Rc<Pool>,
+        first: SocketAddr,
+        tried: &mut Asked,
+        deadline: Instant,
+    ) -> Result<Leased, Denial> {
+        let tried = RefCell::new(tried);
+        let next = || match tried.borrow().contains(&first) {
+            false => Some(first),
+            true => pool.next(Instant::now(), &tried.borrow(), false).map(|e| e.address),
+        };
+        let told = |address, met| match met {
+            Met::Begun => tried.borrow_mut().push(address),
+            Met::Failed => pool.failed(address, Instant::now()),
+        };
+        let (tcp, address) = dial::connect(next, told, deadline).await?;
+        // Half of what is left, if somebody else could use the other half.
+        let now = Instant::now();
+        let others = pool.has_other(now, &tried.borrow());
+        let deadline = if others { now + deadline.saturating_duration_since(now) / 2 } else { deadline };
+        let secured = dial::secure(tcp, &self.connection.destination, self.trust, self.h1_only, deadline).await;
+        let way = match secured {
+            Ok(secured) if secured.h2 => timeout_at(deadline, Line::open(secured.stream)).await.map_or_else(
+                |_| Err(Denial::UpstreamConnectTimeout { cause: format!("{address}: HTTP/2 does not come about") }),
+                |line| line.map(Way::H2).map_err(|failure| not_h2(failure, address)),
+            ),
+            Ok(secured) => Ok(Way::H1(Idle::new(secured.stream))),
+            Err(denial) => Err(denial),
+        };
+        let now = Instant::now();
+        match way {
+            Ok(way) => match pool.at(address) {
+                Some(endpoint) => {
+                    if !self.h1_only {
+                        endpoint.alone.set(matches!(way, Way::H1(_)));
+                    }
+                    Ok(pool.opened(&endpoint, way, now))
+                }
+                None => Err(Denial::UpstreamUnreachable { cause: format!("{address}: has just left the name") }),
+            },
+            Err(denial) => {
+                pool.failed(address, now);
+                Err(denial)
+            }
+        }
     }
 
-    fn size_hint(&self) -> SizeHint {
-        self.exchange.as_ref().map_or_else(|| SizeHint::with_exact(0), Exchange::size_hint)
+    async fn attempt(
+        &self,
+        leased: Leased,
+        body: RequestBody,
+        early: &mut impl FnMut(StatusCode, HeaderMap),
+    ) -> Result<Response<UpstreamBody>, Failure> {
+        let idle = self.connection.timeouts.idle;
+        let Leased { way, lease, .. } = leased;
+        let (mut reply, from) = match way {
+            Way::H1(kept) => {
+                let mut exchange = Exchange::begin(kept, self.parts, body, idle);
+                let head = self.in_time(pin!(exchange.head(early))).await.map_err(Failure::Late)??;
+                let mut reply = Response::new(());
+                (*reply.status_mut(), *reply.headers_mut()) = (head.status, head.fields);
+                if let Some(reason) = head.reason {
+                    reply.extensions_mut().insert(reason);
+                }
+                (reply, From::H1(exchange))
+            }
+            Way::H2(line) => {
+                // Boxed: its state is large, and most requests go over HTTP/1.
+                let (head, from) = Box::pin(self.over_h2(&line, body, idle, early)).await?;
+                (head, From::H2(Box::new(from)))
+            }
+        };
+        // What follows would be no HTTP.
+        if reply.status() == StatusCode::SWITCHING_PROTOCOLS && !self.was_asked_for(reply.headers()) {
+            return Err(Failure::Protocol("an upgrade that nobody asked for".to_owned()));
+        }
+        announce(reply.headers_mut(), self.connection);
+        Ok(reply.map(|()| UpstreamBody::new(from, lease, idle, &self.connection.trailers)))
+    }
+
+    async fn over_h2(
+        &self,
+        line: &Rc<Line>,
+        body: RequestBody,
+        idle: Duration,
+        early: &mut impl FnMut(StatusCode, HeaderMap),
+    ) -> Result<(Response<()>, h2::Reply), Failure> {
+        let secure = self.connection.destination.tls.is_some();
+        let exchange = line.exchange(self.parts, secure, body, idle, early);
+        let (head, reply) = match self.in_time(pin!(exchange)).await {
+            Ok(outcome) => outcome?,
+            Err(denial) => {
+                if let Denial::UpstreamTimeout { .. } = denial {
+                    line.doubt();
+                }
+                return Err(Failure::Late(denial));
+            }
+        };
+        Ok((Response::from_parts(head, ()), reply))
+    }
+
+    fn was_asked_for(&self, reply: &HeaderMap) -> bool {
+        self.parts.headers.get(UPGRADE).is_some_and(|protocol| upgrade::granted(reply, protocol))
+    }
+
+    /// Waits for the reply's head: until the whole request's time is up, and after the upload no longer than the head's.
+    async fn in_time<T>(&self, mut sent: Pin<&mut impl Future<Output = T>>) -> Result<T, Denial> {
+        let (upload, patience) = (self.upload, &self.patience);
+        loop {
+            let deadline = match upload.finished_at() {
+                Some(at) => patience.until.min(at + patience.head),
+                None => patience.until.min(Instant::now() + patience.head),
+            };
+            if let Ok(done) = timeout_at(deadline, sent.as_mut()).await {
+                return Ok(done);
+            }
+            let now = Instant::now();
+            match upload.finished_at() {
+                None if now >= patience.until => return Err(Denial::RequestTimeout),
+                Some(at) if now >= patience.until.min(at + patience.head) => {
+                    return Err(Denial::UpstreamTimeout { phase: "waiting for the upstream's answer" });
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Leaves in `Trailer` the names that may come.
+fn announce(fields: &mut HeaderMap, connection: &Connection) {
+    if !fields.contains_key(TRAILER) {
+        return;
+    }
+    match announced(fields, &connection.trailers) {
+        Some(names) => drop(fields.insert(TRAILER, names)),
+        None => drop(fields.remove(TRAILER)),
+    }
+}
+
+fn not_h2(failure: h2::Failure, address: SocketAddr) -> Denial {
+    match failure {
+        h2::Failure::Protocol(cause) => Denial::UpstreamProtocol { cause: format!("{address}: no HTTP/2: {cause}") },
+        h2::Failure::Refused { cause, .. } | h2::Failure::Closed(cause) => {
+            Denial::UpstreamUnreachable { cause: format!("{address}: {cause}") }
+        }
+        h2::Failure::Upload(_) => Denial::Internal { cause: "an upload before a request".to_owned() },
     }
 }

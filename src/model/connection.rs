@@ -24,6 +24,10 @@ pub struct Connection {
     pub quota: Option<Quota>,
     pub concurrency: Option<u32>,
     pub timeouts: UpstreamTimeouts,
+    /// Further attempts of a request that no upstream has acted upon, or that may be acted upon twice.
+    pub retries: u32,
+    /// Trailers that pass beyond those that always do.
+    pub trailers: Arc<[HeaderName]>,
 }
 
 /// Where a connection's requests, and its secret, may go, and nowhere else (C10).
@@ -35,12 +39,40 @@ pub struct Destination {
     /// As dialled and verified: lower case, no brackets.
     pub host: String,
     pub port: u16,
+    /// What is dialled: the host and port above, or what the connection names in their place. Never empty.
+    pub addresses: Arc<[Site]>,
+    pub http: HttpVersion,
     /// The `Host` that is sent.
     pub authority: HeaderValue,
     /// Before every path; without a slash at its end, so often empty.
     pub base_path: String,
     /// C13: private networks that may be dialled for it; the configuration's own are among them.
     pub allow_networks: Arc<[IpNet]>,
+}
+
+/// A host and a port to dial: an address, or a name that may have several.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Site {
+    /// Lower case, no brackets.
+    pub host: String,
+    pub port: u16,
+}
+
+impl std::fmt::Display for Site {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let v6 = self.host.contains(':');
+        if v6 { write!(f, "[{}]:{}", self.host, self.port) } else { write!(f, "{}:{}", self.host, self.port) }
+    }
+}
+
+/// What is spoken on a connection to an upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum HttpVersion {
+    /// Over TLS what both sides agree on (ALPN); in the clear HTTP/1.1.
+    Auto,
+    Http1,
+    /// In the clear by prior knowledge.
+    Http2,
 }
 
 /// A digest of everything a destination is.
@@ -65,7 +97,7 @@ pub struct UpstreamTimeouts {
     pub connect: Duration,
     /// From the request's end to the reply's head.
     pub head: Duration,
-    /// Without a byte of the reply's body.
+    /// Without a byte of the reply's body, or without taking one of the request's.
     pub idle: Duration,
     /// Without a byte in either direction, once a connection was upgraded.
     pub tunnel: Duration,

@@ -108,6 +108,9 @@ pub enum Denial {
     UpstreamProtocol {
         cause: String,
     },
+    UpstreamConnectTimeout {
+        cause: String,
+    },
     UpstreamTimeout {
         phase: &'static str,
     },
@@ -154,6 +157,7 @@ impl Denial {
             Denial::UpstreamUnreachable { .. } => ("upstream_unreachable", S::BAD_GATEWAY),
             Denial::UpstreamTls { .. } => ("upstream_tls", S::BAD_GATEWAY),
             Denial::UpstreamProtocol { .. } => ("upstream_protocol", S::BAD_GATEWAY),
+            Denial::UpstreamConnectTimeout { .. } => ("upstream_connect_timeout", S::GATEWAY_TIMEOUT),
             Denial::UpstreamTimeout { .. } => ("upstream_timeout", S::GATEWAY_TIMEOUT),
             Denial::Internal { .. } => ("internal", S::INTERNAL_SERVER_ERROR),
         }
@@ -178,6 +182,7 @@ impl Denial {
             Denial::UpstreamUnreachable { .. }
             | Denial::UpstreamTls { .. }
             | Denial::UpstreamProtocol { .. }
+            | Denial::UpstreamConnectTimeout { .. }
             | Denial::UpstreamTimeout { .. } => Whose::Upstream,
             _ => Whose::Client,
         }
@@ -211,6 +216,7 @@ impl Denial {
             | Denial::UpstreamUnreachable { cause }
             | Denial::UpstreamTls { cause }
             | Denial::UpstreamProtocol { cause }
+            | Denial::UpstreamConnectTimeout { cause }
             | Denial::Internal { cause } => Some(cause.clone().into()),
             Denial::UpstreamTimeout { phase } => Some((*phase).into()),
             Denial::RateLimited(r) => Some(r.scope.name().into()),

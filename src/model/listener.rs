@@ -12,6 +12,8 @@ pub struct Inbound {
     /// As configured, `0.0.0.0:8443`; names the listener in limits and logs.
     pub address: Arc<str>,
     pub tls: bool,
+    /// HTTP/2 without TLS, to those who begin with its preface.
+    pub h2c: bool,
     /// Against what callers' certificates are verified; `None` means that none is asked for.
     pub callers: Option<CallerAuthorities>,
     pub places: Places,
@@ -19,6 +21,8 @@ pub struct Inbound {
     /// W6.
     pub conceal: bool,
     pub trusted_proxies: Vec<IpNet>,
+    /// Which field of theirs says for whom they speak.
+    pub forwarded: ForwardedField,
     /// Connections begin with a PROXY protocol header, and only trusted proxies may open them.
     pub proxy_protocol: bool,
     pub caps: ConnectionCaps,
@@ -97,6 +101,14 @@ pub struct FrontTimeouts {
     pub request: Duration,
     /// Between requests.
     pub idle: Duration,
+}
+
+/// Where proxies say for whom they speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForwardedField {
+    XForwardedFor,
+    /// RFC 7239.
+    Forwarded,
 }
 
 /// E4.

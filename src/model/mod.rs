@@ -4,6 +4,7 @@ pub mod certificate;
 pub mod connection;
 pub mod denial;
 pub mod environment;
+pub mod flood;
 pub mod key;
 pub mod listener;
 pub mod name;

@@ -40,6 +40,7 @@ impl Denial {
             Denial::UpstreamUnreachable { .. } => "The upstream cannot be reached",
             Denial::UpstreamTls { .. } => "The upstream's TLS cannot be trusted",
             Denial::UpstreamProtocol { .. } => "The upstream's answer is not valid HTTP",
+            Denial::UpstreamConnectTimeout { .. } => "The upstream took too long to connect",
             Denial::UpstreamTimeout { .. } => "The upstream took too long",
             Denial::Internal { .. } => "Something went wrong in the gateway",
         }
@@ -134,7 +135,10 @@ impl Denial {
                 "check the upstream's certificate, its name and the connection's tls.ca; the gateway's log has the cause"
             }
             Denial::UpstreamProtocol { .. } => {
-                "check that base_url is an HTTP/1.1 service; the gateway's log has the cause"
+                "check that base_url is an HTTP service of the version in the connection's http; the gateway's log has the cause"
+            }
+            Denial::UpstreamConnectTimeout { .. } => {
+                "check that the upstream's addresses answer, or raise the connection's timeouts.connect"
             }
             Denial::UpstreamTimeout { .. } => "check the upstream, or raise the connection's timeouts",
             Denial::Internal { .. } => "report the request id; the gateway's log has the cause",

@@ -4,10 +4,14 @@ pub mod certificate;
 pub mod clock;
 pub mod descriptors;
 pub mod dial;
+pub mod flood;
+pub mod frame_guard;
+pub mod frames;
 pub mod guard;
 pub mod handover;
 pub mod inherited;
 pub mod listen;
+pub mod prior_knowledge;
 pub mod proxy_protocol;
 pub mod relay;
 #[cfg(any(test, fuzzing))]

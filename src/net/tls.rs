@@ -1,7 +1,7 @@
 //! TLS on both sides: certificates for callers, trust for upstreams.
 
 use super::certificate::{Dated, dated};
-use crate::model::connection::UpstreamTls;
+use crate::model::connection::{HttpVersion, UpstreamTls};
 use crate::model::listener::CallerAuthorities;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -34,6 +34,11 @@ pub struct Tls<C> {
 }
 
 impl<C> Tls<C> {
+    /// What it was made of.
+    pub fn digest(&self) -> &[u8] {
+        self.inputs.as_bytes()
+    }
+
     /// The one in force if it was made of the same: its session tickets stay valid, so that a reload that changes nothing
     /// for a connection does not cost it a handshake. Of anything else nothing is kept: a session that was verified
     /// against other authorities cannot be resumed.
@@ -185,7 +190,7 @@ impl ResolvesServerCert for ByName {
 
 /// How an upstream is verified: its own authorities if the connection names them, else the public ones. With it, the
 /// certificates that we show.
-pub fn client(tls: &UpstreamTls) -> Result<(Tls<ClientConfig>, Vec<Dated>), TlsError> {
+pub fn client(tls: &UpstreamTls, http: HttpVersion) -> Result<(Tls<ClientConfig>, Vec<Dated>), TlsError> {
     let mut inputs = blake3::Hasher::new();
     let roots = match &tls.ca {
         Some(file) => {
@@ -205,7 +210,12 @@ pub fn client(tls: &UpstreamTls) -> Result<(Tls<ClientConfig>, Vec<Dated>), TlsE
         }
         None => builder.with_no_client_auth(),
     };
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = match http {
+        HttpVersion::Auto => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+        HttpVersion::Http1 => vec![b"http/1.1".to_vec()],
+        HttpVersion::Http2 => vec![b"h2".to_vec()],
+    };
+    inputs.update(&[http as u8]);
     inputs.update(&[u8::from(tls.ca.is_some()), u8::from(tls.identity.is_some())]);
     Ok((Tls { config: Arc::new(config), inputs: inputs.finalize() }, shown))
 }

@@ -1,6 +1,8 @@
 //! A small world for the tests of this floor: two environments, two workflows, two keys.
 
-use crate::model::connection::{ConnectionId, Destination, DestinationId, InjectRule, Injection, UpstreamTimeouts};
+use crate::model::connection::{
+    ConnectionId, Destination, DestinationId, HttpVersion, InjectRule, Injection, Site, UpstreamTimeouts,
+};
 use crate::model::environment::Environment;
 use crate::model::key::{Grants, KeyId, Scopes};
 use crate::model::listener::{ConnectionCaps, EnvironmentParameter, FrontTimeouts, Inbound, PlaceMask, Places};
@@ -40,6 +42,7 @@ pub fn injection(header: &str) -> Injection {
 pub fn door() -> Inbound {
     let second = Duration::from_secs(1);
     Inbound {
+        h2c: false,
         address: "127.0.0.1:0".into(),
         tls: false,
         callers: None,
@@ -47,6 +50,7 @@ pub fn door() -> Inbound {
         environment_parameter: EnvironmentParameter { name: "_profile".into(), strip: false },
         conceal: false,
         trusted_proxies: vec![],
+        forwarded: crate::model::listener::ForwardedField::XForwardedFor,
         proxy_protocol: false,
         caps: ConnectionCaps { total: 1000, per_address: 1000 },
         quota: None,
@@ -78,6 +82,8 @@ fn connection(index: u32, environment: u16) -> Connection {
             tls: None,
             host: "127.0.0.1".into(),
             port: 1,
+            addresses: [Site { host: "127.0.0.1".into(), port: 1 }].into(),
+            http: HttpVersion::Auto,
             authority: HeaderValue::from_static("127.0.0.1:1"),
             base_path: String::new(),
             allow_networks: vec![].into(),
@@ -91,6 +97,8 @@ fn connection(index: u32, environment: u16) -> Connection {
             idle: Duration::ZERO,
             tunnel: Duration::ZERO,
         },
+        retries: 1,
+        trailers: [].into(),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::model::token;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use smallvec::SmallVec;
 
-type Names = SmallVec<[HeaderName; 8]>;
+pub(super) type Names = SmallVec<[HeaderName; 8]>;
 
 /// Removes what the upstream must not see: hop-by-hop fields (also those that any `Connection` line names), the caller's
 /// credential in every place and alias, tokens of ours in switched-off places, forged identity, method overrides, and
@@ -26,10 +26,16 @@ pub fn strip(headers: &mut HeaderMap, places: &Places, open: PlaceMask, injectio
     join_cookies(headers);
 }
 
-/// Removes from a reply what is between us and the upstream, and what only we may say.
+/// Removes from a reply what is between us and the upstream, and what only we may say. `Trailer` stays: what it
+/// announces was filtered when the reply was read.
 pub fn strip_reply(headers: &mut HeaderMap) {
     let mut doomed = connection_listed(headers);
-    doomed.extend(headers.keys().filter(|n| is_hop_by_hop(n.as_str()) || is_ours_alone(n.as_str())).cloned());
+    doomed.extend(
+        headers
+            .keys()
+            .filter(|n| (is_hop_by_hop(n.as_str()) && **n != header::TRAILER) || is_ours_alone(n.as_str()))
+            .cloned(),
+    );
     for name in &doomed {
         headers.remove(name);
     }
@@ -51,11 +57,9 @@ fn goes(
             || headers.get_all(name).iter().any(|v| token::mentioned_in(v.as_bytes()))
             || injected(name.as_str(), injection);
     }
-    // The beginning tells, even of a name longer than any we look for.
-    let plain = name.as_str().get(..LONGEST_FOLDED).unwrap_or(name.as_str());
     let mut room = [0u8; LONGEST_FOLDED];
-    let folded = fold(plain, &mut room);
-    let alias = folded != plain;
+    let folded = fold(name.as_str(), &mut room);
+    let alias = folded != beginning(name.as_str());
     is_hop_by_hop(folded)
         || is_replaced(folded)
         || folded.starts_with("x-keystile-")
@@ -98,8 +102,14 @@ fn injected(name: &str, injection: &Injection) -> bool {
 /// Bytes of a name that are folded: more than any that we look for has.
 const LONGEST_FOLDED: usize = 64;
 
-/// `name`, of no more bytes than `room`, as upstreams with CGI manners read it: all punctuation is `-`.
-fn fold<'a>(name: &'a str, room: &'a mut [u8; LONGEST_FOLDED]) -> &'a str {
+/// What tells, even of a name longer than any we look for.
+fn beginning(name: &str) -> &str {
+    name.get(..LONGEST_FOLDED).unwrap_or(name)
+}
+
+/// The beginning of `name` as upstreams with CGI manners read it: all punctuation is `-`.
+pub(super) fn fold<'a>(name: &'a str, room: &'a mut [u8; LONGEST_FOLDED]) -> &'a str {
+    let name = beginning(name);
     if name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
         return name;
     }
@@ -110,7 +120,7 @@ fn fold<'a>(name: &'a str, room: &'a mut [u8; LONGEST_FOLDED]) -> &'a str {
 }
 
 /// RFC 9110, section 7.6.1, and what older clients send.
-fn is_hop_by_hop(name: &str) -> bool {
+pub(super) fn is_hop_by_hop(name: &str) -> bool {
     matches!(
         name,
         "connection"
@@ -127,7 +137,7 @@ fn is_hop_by_hop(name: &str) -> bool {
 }
 
 /// What we answer ourselves, set anew, or let nobody use: an upstream must act on the method and path that were decided.
-fn is_replaced(name: &str) -> bool {
+pub(super) fn is_replaced(name: &str) -> bool {
     matches!(
         name,
         "host"
@@ -145,7 +155,7 @@ fn is_replaced(name: &str) -> bool {
 }
 
 /// What any caller can say about himself; believed from trusted proxies only (hazard 4).
-fn is_hearsay(name: &str) -> bool {
+pub(super) fn is_hearsay(name: &str) -> bool {
     name.starts_with("x-forwarded-")
         || name.starts_with("x-client-cert")
         || name.starts_with("x-ssl-client-")

@@ -5,12 +5,14 @@ pub mod address;
 pub mod authenticate;
 pub mod authorise;
 pub mod environment;
+pub mod forwarded;
 pub mod headers;
 pub mod identify;
 pub mod path;
 pub mod query;
 pub mod rewrite;
 pub mod standing;
+pub mod trailers;
 pub mod upgrade;
 pub mod via;
 

@@ -1,6 +1,7 @@
 //! What holds for every request, whatever it is made of.
 
 use super::environment::asked;
+use super::forwarded::Side;
 use super::rewrite::Caller;
 use super::{Origin, authenticate, authorise, fixture, identify, path, rewrite};
 use crate::model::certificate::AcceptedCertificate;
@@ -187,8 +188,11 @@ proptest! {
         let origin = Origin { address: "::1".parse().unwrap(), certificate: None };
         let permit = authorise(&s, &caller, &origin, &route, &asked(None, &s.inbound[0].environment_parameter), 0).unwrap();
         let who = || Caller {
-            peer: HeaderValue::from_static("::1"), trusted: false, scheme: HeaderValue::from_static("http"),
-            host: Some(HeaderValue::from_static("h")), request_id: HeaderValue::from_static("r"),
+            side: Side {
+                peer: HeaderValue::from_static("::1"), scheme: HeaderValue::from_static("http"),
+                host: Some(HeaderValue::from_static("h")),
+            },
+            trusted: false, request_id: HeaderValue::from_static("r"),
         };
         rewrite::fields(&mut headers, &permit, &s.inbound[0], mask, who());
         let target = rewrite::target(&uri, &permit, &s.inbound[0], mask).unwrap();

@@ -1,24 +1,21 @@
 //! From the caller's request to the upstream's: strip, say who called, inject.
 
 use super::authorise::Permit;
-use super::{headers, query};
+use super::forwarded::{self, Side};
+use super::{headers, query, trailers};
 use crate::model::Inbound;
 use crate::model::listener::{Place, PlaceMask};
 use crate::model::token;
-use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
+use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, TE, TRAILER};
 use http::uri::{PathAndQuery, Uri};
 use std::borrow::Cow;
 
 /// What the upstream is told of the caller's side, ready to send.
 #[derive(Debug)]
 pub struct Caller {
-    /// The connection's peer, or what PROXY protocol said.
-    pub peer: HeaderValue,
+    pub side: Side,
     /// The peer is a trusted proxy: its word on who is behind it is extended instead of replaced.
     pub trusted: bool,
-    pub scheme: HeaderValue,
-    /// The host that was asked for.
-    pub host: Option<HeaderValue>,
     pub request_id: HeaderValue,
 }
 
@@ -27,13 +24,11 @@ const USERNAME: HeaderName = HeaderName::from_static("x-keystile-username");
 const WORKFLOW: HeaderName = HeaderName::from_static("x-keystile-workflow");
 const ENVIRONMENT: HeaderName = HeaderName::from_static("x-keystile-environment");
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// Rewrites the fields in place.
 pub fn fields(map: &mut HeaderMap, permit: &Permit<'_>, door: &Inbound, open: PlaceMask, caller: Caller) {
     let connection = permit.connection();
+    let (te, trailer) = (trailers::are_read(map), trailers::announced(map, &connection.trailers));
     headers::strip(map, &door.places, open, &connection.injection, caller.trusted);
     map.insert(HOST, connection.destination.authority.clone());
     map.insert(USERNAME, permit.key().username_header.clone());
@@ -41,26 +36,16 @@ pub fn fields(map: &mut HeaderMap, permit: &Permit<'_>, door: &Inbound, open: Pl
     map.insert(WORKFLOW, permit.workflow().header.clone());
     map.insert(ENVIRONMENT, permit.environment().header.clone());
     map.insert(REQUEST_ID, caller.request_id);
-    forwarded(map, caller.peer, caller.scheme, caller.host);
+    forwarded::extend(map, caller.side, door.forwarded);
+    if te {
+        map.insert(TE, HeaderValue::from_static("trailers"));
+    }
+    if let Some(names) = trailer {
+        map.insert(TRAILER, names);
+    }
     // Last, so that nothing above can replace it.
     for (name, value) in permit.injected_headers() {
         map.insert(name, value);
-    }
-}
-
-/// What trusted proxies said is extended; from others nothing is left to extend.
-fn forwarded(map: &mut HeaderMap, peer: HeaderValue, scheme: HeaderValue, host: Option<HeaderValue>) {
-    let before: Vec<&[u8]> = map.get_all(&FORWARDED_FOR).iter().map(HeaderValue::as_bytes).collect();
-    let chain = if before.is_empty() {
-        peer
-    } else {
-        let list = [before.join(&b", "[..]), peer.as_bytes().to_vec()].join(&b", "[..]);
-        HeaderValue::from_bytes(&list).unwrap_or(peer)
-    };
-    map.insert(FORWARDED_FOR, chain);
-    map.entry(FORWARDED_PROTO).or_insert(scheme);
-    if let Some(host) = host {
-        map.entry(FORWARDED_HOST).or_insert(host);
     }
 }
 

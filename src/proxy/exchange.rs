@@ -28,6 +28,8 @@ pub enum End {
     Complete,
     ClientGone,
     UpstreamDied,
+    /// It fell silent in the middle of its reply.
+    UpstreamIdle,
     /// A tunnel in which nobody said anything for too long.
     Idle,
     /// A tunnel whose key, or workflow, no longer permits it.
@@ -184,6 +186,7 @@ impl Drop for Exchange {
             End::Complete => "complete",
             End::ClientGone => "client_gone",
             End::UpstreamDied => "upstream_died",
+            End::UpstreamIdle => "upstream_idle_timeout",
             End::Idle => "idle",
             End::Revoked => "revoked",
         };

@@ -10,6 +10,7 @@ use crate::model::routes::Found;
 use crate::model::{ClientCertificate, Denial, Inbound, Key, Snapshot};
 use crate::policy::authenticate::{Rejected, rehearse};
 use crate::policy::environment::{Asked, asked};
+use crate::policy::forwarded::{self, Side};
 use crate::policy::rewrite::{self, Caller};
 use crate::policy::{Authenticated, Origin, Permit, address, authenticate, authorise, identify, path};
 use http::header::{HeaderMap, HeaderValue};
@@ -82,7 +83,7 @@ impl Steps {
 
 fn walk(snapshot: &Snapshot, door: &Inbound, question: Question, steps: &mut Steps) -> Result<(), Denial> {
     let parts = &question.parts;
-    let client = address::client(question.peer, &parts.headers, &door.trusted_proxies);
+    let client = forwarded::client(question.peer, &parts.headers, &door.trusted_proxies, door.forwarded);
     if let Err(denial) = inspect(parts, door) {
         return steps.no("request", denial);
     }
@@ -265,10 +266,12 @@ fn rewritten(
     let before = &question.parts.headers;
     let mut after = before.clone();
     let caller = Caller {
-        peer: HeaderValue::from_static("-"),
+        side: Side {
+            peer: HeaderValue::from_static("-"),
+            scheme: HeaderValue::from_static(if door.tls { "https" } else { "http" }),
+            host: before.get(http::header::HOST).cloned(),
+        },
         trusted: address::within(question.peer, &door.trusted_proxies),
-        scheme: HeaderValue::from_static(if door.tls { "https" } else { "http" }),
-        host: before.get(http::header::HOST).cloned(),
         request_id: HeaderValue::from_static("-"),
     };
     rewrite::fields(&mut after, permit, door, open, caller);

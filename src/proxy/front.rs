@@ -15,7 +15,8 @@ pub struct Front {
     pub address: Arc<str>,
     pub peer: IpAddr,
     pub peer_header: HeaderValue,
-    pub activity: Rc<Activity>,
+    /// Where requests tell that they run; HTTP/1 asks nobody.
+    pub activity: Option<Rc<Activity>>,
     /// What the caller showed in the handshake, read once.
     certificate: Option<ClientCertificate>,
 }
@@ -24,7 +25,7 @@ impl Front {
     pub fn new(
         address: Arc<str>,
         peer: IpAddr,
-        activity: Rc<Activity>,
+        activity: Option<Rc<Activity>>,
         certificate: Option<ClientCertificate>,
     ) -> Front {
         let peer = canonical(peer);

@@ -16,7 +16,9 @@ use crate::model::listener::PlaceMask;
 use crate::model::routes::Found;
 use crate::model::token::{self, Digest, Shape};
 use crate::model::{Denial, Inbound, Snapshot};
+use crate::net::guard::Running;
 use crate::policy::authenticate::Rejected;
+use crate::policy::forwarded::{self, Side};
 use crate::policy::rewrite::{self, Caller};
 use crate::policy::standing::{Asking, Standing};
 use crate::policy::upgrade;
@@ -47,7 +49,7 @@ pub async fn handle(
     request: Request<CallersBody>,
     early: Option<Early>,
 ) -> Response<ReplyBody> {
-    let running = front.activity.request();
+    let running = Running::on(front.activity.as_ref());
     let live = core.live();
     let (mut parts, body) = request.into_parts();
     let mut exchange = Exchange::begin(core.clone(), live.clone(), &front, &parts);
@@ -90,7 +92,7 @@ async fn journey(
     let snapshot = &live.snapshot;
     let listener = live.listener(&front.address).ok_or(Denial::Overloaded { what: "removed listener" })?;
     let door = &snapshot.inbound[listener];
-    log.address = address::client(front.peer, &parts.headers, &door.trusted_proxies);
+    log.address = forwarded::client(front.peer, &parts.headers, &door.trusted_proxies, door.forwarded);
 
     inspect(parts, door)?;
     let route = snapshot.routes.find(&parts.method, &path::segments(parts.uri.path())?);
@@ -188,10 +190,12 @@ fn rewrite_request(
         None => parts.headers.get(header::HOST).cloned(),
     };
     let caller = Caller {
-        peer: front.peer_header.clone(),
+        side: Side {
+            peer: front.peer_header.clone(),
+            scheme: HeaderValue::from_static(if door.tls { "https" } else { "http" }),
+            host: asked_host,
+        },
         trusted: address::within(front.peer, &door.trusted_proxies),
-        scheme: HeaderValue::from_static(if door.tls { "https" } else { "http" }),
-        host: asked_host,
         request_id: log.request_id.clone(),
     };
     let target = rewrite::target(&parts.uri, permit, door, open);

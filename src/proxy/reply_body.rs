@@ -81,7 +81,10 @@ impl Body for ReplyBody {
                     this.exchange.end(End::Complete);
                 }
             }
-            Poll::Ready(Some(Err(CutOff))) => this.exchange.end(End::UpstreamDied),
+            Poll::Ready(Some(Err(CutOff))) => {
+                let silent = body.is_timed_out();
+                this.exchange.end(if silent { End::UpstreamIdle } else { End::UpstreamDied });
+            }
             Poll::Ready(None) => this.exchange.end(End::Complete),
             Poll::Pending => this.running.waiting(),
         }

@@ -8,7 +8,9 @@ use crate::http::body::CallersBody;
 use crate::http::h1::{self, incoming::Early};
 use crate::model::Inbound;
 use crate::net::certificate;
+use crate::net::frame_guard::FrameGuard;
 use crate::net::guard::{Activity, Guarded};
+use crate::net::prior_knowledge::begins_http2;
 use crate::net::stream::Stream;
 use crate::telemetry::metrics::FrontProtocol;
 use crate::telemetry::timestamp::now_ms;
@@ -30,6 +32,11 @@ use tokio::sync::watch;
 const BEYOND: u64 = 64 * 1024;
 /// Requests one HTTP/2 connection may have under way.
 const STREAMS: u32 = 128;
+/// Requests of it that may be reset before they were looked at, at once; and that may be malformed or too many, ever.
+const UNSEEN_RESETS: usize = 20;
+const WRONG_STREAMS: usize = 256;
+/// Bytes of a reply that wait for a caller to read them, for each of his requests.
+const UNREAD: usize = 64 * 1024;
 
 /// Handshake, then requests, until one side has had enough.
 pub async fn connection(
@@ -47,6 +54,10 @@ pub async fn connection(
     let (timeouts, head) = (door.timeouts, door.max_head.saturating_add(BEYOND));
     let rules = rules(door);
     let (stream, h2, certificate) = match &live.certificates[at] {
+        None if door.h2c => match tokio::time::timeout(timeouts.head, begins_http2(&tcp)).await {
+            Ok(Some(h2)) => (Stream::Tcp(tcp), h2, None),
+            Ok(None) | Err(_) => return,
+        },
         None => (Stream::Tcp(tcp), false, None),
         Some(tls) => {
             let handshake = tokio_rustls::TlsAcceptor::from(tls.config.clone()).accept(tcp);
@@ -65,16 +76,19 @@ pub async fn connection(
     };
     drop(live);
     let _open = core.metrics.front_connection(if h2 { FrontProtocol::H2 } else { FrontProtocol::H1 });
-    let activity = Activity::new(timeouts, h2);
-    let front = Rc::new(Front::new(address, peer.ip(), activity.clone(), certificate));
     if !h2 {
+        let front = Rc::new(Front::new(address, peer.ip(), None, certificate));
         return h1::server::serve(stream, rules, &Door { core, front }, stop).await;
     }
+    let activity = Activity::new(timeouts);
+    let front = Rc::new(Front::new(address, peer.ip(), Some(activity.clone()), certificate));
+    // What does not fit twice over is no mistake about the limit, which hyper answers with 431.
+    let guarded = FrameGuard::new(stream, head.saturating_mul(2), peer.ip(), core.metrics.clone());
     let service = service_fn(move |request: Request<Incoming>| {
         let (core, front) = (core.clone(), front.clone());
         async move { Ok::<_, Infallible>(handle(core, front, request.map(CallersBody::H2), None).await) }
     });
-    let connection = http2(head).serve_connection(Guarded::new(stream, activity), service);
+    let connection = http2(head).serve_connection(Guarded::new(guarded, activity), service);
     until(stopped(&mut stop), pin!(connection), |c| c.graceful_shutdown()).await;
 }
 
@@ -123,6 +137,9 @@ fn http2(head: u64) -> hyper::server::conn::http2::Builder<LocalExecutor> {
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
+        .max_pending_accept_reset_streams(UNSEEN_RESETS)
+        .max_local_error_reset_streams(WRONG_STREAMS)
+        .max_send_buf_size(UNREAD)
         .max_header_list_size(u32::try_from(head).unwrap_or(u32::MAX))
         // A caller that stopped reading, or vanished, is noticed though no request runs.
         .keep_alive_interval(Duration::from_secs(30))

@@ -194,6 +194,7 @@ mod tests {
         let _connection = core.front_connection(FrontProtocol::H2);
         core.limited(crate::model::quota::Scope::FailedAuth);
         core.connection_refused(crate::model::listener::ConnectionRefusal::ProxyHeader);
+        core.h2_flood(crate::model::flood::Flood::Ping);
         core.tls_handshake_failed();
         core.credential_in_query();
         let pool = core.upstream_pool("stripe");
@@ -206,6 +207,7 @@ mod tests {
         has(&text, "keystile_front_connections{protocol=\"h2\"} 1");
         has(&text, "keystile_rate_limited_total{scope=\"failed_auth\"} 1");
         has(&text, "keystile_connections_refused_total{reason=\"proxy_header\"} 1");
+        has(&text, "keystile_h2_floods_total{frames=\"ping\"} 1");
         has(&text, "keystile_tls_handshake_failures_total 1");
         has(&text, "keystile_credential_in_query_total 1");
         has(&text, "keystile_upstream_connections_opened_total{connection=\"stripe\"} 1");

@@ -36,6 +36,8 @@ fn c13_a_literal_address_that_is_not_public_must_be_allowed_by_name() {
         }
         setup(&format!("base_url: 'https://{host}:8443', allow_networks: ['{remedy}']")).start();
     }
+    let told = setup("base_url: 'https://localhost:8443'").refused();
+    assert!(told.contains(r#"["127.0.0.0/8", "::1/128"]"#), "either may be localhost:\n{told}");
     let wrong = setup("base_url: 'https://10.1.2.3', allow_networks: ['127.0.0.0/8']").refused();
     assert!(wrong.contains("private"), "another network's allowance is none:\n{wrong}");
 }

@@ -16,7 +16,7 @@ use tokio_rustls::client::TlsStream;
 const NAME: &str = "gateway.test";
 
 /// A world that speaks HTTP/2, and whom its callers trust.
-fn world(answer: Answer, listener: &str) -> (World, Authority) {
+pub fn world(answer: Answer, listener: &str) -> (World, Authority) {
     let (build, ca) = build();
     let build = build.listener(listener).answering(move |_| match &answer {
         Answer::Bytes(bytes) => Answer::Bytes(bytes.clone()),
@@ -75,7 +75,7 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-const SHORT: &str = "timeouts: { head: 5s, body_idle: 500ms, request: 2s, idle: 60s }";
+pub const SHORT: &str = "timeouts: { head: 5s, body_idle: 500ms, request: 2s, idle: 60s }";
 
 #[test]
 fn hazard_12_a_caller_who_opens_no_window_is_not_waited_for() {

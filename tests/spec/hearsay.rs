@@ -129,3 +129,22 @@ fn requests_say_which_way_they_came() {
     assert_eq!(all[0], "1.0 fred");
     assert!(all[1].starts_with("1.1 keystile-"), "{all:?}");
 }
+
+#[test]
+fn hazard_4_forwarded_is_believed_and_extended_where_the_proxies_write_it() {
+    let world = World::build()
+        .listener("trusted_proxies: [127.0.0.0/8]")
+        .listener("forwarded_field: forwarded")
+        .key("far", "workflows: all, allow_addresses: [203.0.113.0/24]")
+        .start();
+    let ask = world
+        .call("far")
+        .header("Forwarded", "for=6.6.6.6, for=203.0.113.9;proto=https")
+        .header("X-Forwarded-For", "6.6.6.6");
+    let arrived = world.arrived(&ask);
+    let lines = arrived.all("forwarded");
+    assert_eq!(lines, ["for=6.6.6.6, for=203.0.113.9;proto=https", "for=127.0.0.1;proto=http;host=\"gateway.test\""]);
+    assert_eq!(arrived.header("x-forwarded-for").as_deref(), Some("127.0.0.1"), "not what these proxies write");
+    let hearsay = world.call("far").header("X-Forwarded-For", "203.0.113.9").send();
+    assert_eq!(hearsay.verdict(), "403 address_not_allowed");
+}

@@ -10,6 +10,7 @@ use http::{HeaderName, Uri};
 use ipnet::IpNet;
 
 use super::{Wrong, quoted};
+use crate::model::connection::Site;
 use crate::model::template::Template;
 
 /// Where a listener listens.
@@ -85,6 +86,26 @@ pub fn url(text: &str) -> Result<Uri, Wrong> {
     });
     let plain = !text.contains(['\\', '%']) && path_is_plain(uri.path());
     if scheme && host && port && plain { Ok(uri) } else { Err(wrong()) }
+}
+
+/// `10.0.0.5:5678`, `[::1]:80` or `engine-2.internal:5678`: a host to dial. The port is written, because no scheme
+/// stands there to tell it.
+pub fn site(text: &str) -> Result<Site, Wrong> {
+    let wrong = || Wrong::is_not(text, "a host and a port", "a host and a port, such as engine-2.internal:5678");
+    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    let v6 = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
+    let sound = match v6 {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => {
+            let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
+            (1..=253).contains(&host.len()) && host.bytes().all(plain) && !host.starts_with(['.', '-'])
+        }
+    };
+    let digits = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
+    match port.parse::<u16>() {
+        Ok(port @ 1..) if sound && digits => Ok(Site { host: v6.unwrap_or(host).to_ascii_lowercase(), port }),
+        _ => Err(wrong()),
+    }
 }
 
 /// A file or directory.

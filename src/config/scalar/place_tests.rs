@@ -13,6 +13,17 @@ fn addresses() {
 }
 
 #[test]
+fn hosts_to_dial_have_a_port() {
+    for good in ["10.0.0.5:5678", "[::1]:80", "engine-2.internal:5678", "localhost:1"] {
+        assert_eq!(site(good).unwrap().to_string(), good);
+    }
+    assert_eq!(site("Engine:80").unwrap().host, "engine");
+    for bad in ["", "h", "h:", ":80", "h:0", "h:65536", "h:+1", "::1:80", "[h]:80", "u@h:80", "http://h:80", "h:80/x"] {
+        assert!(site(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
 fn networks() {
     assert_eq!(cidr("10.0.0.0/8").unwrap().to_string(), "10.0.0.0/8");
     assert_eq!(cidr("203.0.113.7").unwrap().to_string(), "203.0.113.7/32");

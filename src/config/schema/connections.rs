@@ -21,6 +21,18 @@ pub static CONNECTION: MapShape = MapShape::new(
             .required()
             .example("https://engine.example.com"),
         Field::new(
+            "addresses",
+            Shape::List(&SITE),
+            "What is dialled in place of the URL's host, each a host and a port; Host and TLS name stay the URL's.",
+        )
+        .example("[10.0.0.5:5678, engine-2.internal:5678]"),
+        Field::new(
+            "http",
+            Shape::Scalar(Kind::Enum(&["auto", "1.1", "2"])),
+            "What the upstream speaks. auto: over TLS what both can, in the clear HTTP/1.1; gRPC in the clear needs 2.",
+        )
+        .default(defaults::UPSTREAM_HTTP),
+        Field::new(
             "allow_networks",
             Shape::List(&CIDR),
             "Private networks that this upstream may be in; they are never guessed.",
@@ -41,10 +53,22 @@ pub static CONNECTION: MapShape = MapShape::new(
         Field::new("rate_limit", RATE, "How much this upstream is sent.").example("90/s"),
         Field::new("concurrency", CONCURRENCY, "How many requests it is sent at once.").example("50"),
         Field::new("timeouts", Shape::Map(&UPSTREAM_TIMEOUTS), "How long this upstream may take."),
+        Field::new(
+            "retries",
+            Shape::Scalar(Kind::Integer { least: 0, most: 10 }),
+            "Further attempts where the upstream has not acted, or may act twice: idempotent, without a body.",
+        )
+        .default(defaults::RETRIES),
+        Field::new(
+            "trailers",
+            Shape::List(&HEADER_NAME),
+            "Trailers that pass beyond those that always do (gRPC's, digests, Server-Timing).",
+        )
+        .default(defaults::NOTHING)
+        .example("[X-Row-Count]"),
         Field::later("connector", "base URL and injection from the catalogue; write base_url and inject"),
         Field::later("allow", "permitting only some methods and paths of a connection"),
         Field::later("pacing", "waiting for a free slot"),
-        Field::later("retries", "repeating failed requests"),
         Field::later("scrub", "removing reflected secrets from replies"),
         Field::later("expires_at", "the expiry of a connection's secret"),
         Field::later("owner", "owners of connections"),
@@ -56,8 +80,13 @@ pub static CONNECTION: MapShape = MapShape::new(
 .gone(&[
     Gone::new("url", "base_url: https://engine.example.com"),
     Gone::new("header", "inject: { header: X-Engine-Key }"),
+    Gone::new("protocol", "http: 2"),
+    Gone::new("targets", "addresses: [10.0.0.5:5678, 10.0.0.6:5678]"),
     Gone::new("timeout", "timeouts: { connect: 3s, head: 30s, idle: 60s }"),
 ]);
+
+static SITE: Shape = Shape::Scalar(Kind::Site);
+static HEADER_NAME: Shape = Shape::Scalar(Kind::HeaderName);
 
 static INJECT_SHAPE: Shape = Shape::Map(&INJECT);
 
@@ -118,7 +147,12 @@ static UPSTREAM_TIMEOUTS: MapShape = MapShape::new(
             .default(defaults::CONNECT_TIMEOUT),
         Field::new("head", DURATION, "From the request to the head of the reply.")
             .default(defaults::UPSTREAM_HEAD_TIMEOUT),
-        Field::new("idle", DURATION, "Without a byte of the reply's body.").default(defaults::UPSTREAM_IDLE_TIMEOUT),
+        Field::new(
+            "idle",
+            DURATION,
+            "Without a byte of the reply's body, or without one of the request's being taken.",
+        )
+        .default(defaults::UPSTREAM_IDLE_TIMEOUT),
         Field::new("tunnel", DURATION, "Without a byte in either direction, once a connection was upgraded.")
             .default(defaults::TUNNEL_TIMEOUT),
     ],

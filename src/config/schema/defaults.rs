@@ -7,6 +7,9 @@ pub const NOTHING: &str = "[]";
 /// elsewhere says so.
 pub const ADMIN_ADDRESS: &str = "127.0.0.1:8082";
 
+/// What nearly all load balancers write; `Forwarded` (RFC 7239) is what they should.
+pub const FORWARDED_FIELD: &str = "x-forwarded-for";
+
 pub const OFF: &str = "false";
 pub const ON: &str = "true";
 
@@ -58,6 +61,15 @@ pub const CONNECT_TIMEOUT: &str = "3s";
 
 /// To the head of the reply; half of what the caller's request may take.
 pub const UPSTREAM_HEAD_TIMEOUT: &str = "30s";
+
+/// Over TLS the handshake is what costs, and HTTP/2 needs one where HTTP/1.1 needs one per request under way; it also
+/// says which requests a closing connection has not touched, so that they can be sent again. In the clear a connection
+/// costs next to nothing and HTTP/1.1 is the cheaper to speak, so HTTP/2 is asked for by name there.
+pub const UPSTREAM_HTTP: &str = "auto";
+
+/// One: it covers the connection that an upstream closes at the very moment it is used, and the one instance that is
+/// being restarted. More would only multiply the load on an upstream in trouble.
+pub const RETRIES: &str = "1";
 
 /// Between two parts of the reply's body. What streams events sends a comment more often than that.
 pub const UPSTREAM_IDLE_TIMEOUT: &str = "60s";

@@ -40,6 +40,12 @@ static INBOUND: MapShape = MapShape::new(
             "The certificate to show, or several of which the caller's server name chooses; whose certificates callers may show.",
         )
         .example("{ certificate: tls/cert.pem, key: tls/key.pem }"),
+        Field::new(
+            "h2c",
+            BOOL,
+            "Speaks HTTP/2 without TLS to callers who begin with it (prior knowledge); else HTTP/1.1.",
+        )
+        .default(defaults::OFF),
         Field::new("credentials", Shape::Map(&CREDENTIALS), "Where in a request a key's token is looked for."),
         Field::new(
             "environment_parameter",
@@ -55,6 +61,12 @@ static INBOUND: MapShape = MapShape::new(
         )
         .default(defaults::NOTHING)
         .example("[10.0.0.0/8]"),
+        Field::new(
+            "forwarded_field",
+            Shape::Scalar(Kind::Enum(&["x-forwarded-for", "forwarded"])),
+            "The one field in which they say whose request it is; another may be the caller's invention.",
+        )
+        .default(defaults::FORWARDED_FIELD),
         Field::new(
             "proxy_protocol",
             BOOL,

@@ -34,9 +34,14 @@ impl Idle {
         Idle(Box::new(Wire::new(stream)))
     }
 
+    /// Gives back the room for a reply that may not come for long.
+    pub fn rest(&mut self) {
+        self.0.rest();
+    }
+
     /// Whether it can be used: not closed, and nothing was said that nobody asked for.
     pub fn is_open(&mut self) -> bool {
-        self.0.poll_read_head(&mut Context::from_waker(Waker::noop())).is_pending() && self.0.inbox.is_empty()
+        self.0.inbox.is_empty() && self.0.poll_unasked(&mut Context::from_waker(Waker::noop())).is_pending()
     }
 }
 
@@ -141,7 +146,7 @@ impl<B: Body<Data = Bytes, Error = CutOff> + Unpin> Exchange<B> {
         let framing = framing::of_reply(&self.method, head.status, head.version, &head.fields)?;
         self.reply = Decoder::new(framing);
         self.switched = head.status == StatusCode::SWITCHING_PROTOCOLS;
-        let said = |token| names(&head.fields, CONNECTION.as_str(), token);
+        let said = |token| names(&head.fields, &CONNECTION, token);
         self.keep = match head.version {
             Version::HTTP_10 => said("keep-alive") && !said("close"),
             _ => !said("close"),
@@ -260,11 +265,7 @@ impl<B: Body<Data = Bytes, Error = CutOff> + Unpin> Exchange<B> {
             && self.deaf.is_none()
             && self.wire.outbox.is_empty()
             && self.wire.inbox.is_empty();
-        usable.then(|| {
-            let mut wire = self.wire;
-            wire.rest();
-            Idle(wire)
-        })
+        usable.then_some(Idle(self.wire))
     }
 
     /// The request's body, if nothing of it was asked for: then nothing is lost if the exchange failed.

@@ -58,6 +58,11 @@ impl Shared {
         !self.broken && !self.continue_wanted && self.body.left().is_none_or(|left| left <= most)
     }
 
+    /// Whether the caller may be in the middle of something that nobody reads.
+    pub fn may_still_send(&self) -> bool {
+        self.broken || !self.body.is_done() || !self.wire.inbox.is_empty()
+    }
+
     fn broke_off(&mut self) -> CutOff {
         self.broken = true;
         CutOff

@@ -3,8 +3,10 @@
 //!
 //! `head`, `framing` and `chunks` are pure: bytes in, a verdict out, the same for every way the bytes are split.
 
+pub mod arriving;
 pub mod chunks;
 pub mod client;
+pub mod closing;
 pub mod framing;
 pub mod head;
 pub mod incoming;

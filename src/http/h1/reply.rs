@@ -1,7 +1,7 @@
 //! Replies as bytes: their heads, and the framing of their bodies.
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderMap, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderMap, HeaderName, TE, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{Method, StatusCode, Version, response};
 use http_body::SizeHint;
@@ -24,7 +24,7 @@ pub struct Asked {
 
 impl Asked {
     pub fn of(parts: &Parts) -> Asked {
-        let said = |token: &str| names(&parts.headers, CONNECTION.as_str(), token);
+        let said = |token: &str| names(&parts.headers, &CONNECTION, token);
         let keep = match parts.version {
             Version::HTTP_10 => said("keep-alive") && !said("close"),
             _ => !said("close"),
@@ -33,13 +33,13 @@ impl Asked {
             version: parts.version,
             head: parts.method == Method::HEAD,
             keep,
-            trailers: names(&parts.headers, "te", "trailers"),
+            trailers: names(&parts.headers, &TE, "trailers"),
         }
     }
 }
 
 /// Whether the list in the fields called `name` holds `token`.
-pub fn names(fields: &HeaderMap, name: &str, token: &str) -> bool {
+pub fn names(fields: &HeaderMap, name: &HeaderName, token: &str) -> bool {
     let mut all = fields.get_all(name).iter().flat_map(|line| line.as_bytes().split(|b| *b == b','));
     all.any(|item| item.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
 }
@@ -102,7 +102,7 @@ impl Sending {
 pub fn head(out: &mut Vec<u8>, head: &response::Parts, body: &SizeHint, asked: &Asked, keep: &mut bool) -> Sending {
     let switched = head.status == StatusCode::SWITCHING_PROTOCOLS;
     let sending = sending(head, body, asked);
-    *keep = *keep && sending != Sending::UntilClose && !names(&head.headers, CONNECTION.as_str(), "close");
+    *keep = *keep && sending != Sending::UntilClose && !names(&head.headers, &CONNECTION, "close");
     status_line(out, head.status, head.extensions.get::<ReasonPhrase>());
     for (name, value) in &head.headers {
         let ours = *name == TRANSFER_ENCODING

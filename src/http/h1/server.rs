@@ -1,9 +1,11 @@
 //! A caller's HTTP/1 connection: heads in, replies out, one after the other, with a stated time for everything that the
 //! caller could draw out (hazard 13).
 
-use super::chunks::{Decoded, Decoder};
+use super::arriving::{Arrived, Arriving};
+use super::chunks::Decoder;
+use super::closing;
 use super::framing::{self, Framing};
-use super::head::{self, Broken, Flaw, Limits, Scanner};
+use super::head::{self, Limits};
 use super::incoming::{Early, Incoming, Shared};
 use super::reply::{self, Asked, Sending};
 use super::sender::Sender;
@@ -13,7 +15,7 @@ use crate::model::Denial;
 use crate::model::listener::FrontTimeouts;
 use crate::net::clock::Clock;
 use crate::net::stream::Stream;
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use http::header::EXPECT;
 use http::request::Parts;
 use http::{Request, Response, StatusCode, Version};
@@ -53,11 +55,6 @@ pub struct Rules {
     pub timeouts: FrontTimeouts,
 }
 
-/// What is left of a body after its reply is read and thrown away up to here; beyond it the connection is closed.
-const DRAINED: u64 = 64 * 1024;
-/// How long a caller who is still sending may go on unheard before the connection is closed, so that the reply reaches
-/// him before a reset does.
-const LINGER: Duration = Duration::from_secs(3);
 /// When stopping, a connection that was used just now is kept for as long: its caller's next request may be on its way.
 const LAST_CALL: Duration = Duration::from_secs(1);
 
@@ -74,7 +71,7 @@ pub async fn serve<S: Service>(stream: Stream, rules: Rules, service: &S, stop: 
         match session.exchange(arrived, service).await {
             Then::Next => {}
             Then::Leave => return,
-            Then::Close => return session.close().await,
+            Then::Close => return closing::close(&session.shared, &mut session.clock).await,
             Then::HandOver(body) => return session.hand_over(body).await,
         }
     }
@@ -87,13 +84,6 @@ struct Session {
     stop: watch::Receiver<bool>,
     stopped: bool,
     clock: Clock,
-}
-
-#[expect(clippy::large_enum_variant, reason = "moved once, and never kept")]
-enum Arrived {
-    Request(Parts),
-    Broken(Broken),
-    Nobody,
 }
 
 /// What becomes of the connection.
@@ -166,9 +156,8 @@ impl Session {
         let mut shared = self.shared.borrow_mut();
         shared.body = Decoder::new(framing);
         let has_body = !shared.body.is_done();
-        shared.continue_wanted = has_body
-            && parts.version == Version::HTTP_11
-            && reply::names(&parts.headers, EXPECT.as_str(), "100-continue");
+        shared.continue_wanted =
+            has_body && parts.version == Version::HTTP_11 && reply::names(&parts.headers, &EXPECT, "100-continue");
         has_body.then(|| Incoming::new(self.shared.clone()))
     }
 
@@ -190,7 +179,7 @@ impl Session {
     /// Sends a reply.
     async fn reply<B: ReplyBody>(&mut self, reply: Response<B>, asked: Asked) -> Then<B> {
         let (head, mut body) = reply.into_parts();
-        let mut keep = asked.keep && !*self.stop.borrow() && self.shared.borrow().can_end(DRAINED);
+        let mut keep = asked.keep && !*self.stop.borrow() && self.shared.borrow().can_end(closing::DRAINED);
         let hint = body.size_hint();
         let sending = {
             let shared = &mut *self.shared.borrow_mut();
@@ -215,63 +204,7 @@ impl Session {
             return Then::HandOver(body);
         }
         drop(body);
-        if keep && self.drained().await { Then::Next } else { Then::Close }
-    }
-
-    /// Reads what is left of the present body, if it is little. True: the next request can be read.
-    async fn drained(&mut self) -> bool {
-        if self.shared.borrow().body.is_done() {
-            return true;
-        }
-        let deadline = Instant::now() + LINGER;
-        let mut left = DRAINED;
-        let Session { shared, clock, .. } = self;
-        std::future::poll_fn(|cx| {
-            loop {
-                match shared.borrow_mut().poll_body(cx) {
-                    Poll::Ready(Ok(Decoded::End)) => return Poll::Ready(true),
-                    Poll::Ready(Ok(Decoded::Data(part))) => match left.checked_sub(part.len() as u64) {
-                        Some(rest) => left = rest,
-                        None => return Poll::Ready(false),
-                    },
-                    Poll::Ready(Ok(_)) => {}
-                    Poll::Ready(Err(CutOff)) => return Poll::Ready(false),
-                    Poll::Pending if clock.is_past(deadline, cx) => return Poll::Ready(false),
-                    Poll::Pending => return Poll::Pending,
-                }
-            }
-        })
-        .await
-    }
-
-    /// Closes. To a caller who is still sending a close looks like a reset, which can overtake the reply: so he is told
-    /// that nothing more comes, and heard out for a while.
-    async fn close(&mut self) {
-        let deadline = Instant::now() + LINGER;
-        let Session { shared, clock, .. } = self;
-        let sending = {
-            let shared = shared.borrow();
-            shared.broken || !shared.body.is_done() || !shared.wire.inbox.is_empty()
-        };
-        std::future::poll_fn(|cx| {
-            let wire = &mut shared.borrow_mut().wire;
-            // TLS has a last word, for which there may be no room.
-            if wire.poll_finish(cx).is_pending() {
-                return if clock.is_past(deadline, cx) { Poll::Ready(()) } else { Poll::Pending };
-            }
-            if !sending {
-                return Poll::Ready(());
-            }
-            loop {
-                wire.inbox.clear();
-                match wire.poll_read_body(cx) {
-                    Poll::Ready(Ok(1..)) if !clock.is_past(deadline, cx) => {}
-                    Poll::Pending if !clock.is_past(deadline, cx) => return Poll::Pending,
-                    _ => return Poll::Ready(()),
-                }
-            }
-        })
-        .await;
+        if keep && closing::drained(&self.shared, &mut self.clock).await { Then::Next } else { Then::Close }
     }
 
     /// Gives the connection to what follows a 101.
@@ -281,57 +214,6 @@ impl Session {
         if let Some(tunnel) = body.take_over(stream, read) {
             tunnel.await;
         }
-    }
-}
-
-/// A head on its way in.
-#[derive(Default)]
-struct Arriving {
-    scanner: Scanner,
-    /// When its first byte came.
-    begun: Option<Instant>,
-    /// One empty line before it was skipped.
-    skipped: bool,
-}
-
-impl Arriving {
-    /// Reads until the head is whole, or something else is clear. `None`: the caller has to be waited for.
-    fn read(&mut self, wire: &mut Wire, limits: Limits, cx: &mut Context<'_>) -> Option<Arrived> {
-        loop {
-            // Some clients append an empty line to a request (RFC 9112, section 2.2); it begins none.
-            if !self.skipped && wire.inbox.starts_with(b"\r\n") {
-                wire.inbox.advance(2);
-                *self = Arriving { skipped: true, ..Arriving::default() };
-            }
-            if !wire.inbox.is_empty() {
-                self.begun.get_or_insert_with(Instant::now);
-                match self.scanner.scan(&wire.inbox, limits) {
-                    Ok(None) => {}
-                    Ok(Some(end)) => {
-                        let head = wire.inbox.split_to(end).freeze();
-                        return Some(head::request(&head).map_or_else(Arrived::Broken, Arrived::Request));
-                    }
-                    Err(flaw) => return Some(Arrived::Broken(head::unreadable(refusal(flaw, limits)))),
-                }
-            }
-            match wire.poll_read_head(cx) {
-                Poll::Ready(Ok(1..)) => {}
-                Poll::Ready(Ok(0)) if self.begun.is_some() => {
-                    let broke_off = Denial::BadRequest("the connection ended within a head");
-                    return Some(Arrived::Broken(head::unreadable(broke_off)));
-                }
-                Poll::Ready(_) => return Some(Arrived::Nobody),
-                Poll::Pending => return None,
-            }
-        }
-    }
-}
-
-fn refusal(flaw: Flaw, limits: Limits) -> Denial {
-    match flaw {
-        Flaw::BareLineFeed => Denial::BadRequest("a line of the head does not end in CRLF"),
-        Flaw::LineTooLong => Denial::UriTooLong { limit: limits.uri as u64 },
-        Flaw::TooLong => Denial::HeadTooLarge("more bytes than max_head"),
     }
 }
 

@@ -7,7 +7,7 @@ use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncReadExt, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 /// Bytes that one read may bring.
 const READ: usize = 16 * 1024;
@@ -41,10 +41,17 @@ impl Wire {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<usize>> {
-        if self.inbox.capacity() - self.inbox.len() < room / 4 {
+        if self.inbox.capacity() - self.inbox.len() < room / 2 {
             self.inbox.reserve(room);
         }
         pin!(self.stream.read_buf(&mut self.inbox)).poll(cx)
+    }
+
+    /// Ready if there is anything to read, or nothing ever will be. What was there is lost: for a connection on which
+    /// nothing was asked for.
+    pub fn poll_unasked(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut byte = [0];
+        Pin::new(&mut self.stream).poll_read(cx, &mut ReadBuf::new(&mut byte)).map(drop)
     }
 
     /// Writes until the outbox is empty, and through what TLS holds back.

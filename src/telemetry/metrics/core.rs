@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hashbrown::HashMap;
 
+use crate::model::flood::Flood;
 use crate::model::listener::ConnectionRefusal;
 use crate::model::quota::Scope;
 
@@ -32,6 +33,7 @@ pub struct CoreMetrics {
     front: [AtomicI64; FrontProtocol::ALL.len()],
     limited: [AtomicU64; Scope::ALL.len()],
     refused: [AtomicU64; ConnectionRefusal::ALL.len()],
+    h2_floods: [AtomicU64; Flood::ALL.len()],
     tls_handshake_failures: AtomicU64,
     credential_in_query: AtomicU64,
 }
@@ -42,6 +44,8 @@ pub struct UpstreamPool {
     opened: AtomicU64,
     reused: AtomicU64,
     idle: AtomicI64,
+    retried: AtomicU64,
+    ejected: AtomicU64,
 }
 
 /// A request on its way; counted out when dropped, so also after a panic (hazard 34).
@@ -87,6 +91,11 @@ impl CoreMetrics {
         self.refused[why as usize].fetch_add(1, Relaxed);
     }
 
+    /// An HTTP/2 connection was ended because of too many frames of this kind.
+    pub fn h2_flood(&self, flood: Flood) {
+        self.h2_floods[flood as usize].fetch_add(1, Relaxed);
+    }
+
     pub fn tls_handshake_failed(&self) {
         self.tls_handshake_failures.fetch_add(1, Relaxed);
     }
@@ -110,6 +119,8 @@ impl CoreMetrics {
             total.opened += pool.opened.load(Relaxed);
             total.reused += pool.reused.load(Relaxed);
             total.idle += pool.idle.load(Relaxed);
+            total.retried += pool.retried.load(Relaxed);
+            total.ejected += pool.ejected.load(Relaxed);
         }
         sum.in_flight += self.in_flight.load(Relaxed);
         for (total, gauge) in sum.front.iter_mut().zip(&self.front) {
@@ -119,6 +130,9 @@ impl CoreMetrics {
             *total += counter.load(Relaxed);
         }
         for (total, counter) in sum.refused.iter_mut().zip(&self.refused) {
+            *total += counter.load(Relaxed);
+        }
+        for (total, counter) in sum.h2_floods.iter_mut().zip(&self.h2_floods) {
             *total += counter.load(Relaxed);
         }
         sum.tls_handshake_failures += self.tls_handshake_failures.load(Relaxed);
@@ -133,6 +147,16 @@ impl UpstreamPool {
 
     pub fn reused(&self) {
         self.reused.fetch_add(1, Relaxed);
+    }
+
+    /// A request was sent again.
+    pub fn retried(&self) {
+        self.retried.fetch_add(1, Relaxed);
+    }
+
+    /// An address was put out for a while.
+    pub fn ejected(&self) {
+        self.ejected.fetch_add(1, Relaxed);
     }
 
     /// A connection was put aside for the next request.
@@ -171,6 +195,7 @@ pub(super) struct Sum {
     pub(super) front: [i64; FrontProtocol::ALL.len()],
     pub(super) limited: [u64; Scope::ALL.len()],
     pub(super) refused: [u64; ConnectionRefusal::ALL.len()],
+    pub(super) h2_floods: [u64; Flood::ALL.len()],
     pub(super) tls_handshake_failures: u64,
     pub(super) credential_in_query: u64,
 }
@@ -180,6 +205,8 @@ pub(super) struct PoolSum {
     pub(super) opened: u64,
     pub(super) reused: u64,
     pub(super) idle: i64,
+    pub(super) retried: u64,
+    pub(super) ejected: u64,
 }
 
 /// A request that panicked while counting must not silence the metrics of all others.
@@ -204,6 +231,9 @@ mod tests {
         }
         for (at, refusal) in ConnectionRefusal::ALL.into_iter().enumerate() {
             assert_eq!(refusal as usize, at);
+        }
+        for (at, flood) in Flood::ALL.into_iter().enumerate() {
+            assert_eq!(flood as usize, at);
         }
         for (at, (protocol, _)) in FrontProtocol::ALL.into_iter().enumerate() {
             assert_eq!(protocol as usize, at);

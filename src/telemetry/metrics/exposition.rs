@@ -13,6 +13,7 @@ use super::core::{FrontProtocol, Sum, locked};
 use super::histogram::Histogram;
 use super::process;
 use super::series::{OTHER, OTHER_STATUS, Pair};
+use crate::model::flood::Flood;
 use crate::model::listener::ConnectionRefusal;
 use crate::model::quota::Scope;
 
@@ -96,6 +97,12 @@ fn front(page: &mut Page<'_>, sum: &Sum) -> Result<(), Error> {
          the PROXY protocol",
         (ConnectionRefusal::ALL.iter().zip(sum.refused)).map(|(why, refused)| ([("reason", why.name())], refused)),
     )?;
+    page.counters(
+        "keystile_h2_floods",
+        "HTTP/2 connections ended for too many frames that bring nothing, by their kind; each is an attack or a broken \
+         client, and the debug log names the address",
+        (Flood::ALL.iter().zip(sum.h2_floods)).map(|(flood, ended)| ([("frames", flood.name())], ended)),
+    )?;
     page.counter(
         "keystile_tls_handshake_failures",
         "Connections that ended before TLS was agreed: scanners mostly; many at once after a certificate change means \
@@ -133,6 +140,18 @@ fn upstream(page: &mut Page<'_>, sum: &Sum) -> Result<(), Error> {
         "keystile_upstream_connections_reused",
         "Requests that found an open connection in the pool, saving a TCP and a TLS handshake",
         (sum.pools.iter()).map(|(connection, pool)| ([("connection", &**connection)], pool.reused)),
+    )?;
+    page.counters(
+        "keystile_upstream_retries",
+        "Requests sent once more, because the upstream had not acted or acting twice does no harm; a few at a restart, \
+         many mean that connections are being cut",
+        (sum.pools.iter()).map(|(connection, pool)| ([("connection", &**connection)], pool.retried)),
+    )?;
+    page.counters(
+        "keystile_upstream_ejections",
+        "Times that an address of an upstream was left alone for a while after failing repeatedly; it counts on each \
+         core",
+        (sum.pools.iter()).map(|(connection, pool)| ([("connection", &**connection)], pool.ejected)),
     )?;
     page.gauges(
         "keystile_upstream_connections_idle",

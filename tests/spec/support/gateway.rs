@@ -212,6 +212,13 @@ impl Gateway {
         assert!(sent.is_ok_and(|s| s.success()), "kill -{name}");
     }
 
+    /// Bytes of its memory that lie in RAM.
+    pub fn resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).expect("VmRSS");
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+    }
+
     /// Replaces the configuration and waits until the gateway has taken or refused it: true if it was taken.
     pub fn reload(&self, yaml: &str) -> bool {
         let from = self.stderr.lines().len();

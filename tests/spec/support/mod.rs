@@ -3,6 +3,8 @@
 pub mod capture;
 pub mod client;
 pub mod gateway;
+pub mod h2;
+pub mod h2_raw;
 pub mod hunt;
 pub mod upstream;
 pub mod wire;
@@ -10,6 +12,7 @@ pub mod world;
 
 pub use client::{Ask, Connection, Reply, raw};
 pub use gateway::{Gateway, Setup};
+pub use h2::{H2Answer, H2Upstream};
 pub use upstream::{Answer, Gate, Recorded, Upstream};
 pub use world::{Builder, World, digest, token};
 

@@ -1,0 +1,4 @@
+//! HTTP/2 towards upstreams: connections that many requests share.
+
+pub mod client;
+mod upload;
