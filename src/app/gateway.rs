@@ -19,7 +19,10 @@ use rustls::{ClientConfig, ServerConfig};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
+
+/// How long a worker may take to let go of what still runs.
+const CUT: Duration = Duration::from_secs(1);
 
 /// A running gateway.
 pub struct Gateway {
@@ -157,8 +160,13 @@ impl Gateway {
         true
     }
 
-    /// Writes the last records of the access log.
+    /// Cuts what still runs, and writes the last records of the access log.
     pub fn close(&self) {
+        locked(&self.workers).iter().for_each(|w| w.order(Order::Cut));
+        let deadline = Instant::now() + CUT;
+        while !self.is_drained() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(2));
+        }
         if self.is_drained() {
             locked(&self.workers).iter_mut().for_each(Worker::join);
         }

@@ -102,9 +102,12 @@ fn permit(snapshot: &Snapshot) -> Permit<'_> {
 }
 
 fn from_nobody() -> Caller {
-    let (peer, scheme) = (HeaderValue::from_static("::1"), HeaderValue::from_static("http"));
     Caller {
-        side: Side { peer, scheme, host: Some(HeaderValue::from_static("h")) },
+        side: Side {
+            peer: HeaderValue::from_static("::1"),
+            scheme: HeaderValue::from_static("http"),
+            host: Some(HeaderValue::from_static("h")),
+        },
         trusted: false,
         request_id: HeaderValue::from_static("r"),
     }
@@ -125,16 +128,17 @@ pub fn rewriting(bytes: &[u8]) {
         let folded: String = name.as_str().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
         let ours = token::mentioned_in(value.as_bytes());
         assert!(!ours || !matches!(&*folded, "authorization" | "x-api-key"), "{name} holds a token");
-        let dropped =
-            ["connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "proxy-authorization"];
-        let said_anew = name.as_str() == "te" && value == "trailers";
-        assert!(said_anew || !dropped.contains(&&*folded), "{name} is hop-by-hop");
+        let dropped = ["connection", "keep-alive", "transfer-encoding", "upgrade", "proxy-authorization"];
+        // Said anew for the upstream's connection, and nothing but this.
+        assert!(folded != "te" || (*name == http::header::TE && value == "trailers"), "{name}: {value:?}");
+        assert!(folded != "trailer" || *name == http::header::TRAILER, "{name} is an alias");
+        assert!(!dropped.contains(&&*folded), "{name} is hop-by-hop");
         assert!(folded == name.as_str() || !folded.starts_with("x-keystile-"), "{name} is forged");
         let named = listed.iter().any(|listed| listed == name.as_str().as_bytes());
         let ours = ["host", "content-length", "x-engine-key"].contains(&name.as_str())
             || name.as_str().starts_with("x-keystile-")
             || name.as_str().starts_with("x-forwarded-")
-            || ["x-request-id", "via", "te"].contains(&name.as_str());
+            || ["x-request-id", "via", "te", "trailer"].contains(&name.as_str());
         assert!(!named || ours, "{name} was for the connection alone");
         if folded == "x-engine-key" {
             assert_eq!((name.as_str(), value.as_bytes()), ("x-engine-key", &b"s3cr3t"[..]));

@@ -59,7 +59,7 @@ fn goes(
     }
     let mut room = [0u8; LONGEST_FOLDED];
     let folded = fold(name.as_str(), &mut room);
-    let alias = folded != beginning(name.as_str());
+    let alias = !name.as_str().starts_with(folded);
     is_hop_by_hop(folded)
         || is_replaced(folded)
         || folded.starts_with("x-keystile-")
@@ -100,16 +100,12 @@ fn injected(name: &str, injection: &Injection) -> bool {
 }
 
 /// Bytes of a name that are folded: more than any that we look for has.
-const LONGEST_FOLDED: usize = 64;
+pub(super) const LONGEST_FOLDED: usize = 64;
 
-/// What tells, even of a name longer than any we look for.
-fn beginning(name: &str) -> &str {
-    name.get(..LONGEST_FOLDED).unwrap_or(name)
-}
-
-/// The beginning of `name` as upstreams with CGI manners read it: all punctuation is `-`.
+/// `name` as upstreams with CGI manners read it: all punctuation is `-`. Of a name longer than any we look for, only the
+/// beginning, which tells enough.
 pub(super) fn fold<'a>(name: &'a str, room: &'a mut [u8; LONGEST_FOLDED]) -> &'a str {
-    let name = beginning(name);
+    let name = name.get(..LONGEST_FOLDED).unwrap_or(name);
     if name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
         return name;
     }

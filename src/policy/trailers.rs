@@ -1,6 +1,6 @@
 //! Which fields may come after a body, and whether anybody reads them.
 
-use super::headers::{Names, fold, is_hearsay, is_hop_by_hop, is_replaced};
+use super::headers::{LONGEST_FOLDED, Names, fold, is_hearsay, is_hop_by_hop, is_replaced};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 /// Whether a trailer goes on, in either direction. An allow-list: what is read after the body must not be able to say
@@ -21,7 +21,7 @@ pub fn may_pass(name: &HeaderName, more: &[HeaderName]) -> bool {
     ) || name.starts_with("x-checksum-")
         || name.starts_with("x-amz-checksum-")
         || more.iter().any(|m| m == name);
-    let mut room = [0u8; 64];
+    let mut room = [0u8; LONGEST_FOLDED];
     listed && !is_no_trailer(fold(name, &mut room))
 }
 

@@ -7,7 +7,7 @@ use crate::live::{Local, Shared};
 use crate::policy::via::Via;
 use crate::telemetry::access_log::AccessWriter;
 use crate::telemetry::metrics::CoreMetrics;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -21,13 +21,16 @@ pub struct Core {
     pub access: AccessWriter,
     pub ids: RequestIds,
     pub via: Arc<Via>,
+    /// What still runs is ended by us, because we end.
+    pub cut: Cell<bool>,
 }
 
 impl Core {
     pub fn new(shared: Shared, metrics: Arc<CoreMetrics>, access: AccessWriter, via: Arc<Via>) -> Rc<Core> {
         let current = RefCell::new(Local::new(shared.load_full()));
         let upstreams = Rc::new(Upstreams::new(metrics.clone()));
-        Rc::new(Core { shared, current, upstreams, metrics, access, ids: RequestIds::default(), via })
+        let cut = Cell::default();
+        Rc::new(Core { shared, current, upstreams, metrics, access, ids: RequestIds::default(), via, cut })
     }
 
     /// The generation in force.

@@ -61,7 +61,7 @@ pub struct Exchange {
     refused: Option<(&'static str, &'static str)>,
     cause: Option<Cow<'static, str>>,
     bytes_out: u64,
-    tunnelled_in: u64,
+    tunnelled: (u64, u64),
     end: End,
     _in_flight: InFlight,
 }
@@ -94,7 +94,7 @@ impl Exchange {
             refused: None,
             cause: None,
             bytes_out: 0,
-            tunnelled_in: 0,
+            tunnelled: (0, 0),
             end: End::ClientGone,
             core,
             live,
@@ -149,10 +149,9 @@ impl Exchange {
         self.bytes_out += bytes as u64;
     }
 
-    /// What a tunnel carried: from the caller, and from the upstream.
-    pub fn tunnelled(&mut self, up: u64, down: u64) {
-        self.tunnelled_in = up;
-        self.bytes_out += down;
+    /// What a tunnel has carried so far: from the caller, and from the upstream.
+    pub fn tunnelled(&mut self, bytes: (u64, u64)) {
+        self.tunnelled = bytes;
     }
 
     pub fn end(&mut self, end: End) {
@@ -179,11 +178,13 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         let snapshot = &self.live.snapshot;
         let total = self.started.elapsed();
-        let bytes_in = self.upload.as_ref().map_or(0, |u| u.bytes.get()) + self.tunnelled_in;
+        let bytes_in = self.upload.as_ref().map_or(0, |u| u.bytes.get()) + self.tunnelled.0;
+        let bytes_out = self.bytes_out + self.tunnelled.1;
         let workflow = self.run.map(|(w, _, _)| &*snapshot.workflow(w).name);
         let environment = self.run.map(|(_, e, _)| &*snapshot.environment(e).name);
         let end = match self.end {
             End::Complete => "complete",
+            End::ClientGone if self.core.cut.get() => "stopped",
             End::ClientGone => "client_gone",
             End::UpstreamDied => "upstream_died",
             End::UpstreamIdle => "upstream_idle_timeout",
@@ -204,7 +205,7 @@ impl Drop for Exchange {
             total,
             upstream: self.upstream,
             bytes_in,
-            bytes_out: self.bytes_out,
+            bytes_out,
         });
         self.core.access.record(&AccessRecord {
             time_ms: self.now,
@@ -227,7 +228,7 @@ impl Drop for Exchange {
             credential_place: self.place,
             credential_in_query: self.in_query,
             bytes_in,
-            bytes_out: self.bytes_out,
+            bytes_out,
             duration_us: total.as_micros() as u64,
             upstream_us: self.upstream.map(|d| d.as_micros() as u64),
             end,

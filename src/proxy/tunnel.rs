@@ -33,7 +33,10 @@ impl Tunnel {
         let mut ask_at = moved + ASKED_EVERY;
         let end = std::future::poll_fn(|cx| {
             loop {
-                if let Poll::Ready(ended) = relay.poll(cx) {
+                let polled = relay.poll(cx);
+                // At once, for it may be cut from outside.
+                self.exchange.tunnelled(relay.bytes());
+                if let Poll::Ready(ended) = polled {
                     return Poll::Ready(if ended.is_ok() { End::Complete } else { End::ClientGone });
                 }
                 if !clock.is_past(ask_at, cx) {
@@ -53,8 +56,6 @@ impl Tunnel {
             }
         })
         .await;
-        let (up, down) = relay.bytes();
-        self.exchange.tunnelled(up, down);
         self.exchange.end(end);
     }
 }

@@ -30,6 +30,8 @@ pub enum Order {
     Answer(oneshot::Sender<()>),
     /// Stop accepting, finish what runs, end.
     Drain,
+    /// After [`Order::Drain`]: end now, whatever runs.
+    Cut,
 }
 
 /// A running worker.
@@ -51,8 +53,13 @@ impl Worker {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             match runtime {
                 Ok(runtime) => {
-                    let local = tokio::task::LocalSet::new();
-                    local.block_on(&runtime, work(core(), inbox));
+                    let (local, core) = (tokio::task::LocalSet::new(), core());
+                    local.block_on(&runtime, work(core.clone(), inbox));
+                    // What is cut gets its record as well.
+                    drop(local);
+                    core.access.flush();
+                    // A look-up of a name may hang in the system's resolver: nobody waits for it.
+                    runtime.shutdown_background();
                 }
                 Err(error) => tracing::error!(%error, "a worker's runtime did not start"),
             }
@@ -138,7 +145,7 @@ async fn work(core: Rc<Core>, mut inbox: mpsc::UnboundedReceiver<Order>) {
                 let _ = answer.send(());
                 continue;
             }
-            Order::Drain => break,
+            Order::Drain | Order::Cut => break,
         };
         match begun {
             // The old one ends once the new one has begun, so a failure leaves a door open, not shut.
@@ -147,11 +154,27 @@ async fn work(core: Rc<Core>, mut inbox: mpsc::UnboundedReceiver<Order>) {
         }
     }
     leaving.extend(listening.into_values().map(Listening::end));
-    for stop in leaving {
-        stop.closed().await;
+    let finished = async {
+        for stop in leaving {
+            stop.closed().await;
+        }
+    };
+    tokio::select! {
+        () = finished => {}
+        () = cut(&mut inbox) => core.cut.set(true),
     }
     ticker.abort();
-    core.access.flush();
+}
+
+/// Comes back when no more is to be waited for.
+async fn cut(inbox: &mut mpsc::UnboundedReceiver<Order>) {
+    while let Some(order) = inbox.recv().await {
+        match order {
+            Order::Cut => return,
+            Order::Answer(answer) => _ = answer.send(()),
+            Order::Listen { .. } | Order::Unlisten { .. } | Order::Renew { .. } | Order::Drain => {}
+        }
+    }
 }
 
 async fn tick(core: Rc<Core>) {

@@ -2,7 +2,7 @@
 
 use crate::support::{Answer, Builder, Recorded, World, token};
 use crate::tls::{Authority, provider, request};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Empty, Full};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::pem::PemObject as _;
@@ -58,6 +58,13 @@ pub fn body_with_a_pause(address: SocketAddr, ca: &Authority, meanwhile: impl Fn
         }
         String::from_utf8(arrived).unwrap()
     })
+}
+
+/// A connection that sends requests with empty bodies.
+pub async fn open(address: SocketAddr, ca: &Authority) -> http2::SendRequest<Empty<bytes::Bytes>> {
+    let (sender, driver) = http2::handshake(TokioExecutor::new(), connect(address, ca).await).await.unwrap();
+    tokio::spawn(driver);
+    sender
 }
 
 async fn connect(address: SocketAddr, ca: &Authority) -> TokioIo<TlsStream<tokio::net::TcpStream>> {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// An upstream that answers every head with `answer` and then echoes; keeps the heads it saw.
-fn echo(answer: &'static [u8]) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
+pub fn echo(answer: &'static [u8]) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let heads = Arc::new(Mutex::new(Vec::new()));
@@ -40,14 +40,14 @@ fn converse(mut stream: TcpStream, answer: &[u8], heads: &Mutex<Vec<String>>) {
     }
 }
 
-const SWITCH: &[u8] =
+pub const SWITCH: &[u8] =
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n";
 
 fn world(address: SocketAddr) -> World {
     builder(address).start()
 }
 
-fn builder(address: SocketAddr) -> crate::support::Builder {
+pub fn builder(address: SocketAddr) -> crate::support::Builder {
     World::build()
         .connection("chat", &format!("base_url: 'http://{address}', inject: {{ header: X-Engine-Key }}, secret: 'file:production.secret', timeouts: {{ tunnel: 2s }}"))
         .workflow("chat", "template: 'GET /chat/{rest...}', upgrades: [websocket], upstream: { Production: chat }")
@@ -61,7 +61,7 @@ fn ask(path: &str, key: &str, fields: &str) -> String {
 
 const WEBSOCKET: &str = "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n";
 
-fn open(world: &World) -> (Connection, TcpStream) {
+pub fn open(world: &World) -> (Connection, TcpStream) {
     let mut connection = world.connect();
     let reply = connection.send(ask("/chat/1", "chatter", WEBSOCKET).as_bytes());
     assert_eq!(reply.verdict(), "101");
@@ -72,7 +72,7 @@ fn open(world: &World) -> (Connection, TcpStream) {
     (connection, stream)
 }
 
-fn echoes(stream: &mut TcpStream, text: &[u8]) -> bool {
+pub fn echoes(stream: &mut TcpStream, text: &[u8]) -> bool {
     let mut back = vec![0; text.len()];
     stream.write_all(text).is_ok() && stream.read_exact(&mut back).is_ok() && back == text
 }

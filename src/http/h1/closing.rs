@@ -13,7 +13,7 @@ use tokio::time::Instant;
 pub const DRAINED: u64 = 64 * 1024;
 /// How long a caller who is still sending may go on unheard before the connection is closed, so that the reply reaches
 /// him before a reset does.
-const LINGER: Duration = Duration::from_secs(3);
+pub const LINGER: Duration = Duration::from_secs(3);
 
 /// Reads what is left of the present body, if it is little. True: the next request can be read.
 pub async fn drained(shared: &RefCell<Shared>, clock: &mut Clock) -> bool {

@@ -1,3 +1,4 @@
+use super::closing::LINGER;
 use super::*;
 use crate::net::scripted::{self, Scripted};
 use std::pin::Pin;
@@ -39,5 +40,5 @@ async fn hazard_13_a_caller_without_room_for_a_last_word_is_not_waited_for() {
     let rules = Rules { limits: Limits { head: 1024, uri: 1024 }, timeouts };
     let (_stop, stopped) = watch::channel(false);
     let served = serve(Stream::Scripted(script.full()), rules, &Silent, stopped);
-    tokio::time::timeout(patience / 2, served).await.expect("it waits for ever");
+    tokio::time::timeout(LINGER * 3, served).await.expect("it waits for ever");
 }

@@ -86,7 +86,7 @@ impl World {
 
 /// The world with something else in it.
 pub struct Builder {
-    production: Upstream,
+    pub production: Upstream,
     test: Upstream,
     listener: Vec<String>,
     connections: Vec<String>,
