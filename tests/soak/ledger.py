@@ -59,7 +59,7 @@ KINDS = {
     "left_waiting": Kind(LEFT),
     "left_in_reply": Kind(LEFT),
     "h2_reset": Kind(LEFT | {(400, "complete")}, optional=True),
-    "websocket_cut": Kind([(101, "complete"), (101, "client_gone"), (101, "revoked")]),
+    "websocket_cut": Kind([(101, "complete"), (101, "client_gone"), (101, "revoked"), (401, "complete")]),
 }
 
 

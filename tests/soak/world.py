@@ -41,6 +41,12 @@ def certificate(directory, name):
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
 
 
+def seconds_of(process):
+    """CPU seconds of a process so far."""
+    ticks = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(ticks[11]) + int(ticks[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Upstream:
     """The sample upstream, a process of its own."""
 
@@ -49,6 +55,10 @@ class Upstream:
         command = [sys.executable, str(HERE / "upstream.py"), *SECRETS]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log.open("w"), text=True)
         self.ports = json.loads(self.process.stdout.readline())
+
+    def cpu(self):
+        """Seconds so far."""
+        return seconds_of(self.process.pid)
 
     def complaints(self):
         """A caller's key that arrived, or a secret that did not."""
@@ -170,14 +180,12 @@ class Gateway:
         fields = dict(line.split(":", 1) for line in (proc / "status").read_text().splitlines() if ":" in line)
         rollup = (proc / "smaps_rollup").read_text()
         pss = next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
-        ticks = (proc / "stat").read_text().rsplit(")", 1)[1].split()
-        cpu = (int(ticks[11]) + int(ticks[12])) / os.sysconf("SC_CLK_TCK")
         return {
             "rss": int(fields["VmRSS"].split()[0]),
             "pss": pss,
             "descriptors": len(os.listdir(proc / "fd")),
             "threads": int(fields["Threads"]),
-            "cpu": cpu,
+            "cpu": seconds_of(self.process.pid),
         }
 
 

@@ -14,13 +14,16 @@ use std::time::{Duration, Instant};
 
 use std::io::{BufRead, BufReader, Write};
 
-/// Those that were accepted.
-type Streams = Arc<Mutex<Vec<TcpStream>>>;
-
 /// An upstream that can be closed and opened again at the same address.
 struct Flapping {
     address: SocketAddr,
-    open: Option<(Arc<AtomicBool>, JoinHandle<()>, Streams)>,
+    open: Option<Open>,
+}
+
+struct Open {
+    stop: Arc<AtomicBool>,
+    accepting: JoinHandle<()>,
+    streams: Arc<Mutex<Vec<TcpStream>>>,
 }
 
 impl Flapping {
@@ -42,12 +45,12 @@ impl Flapping {
                 std::thread::spawn(move || answer_all(&stream));
             }
         });
-        self.open = Some((stop, accepting, streams));
+        self.open = Some(Open { stop, accepting, streams });
     }
 
     /// Closes the door and every connection.
     fn close(&mut self) {
-        let Some((stop, accepting, streams)) = self.open.take() else { return };
+        let Some(Open { stop, accepting, streams }) = self.open.take() else { return };
         stop.store(true, Ordering::SeqCst);
         let _ = TcpStream::connect(self.address);
         accepting.join().unwrap();
