@@ -7,7 +7,8 @@ from pathlib import Path
 
 from checks import CA, PLAIN, SIZES, TLS, TOKEN, check_digest, content, run, same, sha256
 
-work = Path(tempfile.mkdtemp(prefix="keystile-curl-"))
+scratch = tempfile.TemporaryDirectory(prefix="keystile-curl-")
+work = Path(scratch.name)
 KEY = f"Authorization: Key={TOKEN}"
 
 

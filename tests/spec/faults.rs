@@ -2,17 +2,15 @@
 //! middle of everything. New work is refused in time, old work goes on, and all of it recovers by itself.
 
 use crate::h2::world_answering;
-use crate::support::{Answer, Connection, Gate, PATIENCE, Setup, World, token};
+use crate::support::{Answer, Connection, Directory, Gate, PATIENCE, Setup, World, token};
 use crate::tls::request;
+use std::io::{BufRead, BufReader, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-
-use std::io::{BufRead, BufReader, Write};
 
 /// An upstream that can be closed and opened again at the same address.
 struct Flapping {
@@ -181,15 +179,12 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
 }
 "#;
 
-/// A gateway whose resolver we are, and the file in which names stand.
-fn resolving(first: &str) -> (World, PathBuf) {
-    static NUMBER: AtomicUsize = AtomicUsize::new(0);
-    let number = NUMBER.fetch_add(1, Ordering::SeqCst);
-    let directory = std::env::temp_dir().join(format!("keystile-names-{}-{number}", std::process::id()));
-    std::fs::create_dir_all(&directory).unwrap();
-    let (source, library, names) = (directory.join("names.c"), directory.join("names.so"), directory.join("names"));
-    std::fs::write(&source, RESOLVER).unwrap();
-    std::fs::write(&names, first).unwrap();
+/// A gateway whose resolver we are, and the directory in whose file `names` it looks.
+fn resolving(first: &str) -> (World, Directory) {
+    let directory = Directory::new();
+    directory.write("names.c", RESOLVER);
+    directory.write("names", first);
+    let (source, library, names) = (directory.path("names.c"), directory.path("names.so"), directory.path("names"));
     let built = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source).arg("-ldl").status();
     assert!(built.is_ok_and(|status| status.success()), "a C compiler, which the build needs as well");
     let build = World::build();
@@ -200,7 +195,7 @@ fn resolving(first: &str) -> (World, PathBuf) {
         .env("LD_PRELOAD", library.to_str().unwrap())
         .env("NAMES", names.to_str().unwrap())
         .start();
-    (world, names)
+    (world, directory)
 }
 
 #[test]
@@ -208,19 +203,19 @@ fn hazard_29_a_name_that_does_not_resolve_is_502_until_it_does() {
     let (world, names) = resolving("none");
     let ask = world.get("/named/1").key(&token("all"));
     assert_eq!(ask.send().verdict(), "502 upstream_unreachable");
-    std::fs::write(&names, "again").unwrap();
+    names.write("names", "again");
     let reply = ask.send();
     assert_eq!(reply.verdict(), "502 upstream_unreachable");
     let cause = world.record_of(&reply)["cause"].as_str().unwrap().to_owned();
     assert!(cause.contains("engine.keystile.test"), "{cause}");
     world.production.assert_untouched();
-    std::fs::write(&names, "127.0.0.1").unwrap();
+    names.write("names", "127.0.0.1");
     let patience = Instant::now() + Duration::from_secs(4);
     while ask.send().verdict() != "200" {
         assert!(Instant::now() < patience, "a failure is remembered for a second, and no longer");
         std::thread::sleep(Duration::from_millis(100));
     }
-    std::fs::write(&names, "none").unwrap();
+    names.write("names", "none");
     assert_eq!(ask.send().verdict(), "200", "what is open, or was known just now, goes on");
 }
 

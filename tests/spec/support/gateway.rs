@@ -256,10 +256,10 @@ fn message(line: &str) -> Option<String> {
 }
 
 /// A directory that goes when dropped.
-struct Directory(PathBuf);
+pub struct Directory(PathBuf);
 
 impl Directory {
-    fn new() -> Directory {
+    pub fn new() -> Directory {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let number = NUMBER.fetch_add(1, Ordering::SeqCst);
         let path = std::env::temp_dir().join(format!("keystile-spec-{}-{number}", std::process::id()));
@@ -267,12 +267,12 @@ impl Directory {
         Directory(path)
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
     /// Whole or not at all, as a careful operator does it.
-    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
         let (to, draft): (PathBuf, PathBuf) = (self.path(name), self.path(&format!(".{name}.new")));
         std::fs::write(&draft, content).and_then(|()| std::fs::rename(&draft, &to)).expect("writable");
     }

@@ -11,7 +11,7 @@ pub mod wire;
 pub mod world;
 
 pub use client::{Ask, Connection, Reply, raw};
-pub use gateway::{Gateway, Setup};
+pub use gateway::{Directory, Gateway, Setup};
 pub use h2::{H2Answer, H2Upstream};
 pub use upstream::{Answer, Gate, Recorded, Upstream};
 pub use world::{Builder, World, digest, token};
