@@ -19,6 +19,8 @@ pub struct Upload {
     pub bytes: Cell<u64>,
     /// Most bytes it may hold.
     pub limit: u64,
+    /// Whether the caller is waited for, rather than the upstream.
+    awaited: Cell<bool>,
     end: Cell<Option<UploadEnd>>,
     finished_at: Cell<Option<Instant>>,
 }
@@ -36,6 +38,11 @@ pub enum UploadEnd {
 impl Upload {
     pub fn end(&self) -> Option<UploadEnd> {
         self.end.get()
+    }
+
+    /// Whether more was asked for and has not come: then it is the caller who is slow.
+    pub fn is_awaited(&self) -> bool {
+        self.awaited.get()
     }
 
     /// When the last byte was passed on; `None` while the upload goes on.
@@ -100,7 +107,13 @@ pub struct RequestBody {
 impl RequestBody {
     /// At most `limit` bytes, none more than `idle` after the one before.
     pub fn new(from: CallersBody, limit: u64, idle: Duration) -> (RequestBody, Rc<Upload>) {
-        let upload = Rc::new(Upload { bytes: Cell::new(0), limit, end: Cell::new(None), finished_at: Cell::new(None) });
+        let upload = Rc::new(Upload {
+            bytes: Cell::new(0),
+            limit,
+            awaited: Cell::new(false),
+            end: Cell::new(None),
+            finished_at: Cell::new(None),
+        });
         if from.is_end_stream() {
             upload.finish(UploadEnd::Whole);
         }
@@ -147,7 +160,9 @@ impl Body for RequestBody {
             return Poll::Ready(None);
         }
         loop {
-            let frame = match this.from.poll_frame(cx) {
+            let frame = this.from.poll_frame(cx);
+            this.upload.awaited.set(frame.is_pending());
+            let frame = match frame {
                 Poll::Ready(frame) => frame,
                 Poll::Pending => {
                     return if waited(&mut this.timer, this.idle, cx) {

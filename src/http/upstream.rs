@@ -314,7 +314,10 @@ impl Journey<'_> {
             }
             let now = Instant::now();
             match upload.finished_at() {
-                None if now >= patience.until => return Err(Denial::RequestTimeout),
+                None if now >= patience.until && upload.is_awaited() => return Err(Denial::RequestTimeout),
+                None if now >= patience.until => {
+                    return Err(Denial::UpstreamTimeout { phase: "taking the request's body" });
+                }
                 Some(at) if now >= patience.until.min(at + patience.head) => {
                     return Err(Denial::UpstreamTimeout { phase: "waiting for the upstream's answer" });
                 }

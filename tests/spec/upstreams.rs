@@ -1,7 +1,7 @@
 //! Several addresses of an upstream: one that fails is avoided, a request is sent again only where that does no harm,
 //! and each time-out says which one it was.
 
-use crate::support::{Answer, Upstream, World, token};
+use crate::support::{Answer, Builder, Upstream, World, token};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
@@ -30,9 +30,13 @@ fn deaf() -> (SocketAddr, Vec<socket2::Socket>) {
 
 /// A world with the connection `many` at `addresses`, `GET` and `POST /many/…`.
 fn world(addresses: &[SocketAddr], fields: &str) -> World {
+    behind(World::build(), addresses, fields)
+}
+
+fn behind(build: Builder, addresses: &[SocketAddr], fields: &str) -> World {
     let list: Vec<String> = addresses.iter().map(|a| format!("'{a}'")).collect();
     let fields = format!("base_url: 'http://127.0.0.1:1/base', addresses: [{}], {fields}", list.join(", "));
-    World::build()
+    build
         .connection("many", &fields)
         .workflow("many-get", "template: 'GET /many/{rest...}', upstream: { Production: many }")
         .workflow("many-post", "template: 'POST /many/{rest...}', upstream: { Production: many }")
@@ -174,7 +178,13 @@ fn hazard_20_one_name_among_the_addresses_that_leads_inside_spoils_them_all() {
 
 #[test]
 fn an_upstream_that_takes_no_upload_is_given_up_before_and_after_it_answered() {
-    for early in [false, true] {
+    const USUAL: &str = "timeouts: { head: 5s }";
+    for (early, door, fields) in [
+        (false, USUAL, "timeouts: { head: 20s, idle: 500ms }"),
+        (true, USUAL, "timeouts: { head: 20s, idle: 500ms }"),
+        // The caller's time is up first, but it is not he who dawdles.
+        (false, "timeouts: { request: 700ms }", "timeouts: { head: 20s, idle: 20s }"),
+    ] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (done, hold) = std::sync::mpsc::channel::<()>();
@@ -188,7 +198,7 @@ fn an_upstream_that_takes_no_upload_is_given_up_before_and_after_it_answered() {
             // Until the test is over.
             let _ = hold.recv();
         });
-        let world = world(&[address], "timeouts: { head: 20s, idle: 500ms }");
+        let world = behind(World::build().listener(door), &[address], fields);
         let mut caller = world.connect();
         let size = 12 * 1024 * 1024;
         let key = token("all");
