@@ -102,7 +102,7 @@ fn addresses(
 ) -> Arc<[Dialled]> {
     let named: Vec<Dialled> = view.values("addresses", scalar::site);
     if named.is_empty() {
-        if view.is_set("addresses") {
+        if view.is_set("addresses") && view.list("addresses").next().is_none() {
             site.error(
                 view.at("addresses"),
                 "an empty list leaves nothing to dial",
