@@ -4,6 +4,7 @@
 use super::upload::Sending;
 pub use super::upload::Stopped;
 use crate::http::body::{CutOff, RequestBody};
+use crate::http::h1::framing;
 use crate::net::stream::Stream;
 use bytes::Bytes;
 use h2::client::{Builder, SendRequest};
@@ -143,6 +144,10 @@ impl Line {
                     return Poll::Ready(Err(Failure::Protocol("informational replies without end".to_owned())));
                 }
                 let (said, ()) = said.into_parts();
+                // HTTP/2 has none (RFC 9113, section 8.6). Passed on, it would end HTTP for whoever stands before us.
+                if said.status == StatusCode::SWITCHING_PROTOCOLS {
+                    return Poll::Ready(Err(Failure::Protocol("a 101 over HTTP/2".to_owned())));
+                }
                 if said.status != StatusCode::CONTINUE {
                     early(said.status, said.headers);
                 }
@@ -152,6 +157,9 @@ impl Line {
         match reply.await {
             Ok(reply) => {
                 let (head, from) = reply.into_parts();
+                // The `h2` crate counts the body, but lets a length be said twice, which would go on as it came.
+                framing::of_reply(&parts.method, head.status, Version::HTTP_11, &head.headers)
+                    .map_err(|flaw| Failure::Protocol(flaw.to_owned()))?;
                 Ok((head, Reply { from, _sending: sending, ended: false, _stream: stream }))
             }
             Err(error) => Err(match sending.as_ref().and_then(Sending::stopped) {
