@@ -102,7 +102,7 @@ impl Gateway {
             let workers = locked(&self.workers);
             match live.listener(&door.address).map(|at| &live.snapshot.inbound[at]) {
                 None => self.doors.unlisten(&door.address, &workers),
-                Some(new) if (new.tls, new.callers) != (door.tls, door.callers) => {
+                Some(new) if new.assurance() != door.assurance() => {
                     self.doors.renew(&door.address, &workers);
                 }
                 Some(_) => {}

@@ -6,6 +6,7 @@ pub mod failure;
 pub mod h1;
 pub mod h2;
 pub mod inspect;
+pub mod kept;
 pub mod pool;
 pub mod reply;
 pub mod retry;

@@ -38,6 +38,20 @@ pub struct Inbound {
     pub timeouts: FrontTimeouts,
 }
 
+/// What a listener makes sure of before a caller's first word. Connections of one that makes sure of something else now
+/// are not kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Assurance {
+    tls: bool,
+    callers: Option<CallerAuthorities>,
+}
+
+impl Inbound {
+    pub fn assurance(&self) -> Assurance {
+        Assurance { tls: self.tls, callers: self.callers }
+    }
+}
+
 /// Whose certificates a listener accepts from callers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CallerAuthorities {

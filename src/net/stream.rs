@@ -18,8 +18,8 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// Lets the connection end in a reset instead of in order: the peer sees that something is missing.
-    pub fn reset_when_dropped(&self) {
+    /// Whether it ends, when it is dropped, in a reset instead of in order: the peer sees that something is missing.
+    pub fn reset_when_dropped(&self, reset: bool) {
         let tcp = match self {
             Stream::Tcp(tcp) => tcp,
             Stream::Server(tls) => tls.get_ref().0,
@@ -27,7 +27,7 @@ impl Stream {
             #[cfg(any(test, fuzzing))]
             Stream::Scripted(_) => return,
         };
-        let _ = SockRef::from(tcp).set_linger(Some(Duration::ZERO));
+        let _ = SockRef::from(tcp).set_linger(reset.then_some(Duration::ZERO));
     }
 }
 

@@ -5,7 +5,8 @@ use super::authenticate::by_digest;
 use super::authorise::{Origin, Permit, authorise};
 use super::environment;
 use super::path;
-use crate::model::listener::EnvironmentParameter;
+use crate::model::connection::Destination;
+use crate::model::listener::{Assurance, EnvironmentParameter};
 use crate::model::token::Digest;
 use crate::model::{ClientCertificate, Denial, Snapshot};
 use http::request::Parts;
@@ -19,13 +20,31 @@ pub struct Standing {
     in_query: bool,
     address: IpAddr,
     certificate: Option<ClientCertificate>,
+    listener: Arc<str>,
+    assurance: Assurance,
     method: Method,
     uri: Uri,
     environment_parameter: EnvironmentParameter,
     workflow: Arc<str>,
     environment: Arc<str>,
     connection: Arc<str>,
+    place: Place,
     protocol: HeaderValue,
+}
+
+/// Where a connection leads, whatever addresses that has just now.
+#[derive(PartialEq, Eq)]
+struct Place {
+    tls: bool,
+    authority: HeaderValue,
+    base_path: String,
+}
+
+impl Place {
+    fn of(destination: &Destination) -> Place {
+        let (authority, base_path) = (destination.authority.clone(), destination.base_path.clone());
+        Place { tls: destination.tls.is_some(), authority, base_path }
+    }
 }
 
 /// How the permitted request was made.
@@ -33,6 +52,9 @@ pub struct Asking<'a> {
     pub digest: Digest,
     pub in_query: bool,
     pub origin: Origin<'a>,
+    pub listener: &'a Arc<str>,
+    /// Its connection's.
+    pub assurance: Assurance,
     pub environment_parameter: &'a EnvironmentParameter,
     pub protocol: HeaderValue,
 }
@@ -45,12 +67,15 @@ impl Standing {
             in_query: asking.in_query,
             address: asking.origin.address,
             certificate: asking.origin.certificate.cloned(),
+            listener: asking.listener.clone(),
+            assurance: asking.assurance,
             method: parts.method.clone(),
             uri: parts.uri.clone(),
             environment_parameter: asking.environment_parameter.clone(),
             workflow: permit.workflow().name.clone(),
             environment: permit.environment().name.clone(),
             connection: permit.connection().name.clone(),
+            place: Place::of(&permit.connection().destination),
             protocol: asking.protocol,
         }
     }
@@ -62,11 +87,17 @@ impl Standing {
 
     /// Whether the same request would lead to the same place now.
     pub fn holds(&self, snapshot: &Snapshot, now: i64) -> bool {
+        // What a caller's certificate said counts for as long as those count who vouched for it.
+        let door = snapshot.inbound.iter().find(|door| door.address == self.listener);
+        if door.is_none_or(|door| door.assurance() != self.assurance) {
+            return false;
+        }
         self.permit(snapshot, now).is_ok_and(|permit| {
             let workflow = permit.workflow();
             workflow.name == self.workflow
                 && permit.environment().name == self.environment
                 && permit.connection().name == self.connection
+                && Place::of(&permit.connection().destination) == self.place
                 && workflow.upgrades.iter().any(|p| p.as_bytes().eq_ignore_ascii_case(self.protocol.as_bytes()))
         })
     }
@@ -86,6 +117,7 @@ mod tests {
     use super::*;
     use crate::model::Slot;
     use crate::model::key::Grants;
+    use crate::model::listener::CallerAuthorities;
     use http::Request;
 
     fn snapshot() -> Snapshot {
@@ -104,9 +136,17 @@ mod tests {
             let route = snapshot.routes.find(&parts.method, &path::segments(parts.uri.path()).unwrap());
             let origin = Origin { address: "127.0.0.1".parse().unwrap(), certificate: None };
             let permit = authorise(&snapshot, &caller, &origin, &route, &environment::Asked::Nothing, 0).unwrap();
-            let environment_parameter = &fixture::door().environment_parameter;
-            let protocol = HeaderValue::from_static("websocket");
-            Standing::new(&parts, &permit, Asking { digest, in_query: false, origin, environment_parameter, protocol })
+            let door = &snapshot.inbound[0];
+            let asking = Asking {
+                digest,
+                in_query: false,
+                origin,
+                listener: &door.address,
+                assurance: door.assurance(),
+                environment_parameter: &door.environment_parameter,
+                protocol: HeaderValue::from_static("websocket"),
+            };
+            Standing::new(&parts, &permit, asking)
         };
         change(&mut snapshot);
         standing.holds(&snapshot, now)
@@ -124,5 +164,17 @@ mod tests {
         assert!(!stands(|s| s.workflows[0].upgrades.clear(), 0));
         assert!(!stands(|s| s.workflows[0].name = "another".into(), 0));
         assert!(!stands(|s| s.routes = Default::default(), 0));
+    }
+
+    #[test]
+    fn hazard_15_a_tunnel_leads_where_its_connection_leads_and_from_a_listener_that_knows_its_caller() {
+        assert!(!stands(|s| s.connections[0].destination.authority = HeaderValue::from_static("elsewhere"), 0));
+        assert!(!stands(|s| s.connections[0].destination.base_path = "/v2".into(), 0));
+        assert!(!stands(|s| s.connections[0].destination.tls = Some(Default::default()), 0));
+        assert!(stands(|s| s.connections[0].destination.addresses = [].into(), 0), "one of them may have come or gone");
+        let others = CallerAuthorities { digest: [7; 32], required: true };
+        assert!(!stands(|s| s.inbound[0].callers = Some(others), 0));
+        assert!(!stands(|s| s.inbound[0].tls = true, 0));
+        assert!(!stands(|s| s.inbound.clear(), 0));
     }
 }

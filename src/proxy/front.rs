@@ -1,6 +1,7 @@
 //! A caller's connection, as its requests see it.
 
 use crate::model::ClientCertificate;
+use crate::model::listener::Assurance;
 use crate::net::guard::Activity;
 use crate::policy::Origin;
 use crate::policy::address::canonical;
@@ -15,6 +16,8 @@ pub struct Front {
     pub address: Arc<str>,
     pub peer: IpAddr,
     pub peer_header: HeaderValue,
+    /// The listener's when the connection began.
+    pub assurance: Assurance,
     /// Where requests tell that they run; HTTP/1 asks nobody.
     pub activity: Option<Rc<Activity>>,
     /// What the caller showed in the handshake, read once.
@@ -24,13 +27,14 @@ pub struct Front {
 impl Front {
     pub fn new(
         address: Arc<str>,
+        assurance: Assurance,
         peer: IpAddr,
         activity: Option<Rc<Activity>>,
         certificate: Option<ClientCertificate>,
     ) -> Front {
         let peer = canonical(peer);
         let peer_header = HeaderValue::try_from(peer.to_string()).unwrap_or(HeaderValue::from_static("unknown"));
-        Front { address, peer, peer_header, activity, certificate }
+        Front { address, peer, peer_header, assurance, activity, certificate }
     }
 
     /// Where a request comes from whose client address is `address`.

@@ -219,6 +219,8 @@ fn standing(
         digest: Digest::of(presented.token()),
         in_query: presented.in_query,
         origin: front.origin(log.address),
+        listener: &front.address,
+        assurance: front.assurance,
         environment_parameter: &door.environment_parameter,
     };
     Some(Standing::new(parts, permit, asking))

@@ -52,7 +52,7 @@ pub async fn connection(
     let Some(at) = live.listener(&address) else { return };
     let door = &live.snapshot.inbound[at];
     let (timeouts, head) = (door.timeouts, door.max_head.saturating_add(BEYOND));
-    let rules = rules(door);
+    let (rules, assurance) = (rules(door), door.assurance());
     let (stream, h2, certificate) = match &live.certificates[at] {
         None if door.h2c => match tokio::time::timeout(timeouts.head, begins_http2(&tcp)).await {
             Ok(Some(h2)) => (Stream::Tcp(tcp), h2, None),
@@ -77,11 +77,11 @@ pub async fn connection(
     drop(live);
     let _open = core.metrics.front_connection(if h2 { FrontProtocol::H2 } else { FrontProtocol::H1 });
     if !h2 {
-        let front = Rc::new(Front::new(address, peer.ip(), None, certificate));
+        let front = Rc::new(Front::new(address, assurance, peer.ip(), None, certificate));
         return h1::server::serve(stream, rules, &Door { core, front }, stop).await;
     }
     let activity = Activity::new(timeouts);
-    let front = Rc::new(Front::new(address, peer.ip(), Some(activity.clone()), certificate));
+    let front = Rc::new(Front::new(address, assurance, peer.ip(), Some(activity.clone()), certificate));
     // What does not fit twice over is no mistake about the limit, which hyper answers with 431.
     let guarded = FrameGuard::new(stream, head.saturating_mul(2), peer.ip(), core.metrics.clone());
     let service = service_fn(move |request: Request<Incoming>| {

@@ -1,6 +1,7 @@
 //! Beginning and end: health, a clear refusal to start, and requests that finish.
 
 use crate::support::{Answer, Gate, World, token};
+use std::io::{ErrorKind, Read as _};
 use std::net::TcpListener;
 
 #[test]
@@ -123,6 +124,25 @@ fn a_drain_ends_and_says_how_many_connections_it_cut() {
     assert_eq!(world.gateway.wait().code(), Some(0));
     assert!(connection.read(false).is_err());
     assert_eq!(world.await_event(0, |e| e["message"] == "stopped")["cut"], 1);
+}
+
+#[test]
+fn hazard_14_a_drain_that_cuts_a_reply_does_not_end_it_for_callers_of_http_1_0() {
+    // To them the end of the connection is the end of a body whose length nobody told.
+    let answer = |_: &_| Answer::Bytes(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n".to_vec());
+    let mut world = World::build().root("shutdown: { drain: 300ms }").answering(answer).start();
+    let mut connection = world.connect();
+    let ask = String::from_utf8(world.call("crm").bytes()).unwrap().replace("HTTP/1.1", "HTTP/1.0");
+    connection.write(ask.as_bytes());
+    let (mut stream, mut came, mut byte) = (connection.stream(), Vec::new(), [0]);
+    while !came.ends_with(b"hello") {
+        stream.read_exact(&mut byte).unwrap();
+        came.push(byte[0]);
+    }
+    world.signal("TERM");
+    assert_eq!(world.gateway.wait().code(), Some(0));
+    let end = stream.read(&mut byte).map_err(|error| error.kind());
+    assert_eq!(end, Err(ErrorKind::ConnectionReset), "it was taken for whole");
 }
 
 #[test]

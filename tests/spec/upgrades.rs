@@ -176,7 +176,8 @@ fn hazard_15_a_key_that_loses_its_permission_loses_its_open_tunnels() {
     let disabled = yaml.replace("workflows: [chat, plain]", "enabled: false, workflows: [chat, plain]");
     let not_here = yaml.replace("workflows: [chat, plain]", "workflows: [plain]");
     let plain = yaml.replace("upgrades: [websocket], ", "");
-    for changed in [revoked, disabled, not_here, plain] {
+    let elsewhere = yaml.replace(&format!("'http://{address}'"), &format!("'http://{address}/v2'"));
+    for changed in [revoked, disabled, not_here, plain, elsewhere] {
         let world = world(address);
         let (_connection, mut stream) = open(&world);
         assert!(world.reload(&yaml.replace("title: Nobody", "title: Still nobody")));

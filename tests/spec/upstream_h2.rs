@@ -7,7 +7,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 fn world(addresses: &[SocketAddr], fields: &str) -> World {
@@ -131,46 +131,77 @@ fn what_speaks_no_http_2_is_told_before_it_is_sent_a_request() {
     assert_eq!(get(&world).send().verdict(), "504 upstream_connect_timeout");
 }
 
-#[test]
-fn hazard_14_a_body_that_breaks_off_is_never_passed_off_as_whole() {
-    // SETTINGS, its acknowledgement, the answer to the ping, then a head, five bytes of DATA, and the end.
+/// An upstream that answers every request with these frames and says nothing more. It does as much of HTTP/2 as a client
+/// wants before it asks: SETTINGS, their acknowledgement, the answer to a ping.
+fn frames(answer: Vec<u8>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            let mut preface = [0; 24];
-            stream.read_exact(&mut preface).unwrap();
-            stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).unwrap();
-            loop {
-                let mut head = [0; 9];
-                if stream.read_exact(&mut head).is_err() {
-                    break;
-                }
-                let length = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
-                let mut payload = vec![0; length];
-                stream.read_exact(&mut payload).unwrap();
-                match (head[3], head[4] & 1) {
-                    (4, 0) => stream.write_all(&[0, 0, 0, 4, 1, 0, 0, 0, 0]).unwrap(),
-                    (6, 0) => {
-                        stream.write_all(&[0, 0, 8, 6, 1, 0, 0, 0, 0]).unwrap();
-                        stream.write_all(&payload).unwrap();
-                    }
-                    (1, _) => {
-                        // `:status: 200`, then DATA without END_STREAM.
-                        stream.write_all(&[0, 0, 1, 1, 4, 0, 0, 0, 1, 0x88]).unwrap();
-                        stream.write_all(b"\0\0\x05\0\0\0\0\0\x01hello").unwrap();
-                        break;
-                    }
-                    _ => {}
-                }
+    std::thread::spawn(move || listener.incoming().flatten().try_for_each(|stream| converse(stream, &answer)));
+    address
+}
+
+fn converse(mut stream: TcpStream, answer: &[u8]) -> std::io::Result<()> {
+    stream.read_exact(&mut [0; 24])?;
+    stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0])?;
+    let mut head = [0; 9];
+    while stream.read_exact(&mut head).is_ok() {
+        let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
+        stream.read_exact(&mut payload)?;
+        match (head[3], head[4] & 1) {
+            (4, 0) => stream.write_all(&[0, 0, 0, 4, 1, 0, 0, 0, 0])?,
+            (6, 0) => stream.write_all(&[&[0, 0, 8, 6, 1, 0, 0, 0, 0], &payload[..]].concat())?,
+            (1, _) => {
+                stream.write_all(answer)?;
+                stream.shutdown(Shutdown::Write)?;
             }
+            _ => {}
         }
-    });
+    }
+    Ok(())
+}
+
+/// A frame of the first stream.
+fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
+    [&[0, 0, payload.len() as u8, kind, flags, 0, 0, 0, 1], payload].concat()
+}
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+/// `:status: 200`.
+const OK: u8 = 0x88;
+
+#[test]
+fn hazard_14_a_body_that_breaks_off_is_never_passed_off_as_whole() {
+    let address = frames([frame(HEADERS, END_HEADERS, &[OK]), frame(DATA, 0, b"hello")].concat());
     let world = world(&[address], "");
     let mut caller = world.connect();
     caller.write(&get(&world).bytes());
     assert!(caller.read(false).is_err(), "it was taken for whole");
     assert_eq!(world.await_record(|r| r["connection"] == "two")["end"], "upstream_died");
+}
+
+#[test]
+fn hazard_14_a_reply_that_reads_two_ways_over_http_1_is_none_over_http_2() {
+    let hello = frame(DATA, END_STREAM, b"hello");
+    // `content-length: 5`, not indexed.
+    let length = [0x0f, 0x0d, 1, b'5'];
+    let once = [&[OK], &length[..]].concat();
+    let twice = [&[OK], &length[..], &length[..]].concat();
+    // RFC 9113, section 8.6: HTTP/2 has no 101. To who stands between, it would end HTTP.
+    let switched = frame(HEADERS, END_HEADERS, b"\x08\x03101");
+    for (answer, verdict) in [
+        ([frame(HEADERS, END_HEADERS, &once), hello.clone()].concat(), "200"),
+        ([frame(HEADERS, END_HEADERS, &twice), hello.clone()].concat(), "502 upstream_protocol"),
+        ([switched, frame(HEADERS, END_HEADERS, &once), hello].concat(), "502 upstream_protocol"),
+    ] {
+        let world = world(&[frames(answer)], "");
+        let reply = get(&world).send();
+        let raw = String::from_utf8_lossy(&reply.raw);
+        assert_eq!(reply.verdict(), verdict, "{raw}");
+        assert!(!raw.contains(" 101 ") && raw.matches("content-length").count() == 1, "{raw}");
+    }
 }
 
 #[test]

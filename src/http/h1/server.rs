@@ -194,11 +194,16 @@ impl Session {
             return Then::Leave;
         }
         let watch = |shared: &mut Shared, cx: &mut Context<'_>| poll_gone(shared, rules.limits, cx);
+        // Whatever comes in between, our own end as well, must not look like the body's.
+        let until_close = sending == Sending::UntilClose;
+        if until_close {
+            shared.borrow().wire.reset_when_dropped(true);
+        }
         if std::future::poll_fn(|cx| sender.poll(&mut body, watch, cx)).await.is_err() {
-            if sending == Sending::UntilClose {
-                shared.borrow().wire.reset_when_dropped();
-            }
             return Then::Leave;
+        }
+        if until_close {
+            shared.borrow().wire.reset_when_dropped(false);
         }
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             return Then::HandOver(body);

@@ -81,9 +81,9 @@ impl Wire {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 
-    /// Lets the connection end so that nobody takes what was sent for all there is.
-    pub fn reset_when_dropped(&self) {
-        self.stream.reset_when_dropped();
+    /// Whether the connection, if it ends now, ends so that nobody takes what was sent for all there is.
+    pub fn reset_when_dropped(&self, reset: bool) {
+        self.stream.reset_when_dropped(reset);
     }
 
     /// Gives back the room that a large message needed, before a wait that may be long.

@@ -4,6 +4,7 @@
 use super::upload::Sending;
 pub use super::upload::Stopped;
 use crate::http::body::{CutOff, RequestBody};
+use crate::http::h1::framing;
 use crate::net::stream::Stream;
 use bytes::Bytes;
 use h2::client::{Builder, SendRequest};
@@ -19,7 +20,6 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 
 /// Requests that share a connection, if the upstream allows as many: what it must allow at least (RFC 9113, section
@@ -45,7 +45,6 @@ pub struct Line {
     since: Cell<Instant>,
     /// It takes no new requests: closed, closing, or doubtful.
     closed: Rc<Cell<bool>>,
-    pings: AbortHandle,
 }
 
 /// Why there is no reply.
@@ -81,10 +80,9 @@ impl Line {
             pong = pings.ping(Ping::opaque()) => pong.map_err(failure)?,
         };
         let closed = Rc::new(Cell::new(false));
-        let driven = tokio::task::spawn_local(drive(connection, closed.clone())).abort_handle();
-        let pings = tokio::task::spawn_local(keep_alive(pings, driven)).abort_handle();
+        tokio::task::spawn_local(drive(connection, pings, closed.clone()));
         let since = Cell::new(Instant::now());
-        Ok(Rc::new(Line { sender, streams: Cell::new(0), since, closed, pings }))
+        Ok(Rc::new(Line { sender, streams: Cell::new(0), since, closed }))
     }
 
     pub fn is_open(&self) -> bool {
@@ -143,6 +141,10 @@ impl Line {
                     return Poll::Ready(Err(Failure::Protocol("informational replies without end".to_owned())));
                 }
                 let (said, ()) = said.into_parts();
+                // HTTP/2 has none (RFC 9113, section 8.6). Passed on, it would end HTTP for whoever stands before us.
+                if said.status == StatusCode::SWITCHING_PROTOCOLS {
+                    return Poll::Ready(Err(Failure::Protocol("a 101 over HTTP/2".to_owned())));
+                }
                 if said.status != StatusCode::CONTINUE {
                     early(said.status, said.headers);
                 }
@@ -152,6 +154,9 @@ impl Line {
         match reply.await {
             Ok(reply) => {
                 let (head, from) = reply.into_parts();
+                // The `h2` crate counts the body, but lets a length be said twice, which would go on as it came.
+                framing::of_reply(&parts.method, head.status, Version::HTTP_11, &head.headers)
+                    .map_err(|flaw| Failure::Protocol(flaw.to_owned()))?;
                 Ok((head, Reply { from, _sending: sending, ended: false, _stream: stream }))
             }
             Err(error) => Err(match sending.as_ref().and_then(Sending::stopped) {
@@ -162,13 +167,9 @@ impl Line {
     }
 }
 
-impl Drop for Line {
-    fn drop(&mut self) {
-        self.pings.abort();
-    }
-}
-
-async fn drive(connection: Pin<Box<h2::client::Connection<Stream, Bytes>>>, closed: Rc<Cell<bool>>) {
+/// To its end, which comes when nobody uses the connection any more; or until the other side is seen to be gone, so that
+/// one who takes not even our farewell holds nothing.
+async fn drive(connection: Pin<Box<h2::client::Connection<Stream, Bytes>>>, pings: PingPong, closed: Rc<Cell<bool>>) {
     struct Closing(Rc<Cell<bool>>);
     impl Drop for Closing {
         fn drop(&mut self) {
@@ -176,16 +177,20 @@ async fn drive(connection: Pin<Box<h2::client::Connection<Stream, Bytes>>>, clos
         }
     }
     let _closing = Closing(closed);
-    // How it ended is told to the requests on it.
-    connection.await.ok();
+    tokio::select! {
+        biased;
+        // How it ended is told to the requests on it.
+        _ = connection => {}
+        () = silence(pings) => {}
+    }
 }
 
-/// Finds out that the other side is gone though nobody said so.
-async fn keep_alive(mut pings: PingPong, driven: AbortHandle) {
+/// Comes back when the other side is gone though nobody said so.
+async fn silence(mut pings: PingPong) {
     loop {
         tokio::time::sleep(PING_EVERY).await;
         if !matches!(timeout(PONG_WITHIN, pings.ping(Ping::opaque())).await, Ok(Ok(_))) {
-            return driven.abort();
+            return;
         }
     }
 }

@@ -1,0 +1,165 @@
+use super::super::fixture;
+use super::*;
+use proptest::prelude::*;
+
+fn map(lines: &[(&str, &str)]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in lines {
+        headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap());
+    }
+    headers
+}
+
+/// Names that are left, sorted.
+fn left(lines: &[(&str, &str)], open: PlaceMask, trusted: bool) -> Vec<String> {
+    let mut headers = map(lines);
+    strip(&mut headers, &fixture::places(), open, &fixture::injection("X-Engine-Key"), trusted);
+    let mut names: Vec<String> = headers.keys().map(|n| n.to_string()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn k5_hazard_1_the_credential_is_removed_from_every_place() {
+    let token = fixture::token("crm", crate::model::Slot::Primary);
+    let basic = {
+        use base64::Engine as _;
+        format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("u:{}", &*token)))
+    };
+    for (name, value) in [
+        ("authorization", "Key=abc".to_owned()),
+        ("authorization", format!("Bearer {}", &*token)),
+        ("authorization", format!("Bearer={}", &*token)),
+        ("authorization", basic),
+        ("x-api-key", "abc".to_owned()),
+        ("x_api_key", "abc".to_owned()),
+        ("x.api_key", "abc".to_owned()),
+    ] {
+        assert!(left(&[(name, &value)], PlaceMask::ALL, false).is_empty(), "{name}: {value}");
+    }
+    let closed = PlaceMask::ALL.without(Place::Authorization).without(Place::Header);
+    assert!(
+        left(&[("authorization", &format!("Bearer {}", &*token)), ("x-api-key", &token)], closed, false).is_empty()
+    );
+    assert_eq!(
+        left(&[("authorization", "Bearer jwt"), ("x-api-key", "x")], closed, false),
+        ["authorization", "x-api-key"]
+    );
+    assert_eq!(
+        left(&[("authorization", "HMAC abc")], PlaceMask::ALL, false),
+        ["authorization"],
+        "K4: a sender's own scheme"
+    );
+}
+
+#[test]
+fn hazard_2_fields_that_connection_names_go_and_so_do_all_hop_by_hop_ones() {
+    let lines = [
+        ("connection", "close, X-Drop"),
+        ("connection", "x-other"),
+        ("x-drop", "1"),
+        ("x-other", "1"),
+        ("keep-alive", "1"),
+        ("te", "trailers"),
+        ("trailer", "x"),
+        ("upgrade", "h2c"),
+        ("proxy-authorization", "x"),
+        ("proxy-connection", "x"),
+        ("transfer-encoding", "chunked"),
+        ("content-length", "3"),
+        ("x-stays", "1"),
+    ];
+    assert_eq!(left(&lines, PlaceMask::ALL, false), ["content-length", "x-stays"]);
+}
+
+#[test]
+fn hazard_3_the_injected_slot_is_emptied_in_every_spelling() {
+    for name in ["x-engine-key", "X-ENGINE-KEY", "x_engine_key", "x-engine_key", "x.engine.key"] {
+        assert!(left(&[(name, "mine"), (name, "again")], PlaceMask::ALL, false).is_empty(), "{name}");
+    }
+    assert_eq!(left(&[("x-engine-keys", "1")], PlaceMask::ALL, false), ["x-engine-keys"]);
+}
+
+#[test]
+fn hazard_4_and_5_forged_identity_and_method_overrides() {
+    for name in [
+        "x-keystile-username",
+        "x_keystile_username",
+        "X-Keystile-Anything",
+        "x-request-id",
+        "x-http-method-override",
+        "x_http_method_override",
+        "x-method-override",
+        "x-http-method",
+        "x-original-url",
+        "x-rewrite-url",
+        "proxy",
+        "x_original_uri",
+        "content_length",
+        "content.length",
+        "transfer_encoding",
+        "expect",
+        "host",
+    ] {
+        assert!(left(&[(name, "1")], PlaceMask::ALL, true).is_empty(), "{name}");
+    }
+    for name in ["x-forwarded-for", "x-forwarded-proto", "x_forwarded_for", "forwarded", "x-real-ip", "true-client-ip"]
+    {
+        assert!(left(&[(name, "1")], PlaceMask::ALL, false).is_empty(), "{name}");
+    }
+    for name in [
+        "x-client-cert",
+        "X-Client-Certificate",
+        "x-client-cert-fingerprint",
+        "x-ssl-client-s-dn",
+        "X_SSL_CLIENT_VERIFY",
+        "ssl_client_cert",
+        "ssl-client-verify",
+        "x-forwarded-client-cert",
+        "x_forwarded_client_cert",
+        "client-cert",
+        "client_cert_chain",
+        "x-arr-clientcert",
+    ] {
+        assert!(left(&[(name, "1")], PlaceMask::ALL, false).is_empty(), "{name}");
+    }
+    assert_eq!(left(&[("ssl-client-verify", "1"), ("x-client-id", "1")], PlaceMask::ALL, true).len(), 2);
+    assert_eq!(left(&[("x-client-id", "1")], PlaceMask::ALL, false), ["x-client-id"]);
+    assert_eq!(left(&[("x-forwarded-for", "1"), ("x_forwarded_for", "1")], PlaceMask::ALL, true), ["x-forwarded-for"]);
+}
+
+#[test]
+fn cookies_of_http_2_become_one_line() {
+    let mut headers = map(&[("cookie", "a=1"), ("cookie", "b=2")]);
+    strip(&mut headers, &fixture::places(), PlaceMask::ALL, &Injection::default(), false);
+    assert_eq!(headers.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2"]);
+}
+
+#[test]
+fn an_upstream_cannot_speak_for_the_gateway() {
+    let mut reply = map(&[
+        ("x-keystile-error", "x"),
+        ("x-request-id", "x"),
+        ("connection", "x-hop"),
+        ("x-hop", "1"),
+        ("etag", "1"),
+    ]);
+    strip_reply(&mut reply);
+    assert_eq!(reply.keys().collect::<Vec<_>>(), ["etag"]);
+}
+
+proptest! {
+    #[test]
+    fn stripping_twice_is_stripping_once(names in proptest::collection::vec("(x[-_.]engine[-_.]key|connection|x-[a-z]{1,3}|x[-_]keystile-a|te|cookie|authorization)", 0..8), values in proptest::collection::vec("(Key=a|x-a, x-b|close|Basic a)", 8)) {
+        let mut once = HeaderMap::new();
+        for (n, v) in names.iter().zip(&values) {
+            once.append(HeaderName::from_bytes(n.as_bytes()).unwrap(), HeaderValue::from_str(v).unwrap());
+        }
+        let injection = fixture::injection("X-Engine-Key");
+        strip(&mut once, &fixture::places(), PlaceMask::ALL, &injection, false);
+        prop_assert!(!once.keys().any(|n| is_hop_by_hop(n.as_str()) || injected(n.as_str(), &injection)));
+        let mut twice = once.clone();
+        strip(&mut twice, &fixture::places(), PlaceMask::ALL, &injection, false);
+        prop_assert_eq!(once, twice);
+    }
+}
