@@ -2,7 +2,7 @@
 
 use super::{Names, Site, quota, word};
 use crate::config::{View, scalar};
-use crate::model::connection::{Connection, ConnectionId};
+use crate::model::connection::{Connection, ConnectionId, HttpVersion};
 use crate::model::environment::EnvironmentId;
 use crate::model::listener::{Inbound, Place, PlaceMask};
 use crate::model::routes::{Overlap, Routes};
@@ -27,16 +27,17 @@ pub fn assemble(
             let reason = format!("{template} overlaps with the template of {first}, and neither is more specific");
             site.error(view.at("template"), reason, "change one of the two, or merge the workflows (W4)");
         }
+        let upstream = upstream(site, &view, names, connections);
         list.push(Workflow {
             index,
             name: name.into(),
             template,
-            upstream: upstream(site, &view, names, connections),
+            upgrades: upgrades(site, &view, &upstream, connections),
+            upstream,
             places: places(site, &view, doors),
             quota: view.opt_rate("rate_limit").map(quota),
             max_body: view.opt_size("max_body"),
             concurrency: view.opt_integer("concurrency").map(|n| n as u32),
-            upgrades: upgrades(site, &view),
             header: word(name),
         });
     }
@@ -44,8 +45,20 @@ pub fn assemble(
 }
 
 /// Hazard 15: protocols that a tunnel is opened for. HTTP itself is none: what is said in it would go unexamined.
-fn upgrades(site: &Site<'_>, view: &View<'_>) -> Vec<Box<str>> {
+fn upgrades(
+    site: &Site<'_>,
+    view: &View<'_>,
+    upstream: &[(EnvironmentId, ConnectionId)],
+    connections: &[Connection],
+) -> Vec<Box<str>> {
     let mut list = Vec::new();
+    let over_h2 = upstream.iter().filter_map(|(_, c)| connections.get(c.0 as usize));
+    if let Some(connection) = over_h2.into_iter().find(|c| c.destination.http == HttpVersion::Http2)
+        && view.is_set("upgrades")
+    {
+        let reason = format!("connection {} speaks HTTP/2, which knows no upgrades", connection.name);
+        site.error(view.at("upgrades"), reason, "write http: 1.1 or auto there, or leave upgrades out");
+    }
     for item in view.list("upgrades") {
         let Some(name) = item.text_here() else { continue };
         let http = ["h2c", "h2", "h3", "tls"].iter().any(|n| name.eq_ignore_ascii_case(n))

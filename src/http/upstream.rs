@@ -169,7 +169,7 @@ impl Journey<'_> {
 
     /// A new connection, to the first of the addresses that answers and can be trusted.
     async fn open(&self, pool: &Rc<Pool>, mut first: Option<Rc<Endpoint>>, asked: &Asked) -> Result<Leased, Denial> {
-        let deadline = Instant::now() + self.connection.timeouts.connect;
+        let deadline = self.patience.until.min(Instant::now() + self.connection.timeouts.connect);
         // Asked before, and still the best there is: better twice than not at all.
         let mut tried: Asked =
             asked.iter().filter(|a| first.as_ref().is_none_or(|f| f.address != **a)).copied().collect();
@@ -187,6 +187,10 @@ impl Journey<'_> {
             let _turn = if shared { timeout_at(deadline, first.opening.lock()).await.ok() } else { None };
             if shared && let Some(leased) = pool.take(&first, self.h1_only, Instant::now()) {
                 return Ok(leased);
+            }
+            if Instant::now() >= deadline {
+                // It was the waiting that took so long, which speaks against no address.
+                return Err(Denial::UpstreamConnectTimeout { cause: format!("{}: no turn to connect", first.address) });
             }
             match self.establish(pool, first.address, &mut tried, deadline).await {
                 Ok(leased) => return Ok(leased),
@@ -287,7 +291,12 @@ impl Journey<'_> {
         let secure = self.connection.destination.tls.is_some();
         let exchange = line.exchange(self.parts, secure, body, idle, early);
         let (head, reply) = match self.in_time(pin!(exchange)).await {
-            Ok(outcome) => outcome?,
+            Ok(outcome) => outcome.inspect_err(|failure| {
+                // Others would wait behind what is not taken.
+                if let h2::Failure::Upload(h2::Stopped::NotTaken) = failure {
+                    line.doubt();
+                }
+            })?,
             Err(denial) => {
                 if let Denial::UpstreamTimeout { .. } = denial {
                     line.doubt();

@@ -74,10 +74,10 @@ impl UpstreamBody {
         }
     }
 
-    /// After a 101: the stream, and what was read of it beyond the head.
-    pub fn into_stream(self) -> Option<(Stream, BytesMut)> {
+    /// After a 101: the stream, what was read of it beyond the head, and the hold on its address, to keep as long.
+    pub fn into_stream(self) -> Option<((Stream, BytesMut), Lease)> {
         match self.from {
-            Some((From::H1(exchange), _)) => Some(exchange.into_stream()),
+            Some((From::H1(exchange), lease)) => Some((exchange.into_stream(), lease)),
             _ => None,
         }
     }

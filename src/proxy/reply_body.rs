@@ -112,7 +112,8 @@ impl h1::server::ReplyBody for ReplyBody {
         let ReplyBody { from: From::Upstream(body), exchange, held, running, standing: Some(standing) } = self else {
             return None;
         };
-        let relay = Relay::new((caller, read), body.into_stream()?);
-        Some(Box::pin(Tunnel { standing, exchange, held, running }.run(relay)))
+        let (upstream, lease) = body.into_stream()?;
+        let relay = Relay::new((caller, read), upstream);
+        Some(Box::pin(Tunnel { standing, exchange, held, running, lease }.run(relay)))
     }
 }

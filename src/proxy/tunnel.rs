@@ -2,6 +2,7 @@
 //! that opened it still may (hazard 15).
 
 use super::exchange::{End, Exchange};
+use crate::http::pool::Lease;
 use crate::limit::table::Held;
 use crate::net::clock::Clock;
 use crate::net::guard::Running;
@@ -22,6 +23,8 @@ pub struct Tunnel {
     pub held: Held,
     /// Its connection counts as busy.
     pub running: Running,
+    /// And so does its upstream's address.
+    pub lease: Lease,
 }
 
 impl Tunnel {

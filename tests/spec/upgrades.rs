@@ -212,6 +212,15 @@ fn hazard_15_protocols_that_are_http_are_no_upgrades() {
 }
 
 #[test]
+fn hazard_15_an_upgrade_that_could_never_come_about_is_a_mistake() {
+    let told = World::build()
+        .connection("two", "base_url: 'http://127.0.0.1:1', http: 2")
+        .workflow("ws", "template: 'GET /ws', upgrades: [websocket], upstream: { Production: two }")
+        .refused();
+    assert!(told.contains("connection two speaks HTTP/2"), "{told}");
+}
+
+#[test]
 fn hazard_14_early_hints_pass_to_those_who_know_them_and_no_further() {
     let (address, _) = echo(
         b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nConnection: x-hop\r\nX-Hop: 1\r\n\r\nHTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",

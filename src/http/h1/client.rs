@@ -187,7 +187,11 @@ impl<B: Body<Data = Bytes, Error = CutOff> + Unpin> Exchange<B> {
                     Err(frame) => self.end(frame.trailers_ref())?,
                 },
                 Poll::Ready(None) => self.end(None)?,
-                Poll::Ready(Some(Err(CutOff))) => return Poll::Ready(Err(Failure::Upload)),
+                Poll::Ready(Some(Err(CutOff))) => {
+                    // Nothing may follow that looks like the body's end.
+                    self.deaf = Some(io::ErrorKind::ConnectionAborted.into());
+                    return Poll::Ready(Err(Failure::Upload));
+                }
                 Poll::Pending => {
                     if let Poll::Ready(Err(failure)) = self.poll_written(cx) {
                         return Poll::Ready(Err(failure));
