@@ -204,6 +204,23 @@ fn hazard_14_a_reply_that_reads_two_ways_over_http_1_is_none_over_http_2() {
     }
 }
 
+/// What an upstream says as it leaves is its own text: it may be what was injected.
+#[test]
+fn t3_hazard_18_a_secret_that_is_reflected_in_a_goaway_reaches_neither_log_nor_caller() {
+    let secret = crate::support::world::PRODUCTION_SECRET;
+    for (last_stream, reason) in [(0u32, 0u32), (0, 11), (1, 2)] {
+        let told = [&last_stream.to_be_bytes()[..], &reason.to_be_bytes(), b"key ", secret.as_bytes()].concat();
+        let goaway = [&[0, 0, told.len() as u8, 7, 0, 0, 0, 0, 0], &told[..]].concat();
+        let world = world(&[frames(goaway)], "retries: 0");
+        let reply = get(&world).send();
+        assert_eq!(reply.status, 502, "{}", reply.text());
+        let record = world.record_of(&reply);
+        assert!(record["cause"].as_str().is_some_and(|cause| !cause.is_empty()), "{record}");
+        let said = [reply.text(), world.gateway.stdout.text(), world.gateway.stderr.text(), world.metrics()].concat();
+        assert!(!said.contains(secret), "{said}");
+    }
+}
+
 #[test]
 fn bodies_of_any_size_pass_through_windows_in_both_directions() {
     let upstream = H2Upstream::answering(|_, _| H2Answer::Echo(Default::default()));

@@ -119,7 +119,7 @@ impl Line {
             // Nothing of the request has left us.
             Err(error) => {
                 self.closed.set(true);
-                return Err(Failure::Refused { cause: error.to_string(), body: Some(body) });
+                return Err(Failure::Refused { cause: cause(&error), body: Some(body) });
             }
         };
         let request = request(parts, secure).ok_or_else(|| Failure::Protocol("no valid authority".to_owned()))?;
@@ -129,7 +129,7 @@ impl Line {
             // It was ready, so this request is what it cannot take, or it has run out of numbers for streams.
             Err(error) => {
                 self.closed.set(true);
-                return Err(Failure::Refused { cause: error.to_string(), body: None });
+                return Err(Failure::Refused { cause: cause(&error), body: None });
             }
         };
         let sending = (!ended).then(|| Sending::begin(body, send, patience));
@@ -238,8 +238,19 @@ fn request(parts: &Parts, secure: bool) -> Option<Request<()>> {
     Some(request)
 }
 
+/// What went wrong, in our words: the crate's own hold what the upstream wrote into its GOAWAY, which is its own text and
+/// may be the secret that was injected (T3).
+fn cause(error: &h2::Error) -> String {
+    let by = if error.is_remote() { "the upstream" } else { "us" };
+    match error.reason() {
+        Some(reason) if error.is_go_away() => format!("the connection was ended by {by}: {reason}"),
+        Some(reason) => format!("the request was ended by {by}: {reason}"),
+        None => error.to_string(),
+    }
+}
+
 fn failure(error: h2::Error) -> Failure {
-    let cause = error.to_string();
+    let cause = cause(&error);
     let remote = error.is_remote();
     match error.reason() {
         // What it had begun to process goes on after a GOAWAY and does not come here.
