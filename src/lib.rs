@@ -7,6 +7,7 @@ pub mod app;
 pub mod assembly;
 pub mod cli;
 pub mod config;
+pub mod egress;
 pub mod http;
 #[cfg(any(test, fuzzing))]
 pub mod invariants;
@@ -16,4 +17,5 @@ pub mod model;
 pub mod net;
 pub mod policy;
 pub mod proxy;
+pub mod serving;
 pub mod telemetry;

@@ -8,8 +8,8 @@ mod quantity;
 mod word;
 
 pub use place::{
-    Address, LogTarget, address, cidr, header_name, inject_path, log_target, method, path, query_name, site, template,
-    url,
+    Address, LogTarget, address, call_path, cidr, header_name, inject_path, log_target, method, path, query_name, site,
+    template, url,
 };
 pub use quantity::{Rate, duration, integer, rate, show_duration, show_size, size};
 pub use word::{certificate_name, digest, env_glob, fingerprint, flag, injected, name, text, timestamp, uuid};
