@@ -71,6 +71,14 @@ pub struct Destination {
     pub allow_networks: Arc<[IpNet]>,
 }
 
+impl Destination {
+    /// The base URL, as it may be shown.
+    pub fn shown(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}{}", self.authority.to_str().unwrap_or(&self.host), self.base_path)
+    }
+}
+
 /// A host and a port to dial: an address, or a name that may have several.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Site {
