@@ -2,7 +2,9 @@
 //! by this module.
 
 mod connections;
+pub mod connectors;
 mod expiry;
+mod injection;
 mod keys;
 mod listeners;
 mod stamp;
@@ -12,11 +14,12 @@ pub use stamp::Stamp;
 
 use crate::config::reference::Reference;
 use crate::config::scalar::{LogTarget, Rate};
-use crate::config::source::{self, SecretSources};
+use crate::config::source::{self, Found, SecretSources};
 use crate::config::{self, At, Mistakes, View, mistake::nearest, schema};
+use crate::connector::Verify;
 use crate::model::certificate::Expiry;
 use crate::model::environment::{Environment, EnvironmentId};
-use crate::model::{Quota, Secret, Snapshot};
+use crate::model::{Quota, Snapshot};
 use crate::net::tls::Tls;
 use crate::telemetry::timestamp;
 use http::HeaderValue;
@@ -35,6 +38,10 @@ pub struct Assembled {
     pub snapshot: Snapshot,
     /// By the connection's index.
     pub trust: Vec<Option<Tls<ClientConfig>>>,
+    /// C8: how a connection's secret is tried, by the connection's index; `None` where nothing is known to try.
+    pub verify: Vec<Option<Verify>>,
+    /// The connectors that connections may name.
+    pub connectors: connectors::Catalogue,
     /// By the listener's index.
     pub certificates: Vec<Option<Tls<ServerConfig>>>,
     pub settings: Settings,
@@ -133,6 +140,7 @@ pub fn from_text(text: &str, name: &str, base: &Path) -> Result<Assembled, Rejec
         base,
         now: timestamp::now_ms(),
         sources: SecretSources::read(&root),
+        refuse_doubtful_keys: root.text("key_checks") == Some("refuse"),
         files: RefCell::default(),
         expiries: RefCell::default(),
     };
@@ -141,7 +149,8 @@ pub fn from_text(text: &str, name: &str, base: &Path) -> Result<Assembled, Rejec
     let (inbound, certificates, addresses) = listeners::inbound(&site, &root);
     let (admin, admin_tls) = listeners::admin(&site, &root);
     let health = listeners::health(&site, &root);
-    let (connections, trust) = connections::assemble(&site, &root, &environments, &names);
+    let connectors = connectors::assemble(&site, &root);
+    let (connections, trust, verify) = connections::assemble(&site, &root, &environments, &names, &connectors);
     let (workflows, routes) = workflows::assemble(&site, &root, &names, &connections, &inbound);
     let (keys, digests) = keys::assemble(&site, &root, &names, &workflows, &inbound);
     let settings = Settings {
@@ -168,7 +177,7 @@ pub fn from_text(text: &str, name: &str, base: &Path) -> Result<Assembled, Rejec
     let environments = environments.list;
     let snapshot =
         Snapshot { inbound, environments, default_environment, connections, workflows, keys, digests, routes };
-    Ok(Assembled { snapshot, trust, certificates, settings, warnings: mistakes })
+    Ok(Assembled { snapshot, trust, verify, connectors, certificates, settings, warnings: mistakes })
 }
 
 /// Where everything is assembled: collects mistakes, fetches secrets, notes files.
@@ -178,6 +187,8 @@ struct Site<'a> {
     /// Unix milliseconds.
     now: i64,
     sources: SecretSources,
+    /// `key_checks: refuse`
+    refuse_doubtful_keys: bool,
     files: RefCell<Vec<Stamp>>,
     expiries: RefCell<Vec<Expiry>>,
 }
@@ -189,6 +200,14 @@ impl Site<'_> {
 
     fn warning(&self, at: At<'_>, reason: impl Into<String>, remedy: impl Into<String>) {
         self.mistakes.borrow_mut().warning(at, reason, remedy);
+    }
+
+    /// C9: about a secret that does not look right, as the policy has it.
+    fn doubt(&self, at: At<'_>, reason: impl Into<String>, remedy: impl Into<String>) {
+        match self.refuse_doubtful_keys {
+            true => self.error(at, reason, remedy),
+            false => self.warning(at, reason, remedy),
+        }
     }
 
     /// An unknown name, with the nearest known one.
@@ -211,22 +230,22 @@ impl Site<'_> {
     }
 
     /// The secret behind a reference; `None` if that was a mistake, which is reported.
-    fn secret(&self, at: At<'_>, reference: &Reference<'_>) -> Option<Secret> {
-        self.fetch(at, reference).map(Secret::new)
-    }
-
-    /// As [`Site::secret`], for a key's token, of which only the digest is kept.
-    fn fetch(&self, at: At<'_>, reference: &Reference<'_>) -> Option<Zeroizing<Vec<u8>>> {
+    fn found(&self, at: At<'_>, reference: &Reference<'_>) -> Option<Found> {
         if let Reference::File(path) = reference {
             self.path(path);
         }
         match source::resolve(reference, self.base, &self.sources) {
-            Ok(found) => Some(found.secret),
+            Ok(found) => Some(found),
             Err(error) => {
                 self.error(at, error.to_string(), error.remedy());
                 None
             }
         }
+    }
+
+    /// As [`Site::found`], for a key's token, of which only the digest is kept.
+    fn fetch(&self, at: At<'_>, reference: &Reference<'_>) -> Option<Zeroizing<Vec<u8>>> {
+        self.found(at, reference).map(|found| found.secret)
     }
 }
 

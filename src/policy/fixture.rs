@@ -75,8 +75,13 @@ fn environment(id: u16, name: &str) -> Environment {
 fn connection(index: u32, environment: u16) -> Connection {
     Connection {
         index: ConnectionId(index),
+        id: name::id_of("connection", &format!("engine-{environment}")),
         name: format!("engine-{environment}").into(),
         environment: EnvironmentId(environment),
+        connector: None,
+        default: false,
+        secret_missing: false,
+        extra_headers: Vec::new(),
         destination: Destination {
             id: DestinationId(u64::from(index)),
             tls: None,

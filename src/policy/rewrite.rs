@@ -73,7 +73,7 @@ pub fn target(uri: &Uri, permit: &Permit<'_>, door: &Inbound, open: PlaceMask) -
     let mut out = Vec::with_capacity(uri.path().len() + uri.query().map_or(0, str::len) + 64);
     out.extend_from_slice(connection.destination.base_path.as_bytes());
     out.extend_from_slice(permit.injected_path().unwrap_or_default());
-    out.extend_from_slice(uri.path().as_bytes());
+    out.extend_from_slice(connection.injection.tail(uri.path()).as_bytes());
     let mut separator = b'?';
     for part in kept.as_deref().map(str::as_bytes).into_iter().chain(permit.injected_query()) {
         out.push(separator);

@@ -83,7 +83,7 @@ fn names_are_unique_and_rules_name_fields() {
         assert!(map.gone.iter().all(|gone| !names.contains(gone.name)), "{path}: a field is gone and there");
         for rule in map.rules {
             let mentioned = match rule {
-                Rule::ExactlyOne(names) | Rule::Together(names) => names.to_vec(),
+                Rule::ExactlyOne(names) | Rule::Together(names) | Rule::AnyOf(names) => names.to_vec(),
                 Rule::Needs(name, others) => [&[*name], *others].concat(),
             };
             assert!(mentioned.iter().all(|name| names.contains(name)), "{path}: {rule:?}");
