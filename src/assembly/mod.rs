@@ -120,6 +120,25 @@ pub fn from_file(path: &Path) -> Result<Assembled, Rejected> {
     }
 }
 
+/// The connectors that connections in the file at `path` may name; nothing else of it is read, and no secret.
+pub fn connectors_of(path: &Path) -> Result<connectors::Catalogue, Mistakes> {
+    let mut mistakes = Mistakes::new(&path.display().to_string());
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => {
+            mistakes.error(At::TOP, format!("cannot read it: {error}"), "name the file with --config FILE");
+            return Err(mistakes);
+        }
+    };
+    let Some(node) = config::load(&text, &mut mistakes) else { return Err(mistakes) };
+    let root = View::root(&node, schema::ROOT);
+    let site = Site::new(mistakes, base_of(path), &root);
+    let catalogue = connectors::assemble(&site, &root);
+    let mut mistakes = site.mistakes.into_inner();
+    mistakes.sort();
+    if mistakes.has_errors() { Err(mistakes) } else { Ok(catalogue) }
+}
+
 /// The directory that relative paths in the file start from.
 pub fn base_of(path: &Path) -> &Path {
     match path.parent() {
@@ -135,15 +154,7 @@ pub fn from_text(text: &str, name: &str, base: &Path) -> Result<Assembled, Rejec
         return Err(Rejected { mistakes, files: Vec::new() });
     };
     let root = View::root(&node, schema::ROOT);
-    let site = Site {
-        mistakes: RefCell::new(mistakes),
-        base,
-        now: timestamp::now_ms(),
-        sources: SecretSources::read(&root),
-        refuse_doubtful_keys: root.text("key_checks") == Some("refuse"),
-        files: RefCell::default(),
-        expiries: RefCell::default(),
-    };
+    let site = Site::new(mistakes, base, &root);
     let environments = environments(&site, &root);
     let names = Names::of(&root, &environments);
     let (inbound, certificates, addresses) = listeners::inbound(&site, &root);
@@ -191,6 +202,20 @@ struct Site<'a> {
     refuse_doubtful_keys: bool,
     files: RefCell<Vec<Stamp>>,
     expiries: RefCell<Vec<Expiry>>,
+}
+
+impl<'a> Site<'a> {
+    fn new(mistakes: Mistakes, base: &'a Path, root: &View<'_>) -> Site<'a> {
+        Site {
+            mistakes: RefCell::new(mistakes),
+            base,
+            now: timestamp::now_ms(),
+            sources: SecretSources::read(root),
+            refuse_doubtful_keys: root.text("key_checks") == Some("refuse"),
+            files: RefCell::default(),
+            expiries: RefCell::default(),
+        }
+    }
 }
 
 impl Site<'_> {

@@ -3,12 +3,15 @@
 
 mod builtin;
 mod look;
+mod openapi;
 mod outfit;
 mod secret_url;
+mod server;
 mod verify;
 
 pub use builtin::BUILT_IN;
 pub use look::{Look, Mark, Pattern};
+pub use openapi::{ImportError, Imported, import};
 pub use outfit::{Choice, Lack, Outfit, Values, placeholders};
 pub use secret_url::{BadUrl, path_of};
 pub use verify::{Meaning, Rule, Verify};
