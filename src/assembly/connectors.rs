@@ -91,9 +91,10 @@ pub fn read(text: &str, mistakes: &RefCell<Mistakes>, file: Option<String>) -> O
         true => vec![InjectRule::WholePath],
         false => injected(mistakes, &view),
     };
-    if secret.is_url && view.is_set("inject") {
+    let places = view.entries("regions").map(|pair| pair.value).chain([view]);
+    for place in places.filter(|place| secret.is_url && place.is_set("inject")) {
         let remedy = "leave it out: the path of the secret's URL is what is called";
-        mistakes.borrow_mut().error(view.at("inject"), "the secret is a whole URL", remedy);
+        mistakes.borrow_mut().error(place.at("inject"), "the secret is a whole URL", remedy);
     }
     let connector = Connector {
         name: view.text("name")?.into(),
@@ -183,7 +184,7 @@ fn secret(view: &View<'_>) -> SecretForm {
 
 fn verify(mistakes: &RefCell<Mistakes>, view: &View<'_>) -> Verify {
     let path = view.text("path").unwrap_or("/").to_owned();
-    if !path.starts_with('/') || path.contains(|c: char| !c.is_ascii_graphic() || c == '#') {
+    if !is_call(&path) {
         let remedy = "write: a path such as /v1/me?limit=1";
         mistakes.borrow_mut().error(view.at("path"), "not the path of a call", remedy);
     }
@@ -207,6 +208,10 @@ fn verify(mistakes: &RefCell<Mistakes>, view: &View<'_>) -> Verify {
         body: view.text("body").map(str::to_owned),
         rules: view.list("rules").filter_map(rule).collect(),
     }
+}
+
+fn is_call(path: &str) -> bool {
+    path.starts_with('/') && path.chars().all(|c| c.is_ascii_graphic() && c != '#')
 }
 
 /// Every `{name}` is a field's.
@@ -240,7 +245,10 @@ fn check_names(mistakes: &RefCell<Mistakes>, view: &View<'_>, connector: &Connec
     check(view.at("verify.path"), view.text("verify.path"));
     check(view.at("verify.body"), view.text("verify.body"));
     for item in view.list("secret.patterns") {
-        check(item.at("verify_path"), item.text("verify_path"));
+        if item.text("verify_path").is_some_and(|path| !is_call(path) || placeholders(path).next().is_some()) {
+            let remedy = "write: a path such as /v1/me?limit=1, without fields";
+            mistakes.borrow_mut().error(item.at("verify_path"), "not the path of a call", remedy);
+        }
     }
 }
 
