@@ -10,6 +10,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("model", 1),
     ("policy", 2),
     ("config", 2),
+    ("connector", 2),
     ("telemetry", 2),
     ("limit", 3),
     ("net", 3),

@@ -48,9 +48,10 @@ pub fn shown_target(
     let rules = &connection.injection.rules;
     let prefix = rules.iter().find_map(|rule| match rule {
         InjectRule::Path { prefix } => Some(prefix.as_str()),
+        InjectRule::WholePath => Some("/{secret}"),
         _ => None,
     });
-    let path = without_slot(called.rest, rules);
+    let path = connection.injection.tail(without_slot(called.rest, rules));
     let mut shown = format!("{}{}{path}", connection.destination.base_path, prefix.unwrap_or_default());
     if shown.is_empty() {
         shown.push('/');
