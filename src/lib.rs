@@ -8,6 +8,7 @@ pub mod assembly;
 pub mod cli;
 pub mod config;
 pub mod connector;
+pub mod egress;
 pub mod http;
 #[cfg(any(test, fuzzing))]
 pub mod invariants;
@@ -17,4 +18,5 @@ pub mod model;
 pub mod net;
 pub mod policy;
 pub mod proxy;
+pub mod serving;
 pub mod telemetry;

@@ -28,7 +28,7 @@ pub type Shared = Arc<ArcSwap<Live>>;
 impl Live {
     /// The listener that was configured with this address, if it still is.
     pub fn listener(&self, address: &str) -> Option<usize> {
-        self.snapshot.inbound.iter().position(|l| &*l.address == address)
+        self.snapshot.listeners.iter().position(|l| &*l.address == address)
     }
 }
 

@@ -17,7 +17,9 @@ const FLOORS: &[(&str, u8)] = &[
     ("http", 4),
     ("live", 5),
     ("assembly", 5),
-    ("proxy", 6),
+    ("serving", 6),
+    ("proxy", 7),
+    ("egress", 7),
     ("admin", 7),
     ("app", 8),
     ("cli", 9),
@@ -154,10 +156,14 @@ fn files_with(needle: &str) -> Vec<String> {
 
 #[test]
 fn only_the_permit_opens_secrets_and_only_its_checks_make_it() {
-    assert_eq!(files_with("impl MayOpen for"), ["policy/authorise.rs"]);
-    assert_eq!(files_with("Permit {"), ["policy/authorise.rs"]);
+    assert_eq!(files_with("impl MayOpen for"), ["policy/permit.rs"]);
+    assert_eq!(files_with("Permit { key"), ["policy/permit.rs"]);
+    assert_eq!(files_with("Permit::granted("), ["policy/authorise.rs", "policy/outbound/authorise.rs"]);
     assert_eq!(files_with("Authenticated {"), ["policy/authenticate.rs"]);
-    assert_eq!(files_with("rehearse"), ["policy/authenticate.rs", "proxy/explain.rs"], "never in the journey");
+    let stands = ["egress/journey.rs", "policy/outbound/properties.rs"];
+    assert_eq!(files_with("stood_for("), stands, "for a listener's identity");
+    let explains = ["egress/explain.rs", "policy/authenticate.rs", "proxy/explain.rs"];
+    assert_eq!(files_with("rehearse"), explains, "never in a journey");
 }
 
 #[test]

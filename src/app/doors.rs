@@ -1,12 +1,14 @@
-//! The inbound listeners' sockets: inherited or bound, held for a successor, and shared out to the workers.
+//! The sockets of both doors' listeners: inherited or bound, held for a successor, and shared out to the workers.
 
 use crate::limit::{OpenConnections, Slots};
+use crate::model::Listener;
+use crate::model::listener::DoorKind;
 use crate::net::descriptors;
 use crate::net::handover::Groups;
 use crate::net::inherited::Inherited;
 use crate::net::listen;
-use crate::proxy::accept::Door;
-use crate::proxy::worker::{Order, Worker};
+use crate::serving::accept::Door;
+use crate::serving::worker::{Order, Worker};
 use anyhow::Context as _;
 use std::collections::BTreeMap;
 use std::io;
@@ -42,7 +44,7 @@ impl Held {
     }
 }
 
-/// What opens and closes inbound listeners.
+/// What opens and closes listeners.
 pub struct Doors {
     pub held: Held,
     /// Where each listener really listens, by its name.
@@ -72,36 +74,38 @@ impl Doors {
 
     /// Has the workers accept.
     pub fn listen(&self, opened: Opened, workers: &[Worker]) {
-        let Opened { name, sockets, shares } = opened;
+        let Opened { name, door: kind, sockets, shares } = opened;
         let at = sockets.first().and_then(|s| s.local_addr().ok());
-        self.held.keep(role(&name), sockets);
+        self.held.keep(role(kind, &name), sockets);
         let door = Door::new(name.clone(), OpenConnections::new(self.connections.clone()));
         for (worker, sockets) in workers.iter().zip(shares) {
             worker.order(Order::Listen { door: door.clone(), sockets });
         }
         if let Some(at) = at {
-            tracing::info!(listener = "inbound", address = %name, bound = %at, "listening");
+            tracing::info!(listener = kind.name(), address = %name, bound = %at, "listening");
             self.bound().insert(name, at);
         }
     }
 
     /// Has them stop.
-    pub fn unlisten(&self, name: &Arc<str>, workers: &[Worker]) {
-        self.held.let_go(&role(name));
+    pub fn unlisten(&self, listener: &Listener, workers: &[Worker]) {
+        let (kind, name) = (listener.door.kind(), &listener.address);
+        self.held.let_go(&role(kind, name));
         self.bound().remove(name);
         for worker in workers {
             worker.order(Order::Unlisten { address: name.clone() });
         }
-        tracing::info!(listener = "inbound", address = %name, "no longer listening");
+        tracing::info!(listener = kind.name(), address = %name, "no longer listening");
     }
 
     /// Lets go of connections that began under other rules: in the clear where there is TLS now, or verified against
     /// authorities that no longer count.
-    pub fn renew(&self, name: &Arc<str>, workers: &[Worker]) {
+    pub fn renew(&self, listener: &Listener, workers: &[Worker]) {
+        let name = &listener.address;
         for worker in workers {
             worker.order(Order::Renew { address: name.clone() });
         }
-        tracing::info!(listener = "inbound", address = %name, "its TLS changed: open connections are closed after their requests");
+        tracing::info!(listener = listener.door.kind().name(), address = %name, "its TLS changed: open connections are closed after their requests");
     }
 
     fn bound(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, SocketAddr>> {
@@ -115,28 +119,36 @@ impl Default for Doors {
     }
 }
 
-fn role(name: &str) -> String {
-    format!("inbound {name}")
+fn role(door: DoorKind, name: &str) -> String {
+    format!("{} {name}", door.name())
 }
 
 /// A listener's sockets, and each worker's share of them: all that can fail has been done.
 pub struct Opened {
     name: Arc<str>,
+    door: DoorKind,
     sockets: Vec<TcpListener>,
     shares: Vec<Vec<TcpListener>>,
 }
 
-/// Opens an inbound listener for `count` workers: on what was inherited for it, or on an address that must be ours alone.
-pub fn open(name: &Arc<str>, address: SocketAddr, count: usize, inherited: &mut Inherited) -> anyhow::Result<Opened> {
-    let mut sockets = inherited.claim(&role(name), address);
+/// Opens a listener for `count` workers: on what was inherited for it, or on an address that must be ours alone.
+pub fn open(
+    listener: &Listener,
+    address: SocketAddr,
+    count: usize,
+    inherited: &mut Inherited,
+) -> anyhow::Result<Opened> {
+    let (name, door) = (&listener.address, listener.door.kind());
+    let mut sockets = inherited.claim(&role(door, name), address);
     if sockets.is_empty() {
         anyhow::ensure!(
             !listen::is_taken(address),
-            "{address} is in use: stop what listens there, or change listeners.inbound[].address; from a running \
-             Keystile with `takeover_socket`, `keystile serve --takeover` takes it over"
+            "{address} is in use: stop what listens there, or change listeners.{}[].address; from a running \
+             Keystile with `takeover_socket`, `keystile serve --takeover` takes it over",
+            door.name()
         );
         sockets = listen::bind(address, count).with_context(|| format!("cannot listen on {address}"))?;
     }
     let shares = listen::shared_out(&sockets, count).with_context(|| format!("cannot listen on {address}"))?;
-    Ok(Opened { name: name.clone(), sockets, shares })
+    Ok(Opened { name: name.clone(), door, sockets, shares })
 }

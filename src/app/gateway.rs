@@ -1,6 +1,7 @@
 //! What runs: workers, the generation in force, and how it is replaced.
 
 use super::doors::{self, Doors};
+use super::journeys::BothDoors;
 use crate::assembly::{Assembled, Settings};
 use crate::config::scalar::LogTarget;
 use crate::limit::Limits;
@@ -9,8 +10,8 @@ use crate::model::Snapshot;
 use crate::net::inherited::Inherited;
 use crate::net::tls::Tls;
 use crate::policy::via::Via;
-use crate::proxy::core::Core;
-use crate::proxy::worker::{Order, Worker};
+use crate::serving::core::Core;
+use crate::serving::worker::{Order, Worker};
 use crate::telemetry::access_log::{AccessLog, Destination, Format};
 use crate::telemetry::metrics::Metrics;
 use anyhow::Context as _;
@@ -44,8 +45,8 @@ impl Gateway {
         let access = AccessLog::start(destination(&settings.log.access), format, metrics.access_log())
             .context("cannot open the access log")?;
         let mut opened = Vec::new();
-        for (door, address) in assembled.snapshot.inbound.iter().zip(&settings.inbound) {
-            opened.push(doors::open(&door.address, *address, count, inherited)?);
+        for (door, address) in assembled.snapshot.listeners.iter().zip(&settings.listening) {
+            opened.push(doors::open(door, *address, count, inherited)?);
         }
         let live = Live {
             limits: Limits::build(&assembled.snapshot, None),
@@ -60,7 +61,7 @@ impl Gateway {
         for n in 0..count {
             let (shared, metrics, access, via) = (shared.clone(), metrics.core(), access.writer(), via.clone());
             let core = move || Core::new(shared, metrics, access, via);
-            workers.push(Worker::start(n, core).context("cannot start a worker")?);
+            workers.push(Worker::start(n, BothDoors, core).context("cannot start a worker")?);
         }
         metrics.config_loaded(1, SystemTime::now());
         metrics.set_certificates(&settings.expiries);
@@ -82,9 +83,9 @@ impl Gateway {
         let count = locked(&self.workers).len();
         let before = self.shared.load_full();
         let mut opened = Vec::new();
-        for (door, address) in assembled.snapshot.inbound.iter().zip(&assembled.settings.inbound) {
+        for (door, address) in assembled.snapshot.listeners.iter().zip(&assembled.settings.listening) {
             if before.listener(&door.address).is_none() {
-                opened.push(doors::open(&door.address, *address, count, &mut Inherited::default())?);
+                opened.push(doors::open(door, *address, count, &mut Inherited::default())?);
             }
         }
         let live = Live {
@@ -98,12 +99,12 @@ impl Gateway {
         let live = Arc::new(live);
         self.shared.store(live.clone());
         opened.into_iter().for_each(|opened| self.doors.listen(opened, &locked(&self.workers)));
-        for door in &before.snapshot.inbound {
+        for door in &before.snapshot.listeners {
             let workers = locked(&self.workers);
-            match live.listener(&door.address).map(|at| &live.snapshot.inbound[at]) {
-                None => self.doors.unlisten(&door.address, &workers),
+            match live.listener(&door.address).map(|at| &live.snapshot.listeners[at]) {
+                None => self.doors.unlisten(door, &workers),
                 Some(new) if new.assurance() != door.assurance() => {
-                    self.doors.renew(&door.address, &workers);
+                    self.doors.renew(door, &workers);
                 }
                 Some(_) => {}
             }
@@ -117,7 +118,7 @@ impl Gateway {
         Ok(generation)
     }
 
-    /// Where the inbound listeners listen, by their names, sorted.
+    /// Where the listeners listen, by their names, sorted.
     pub fn addresses(&self) -> Vec<(Arc<str>, SocketAddr)> {
         self.doors.addresses()
     }
@@ -196,7 +197,7 @@ fn kept_certificates(
     new: Vec<Option<Tls<ServerConfig>>>,
 ) -> Vec<Option<Tls<ServerConfig>>> {
     let in_force = |address: &str| before.certificates[before.listener(address)?].as_ref();
-    new.into_iter().zip(&snapshot.inbound).map(|(tls, door)| Some(tls?.or_same(in_force(&door.address)))).collect()
+    new.into_iter().zip(&snapshot.listeners).map(|(tls, door)| Some(tls?.or_same(in_force(&door.address)))).collect()
 }
 
 /// The same for the connections' trust.

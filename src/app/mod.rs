@@ -3,6 +3,7 @@
 pub mod doors;
 pub mod ending;
 pub mod gateway;
+mod journeys;
 pub mod notify;
 pub mod reload;
 pub mod runtime;

@@ -9,8 +9,8 @@ use crate::config::{View, scalar};
 use crate::connector::{CUSTOM, Choice, Connector, Lack, Outfit, Verify};
 use crate::model::certificate::Use;
 use crate::model::connection::{
-    Connection, ConnectionId, Destination, DestinationId, HttpVersion, InjectRule, Site as Dialled, UpstreamTimeouts,
-    UpstreamTls,
+    CallRule, Connection, ConnectionId, Destination, DestinationId, HttpVersion, InjectRule, Site as Dialled,
+    UpstreamTimeouts, UpstreamTls,
 };
 use crate::model::name;
 use crate::net::tls::{self, Tls};
@@ -58,6 +58,8 @@ pub fn assemble(
             injection: filled.injection,
             secret_missing: secret_missing(site, &view, &rules),
             extra_headers: outfit.headers,
+            scrub: view.flag("scrub"),
+            allow: view.list("allow").map(|rule| call_rule(&rule)).collect(),
             quota: view.opt_rate("rate_limit").map(quota),
             concurrency: view.opt_integer("concurrency").map(|n| n as u32),
             timeouts: UpstreamTimeouts {
@@ -318,6 +320,15 @@ fn check_host(site: &Site<'_>, view: &View<'_>, field: &str, host: &str, secure:
     if !secure && !loopback && !view.flag("allow_cleartext") {
         let remedy = "write https://, or add: allow_cleartext: true";
         site.error(view.at(field), "the secret would travel in the clear", remedy);
+    }
+}
+
+/// C11.
+fn call_rule(view: &View<'_>) -> CallRule {
+    let path = view.text("path").unwrap_or_default();
+    CallRule {
+        methods: view.list("methods").filter_map(|m| m.text_here()?.parse().ok()).collect(),
+        path: path.split('/').filter(|segment| !segment.is_empty()).map(|s| s.as_bytes().into()).collect(),
     }
 }
 

@@ -5,8 +5,9 @@ use crate::config::reference;
 use crate::config::view::Grant;
 use crate::config::{View, scalar};
 use crate::model::certificate::AcceptedCertificate;
+use crate::model::connection::{Connection, ConnectionId};
 use crate::model::key::{Grants, Key, KeyId, ScopeName, Scopes, Slot};
-use crate::model::listener::Inbound;
+use crate::model::listener::{Door, Listener};
 use crate::model::name;
 use crate::model::snapshot::Digests;
 use crate::model::token::{self, Digest, Shape};
@@ -21,7 +22,8 @@ pub fn assemble(
     root: &View<'_>,
     names: &Names<'_>,
     workflows: &[Workflow],
-    doors: &[Inbound],
+    known: &[Connection],
+    doors: &[Listener],
 ) -> (Vec<Key>, Digests) {
     let (mut list, mut digests) = (Vec::<Key>::new(), Digests::default());
     let mut endless = 0;
@@ -29,7 +31,7 @@ pub fn assemble(
         let Some(name) = view.text("name") else { continue };
         let index = KeyId(list.len() as u32);
         let id = view.text("id").map_or_else(|| name::id_of("key", name), str::to_ascii_lowercase);
-        slots(site, &view, index, &list, &mut digests);
+        slots(site, &view, index, &list, doors, &mut digests);
         let expires_at = view.opt_moment("expires_at");
         if expires_at.is_none() {
             endless += 1;
@@ -37,7 +39,6 @@ pub fn assemble(
                 site.warning(view.here(), "the key never expires", "add: expires_at: 2027-06-30T00:00:00Z");
             }
         }
-        connections_exist(site, &view, names);
         list.push(Key {
             index,
             name: name.into(),
@@ -45,6 +46,8 @@ pub fn assemble(
             expires_at,
             environment: names.environment(site, &view, "environment"),
             workflows: grants(site, &view, names, workflows),
+            connections: connections(site, &view, names),
+            bindings: bindings(site, &view, names, known),
             scopes: scopes(&view),
             allow_addresses: view.is_set("allow_addresses").then(|| view.values("allow_addresses", scalar::cidr)),
             client_certificates: client_certificates(site, &view, doors),
@@ -63,8 +66,10 @@ pub fn assemble(
 }
 
 /// K10: at least one slot; a token belongs to one slot of one key.
-fn slots(site: &Site<'_>, view: &View<'_>, index: KeyId, before: &[Key], digests: &mut Digests) {
-    if !view.is_set("primary") && !view.is_set("secondary") {
+fn slots(site: &Site<'_>, view: &View<'_>, index: KeyId, before: &[Key], doors: &[Listener], digests: &mut Digests) {
+    let is_identity = |l: &Listener| matches!(&l.door, Door::Outbound(door) if door.identity == Some(index));
+    let needs_none = doors.iter().any(is_identity);
+    if !needs_none && !view.is_set("primary") && !view.is_set("secondary") {
         let remedy = "add: primary: blake3:…, which `keystile keys generate` prints beside the token";
         site.error(view.here(), "the key has no token", remedy);
     }
@@ -124,7 +129,7 @@ fn grants(site: &Site<'_>, view: &View<'_>, names: &Names<'_>, workflows: &[Work
 }
 
 /// K13: the certificates that the key accepts, which some listener must be able to verify.
-fn client_certificates(site: &Site<'_>, view: &View<'_>, doors: &[Inbound]) -> Option<Vec<AcceptedCertificate>> {
+fn client_certificates(site: &Site<'_>, view: &View<'_>, doors: &[Listener]) -> Option<Vec<AcceptedCertificate>> {
     const FIELD: &str = "require_client_cert";
     if !view.is_set(FIELD) {
         return None;
@@ -140,7 +145,7 @@ fn client_certificates(site: &Site<'_>, view: &View<'_>, doors: &[Inbound]) -> O
     let deaf: Vec<&str> = doors.iter().filter(|d| d.callers.is_none()).map(|d| &*d.address).collect();
     let remedy = "add: tls: { …, client_ca: FILE } to the listener that the key is used on";
     if !doors.is_empty() && deaf.len() == doors.len() {
-        site.error(view.at(FIELD), "no inbound listener asks for certificates, so every call is refused", remedy);
+        site.error(view.at(FIELD), "no listener asks for certificates, so every call is refused", remedy);
     } else if !deaf.is_empty() {
         let reason = format!("the key is refused on {}, which asks for no certificates", deaf.join(", "));
         site.warning(view.at(FIELD), reason, remedy);
@@ -148,15 +153,46 @@ fn client_certificates(site: &Site<'_>, view: &View<'_>, doors: &[Inbound]) -> O
     Some(accepted)
 }
 
-fn connections_exist(site: &Site<'_>, view: &View<'_>, names: &Names<'_>) {
-    let Grant::These(items) = view.grant("connections") else { return };
+/// C1: what a key may call by.
+fn connections(site: &Site<'_>, view: &View<'_>, names: &Names<'_>) -> Grants<ConnectionId> {
+    let items = match view.grant("connections") {
+        Grant::All => return Grants::All,
+        Grant::These(items) => items,
+    };
+    let mut granted = Vec::with_capacity(items.len());
     for item in items {
-        if let Some(name) = item.text_here()
-            && !names.connections.contains_key(name)
-        {
-            site.unknown(item.here(), "connection", name, names.connections.keys().copied());
+        let Some(name) = item.text_here() else { continue };
+        match names.connections.get(name) {
+            Some(index) => granted.push(ConnectionId(*index)),
+            None => site.unknown(item.here(), "connection", name, names.connections.keys().copied()),
         }
     }
+    Grants::some(granted)
+}
+
+/// C15: what a connector means to a key, in place of its default.
+fn bindings(
+    site: &Site<'_>,
+    view: &View<'_>,
+    names: &Names<'_>,
+    known: &[Connection],
+) -> Vec<(Box<str>, ConnectionId)> {
+    let mut bound = Vec::new();
+    for entry in view.entries("bindings") {
+        let Some(name) = entry.value.text_here() else { continue };
+        let Some(index) = names.connections.get(name).copied() else {
+            site.unknown(entry.value.here(), "connection", name, names.connections.keys().copied());
+            continue;
+        };
+        let connector = known.get(index as usize).and_then(|c| c.connector.as_deref());
+        if connector != Some(entry.key) {
+            let reason = format!("connection {name} is not made from the connector {}", entry.key);
+            site.error(entry.value.here(), reason, "name a connection with that connector");
+        }
+        bound.push((entry.key.into(), ConnectionId(index)));
+    }
+    bound.sort();
+    bound
 }
 
 fn scopes(view: &View<'_>) -> Scopes {

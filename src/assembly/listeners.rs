@@ -1,11 +1,13 @@
 //! `listeners`.
 
-use super::{Site, quota};
+use super::{Names, Site, quota};
 use crate::config::scalar::{self, Address};
 use crate::config::{At, View};
 use crate::model::certificate::Use;
+use crate::model::key::KeyId;
 use crate::model::listener::{
-    ConnectionCaps, EnvironmentParameter, ForwardedField, FrontTimeouts, Inbound, Place, PlaceMask, Places,
+    ConnectionCaps, Door, DoorKind, EnvironmentParameter, ForwardedField, FrontTimeouts, Listener, OutboundDoor, Place,
+    PlaceMask, Places,
 };
 use crate::net::tls::{self, ClientCa, Tls};
 use http::HeaderName;
@@ -13,44 +15,87 @@ use rustls::ServerConfig;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-type Certificates = Vec<Option<Tls<ServerConfig>>>;
-
-pub fn inbound(site: &Site<'_>, root: &View<'_>) -> (Vec<Inbound>, Certificates, Vec<SocketAddr>) {
-    let (mut doors, mut certificates, mut addresses) = (Vec::new(), Vec::new(), Vec::new());
-    for view in root.list("listeners.inbound") {
-        let Some(socket) = tcp(site, &view) else { continue };
-        if addresses.contains(&socket) && socket.port() != 0 {
-            site.error(view.at("address"), "another listener has this address", "give each listener its own");
-        }
-        let tls = server_tls(site, &view, &socket.to_string(), client_ca(site, &view));
-        doors.push(Inbound {
-            callers: tls.as_ref().and_then(|tls| tls.callers),
-            ..door(site, &view, socket, doors.len())
-        });
-        certificates.push(tls.map(|tls| tls.tls));
-        addresses.push(socket);
-    }
-    if doors.is_empty() && root.list("listeners.inbound").next().is_none() && root.is_set("listeners.inbound") {
-        let remedy = "write: inbound: [{ address: 127.0.0.1:8080 }]";
-        site.error(root.at("listeners.inbound"), "there is no inbound listener", remedy);
-    }
-    (doors, certificates, addresses)
+/// The listeners of both doors, and what each is beside its rules.
+pub struct Listeners {
+    pub list: Vec<Listener>,
+    pub certificates: Vec<Option<Tls<ServerConfig>>>,
+    pub addresses: Vec<SocketAddr>,
 }
 
-fn door(site: &Site<'_>, view: &View<'_>, socket: SocketAddr, index: usize) -> Inbound {
+pub fn assemble(site: &Site<'_>, root: &View<'_>, names: &Names<'_>) -> Listeners {
+    let mut all = Listeners { list: Vec::new(), certificates: Vec::new(), addresses: Vec::new() };
+    for (field, kind) in [("listeners.inbound", DoorKind::Inbound), ("listeners.outbound", DoorKind::Outbound)] {
+        for view in root.list(field) {
+            let Some(socket) = tcp(site, &view) else { continue };
+            if all.addresses.contains(&socket) && socket.port() != 0 {
+                site.error(view.at("address"), "another listener has this address", "give each listener its own");
+            }
+            let tls = server_tls(site, &view, &socket.to_string(), client_ca(site, &view));
+            let door = match kind {
+                DoorKind::Inbound => Door::Inbound,
+                DoorKind::Outbound => Door::Outbound(outbound(site, &view, names, socket)),
+            };
+            all.list.push(Listener {
+                callers: tls.as_ref().and_then(|tls| tls.callers),
+                ..listener(site, &view, socket, all.list.len(), door)
+            });
+            all.certificates.push(tls.map(|tls| tls.tls));
+            all.addresses.push(socket);
+        }
+    }
+    let none = |field: &str| root.list(field).next().is_none();
+    if none("listeners.inbound") && none("listeners.outbound") && root.is_set("listeners") {
+        let remedy = "write: inbound: [{ address: 127.0.0.1:8080 }], or outbound: [{ address: 127.0.0.1:8081 }]";
+        site.error(root.at("listeners"), "there is no listener for callers", remedy);
+    }
+    all
+}
+
+/// C4: an identity is for those alone who are on this machine, or in this pod.
+fn outbound(site: &Site<'_>, view: &View<'_>, names: &Names<'_>, socket: SocketAddr) -> OutboundDoor {
+    if view.is_set("identity") && !socket.ip().is_loopback() {
+        let remedy = "use 127.0.0.1, or leave identity out, so that callers send a token";
+        site.error(view.at("identity"), "whoever reaches this address would be this key", remedy);
+    }
+    if view.is_set("hosts") && !view.is_set("identity") {
+        let remedy = "leave it out: only a listener with an identity looks at the Host";
+        site.error(view.at("hosts"), "hosts without an identity", remedy);
+    }
+    let identity = view.text("identity").and_then(|name| {
+        let found = names.keys.get(name).copied().map(KeyId);
+        if found.is_none() {
+            site.unknown(view.at("identity"), "key", name, names.keys.keys().copied());
+        }
+        found
+    });
+    let hosts = view.list("hosts").filter_map(|host| {
+        let name = host.text_here()?;
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
+        if name.is_empty() || !name.bytes().all(plain) {
+            let remedy = "write a host name without a port, such as keystile.internal";
+            site.error(host.here(), "not a host name", remedy);
+        }
+        Some(name.to_ascii_lowercase().into_boxed_str())
+    });
+    OutboundDoor { identity, hosts: hosts.collect() }
+}
+
+fn listener(site: &Site<'_>, view: &View<'_>, socket: SocketAddr, index: usize, door: Door) -> Listener {
     // Port 0 means "any free one"; the index keeps two of them apart.
     let address = if socket.port() == 0 { format!("{socket}#{index}") } else { socket.to_string() };
-    Inbound {
+    let inbound = Some(view).filter(|_| door == Door::Inbound);
+    Listener {
         address: address.into(),
+        places: places(site, view, door.kind()),
+        door,
         tls: view.is_set("tls"),
         h2c: h2c(site, view),
         callers: None,
-        places: places(site, view),
         environment_parameter: EnvironmentParameter {
-            name: view.text("environment_parameter.name").unwrap_or("_profile").to_owned(),
-            strip: view.flag("environment_parameter.strip"),
+            name: inbound.and_then(|v| v.text("environment_parameter.name")).unwrap_or("_profile").to_owned(),
+            strip: inbound.is_some_and(|v| v.flag("environment_parameter.strip")),
         },
-        conceal: view.flag("conceal"),
+        conceal: inbound.is_some_and(|v| v.flag("conceal")),
         proxy_protocol: proxy_protocol(site, view),
         caps: ConnectionCaps {
             total: count(view, "max_connections"),
@@ -105,7 +150,7 @@ fn count(view: &View<'_>, field: &str) -> u32 {
     view.opt_integer(field).and_then(|n| u32::try_from(n).ok()).unwrap_or(u32::MAX)
 }
 
-fn places(site: &Site<'_>, view: &View<'_>) -> Places {
+fn places(site: &Site<'_>, view: &View<'_>, door: DoorKind) -> Places {
     let mut open = PlaceMask::ALL;
     if !view.flag("credentials.authorization") {
         open = open.without(Place::Authorization);
@@ -118,7 +163,8 @@ fn places(site: &Site<'_>, view: &View<'_>) -> Places {
     if query.is_none() {
         open = open.without(Place::Query);
     }
-    if open.is_empty() {
+    // Calls can always bring a token where their connection injects.
+    if open.is_empty() && door == DoorKind::Inbound {
         let remedy = "leave at least one place open, such as authorization: true";
         site.error(view.at("credentials"), "no place is left for a credential", remedy);
     }
@@ -126,7 +172,7 @@ fn places(site: &Site<'_>, view: &View<'_>) -> Places {
         let remedy = "leave it out: authorization: true looks there, and reads its schemes";
         site.error(view.at("credentials.header"), "Authorization is a place of its own", remedy);
     }
-    if query.is_some() && query == view.text("environment_parameter.name") {
+    if query.is_some() && door == DoorKind::Inbound && query == view.text("environment_parameter.name") {
         let remedy = "give the credential or the environment another parameter";
         site.error(view.at("credentials.query"), "the same parameter names the environment", remedy);
     }

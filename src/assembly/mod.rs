@@ -18,6 +18,7 @@ use crate::config::source::{self, Found, SecretSources};
 use crate::config::{self, At, Mistakes, View, mistake::nearest, schema};
 use crate::connector::Verify;
 use crate::model::certificate::Expiry;
+use crate::model::directory::Directory;
 use crate::model::environment::{Environment, EnvironmentId};
 use crate::model::{Quota, Snapshot};
 use crate::net::tls::Tls;
@@ -52,8 +53,8 @@ pub struct Assembled {
 /// What is not the data plane's.
 #[derive(Clone)]
 pub struct Settings {
-    /// Where inbound listeners listen, by their index.
-    pub inbound: Vec<SocketAddr>,
+    /// Where the listeners of both doors listen, by their index.
+    pub listening: Vec<SocketAddr>,
     pub admin: SocketAddr,
     pub admin_tls: Option<Arc<ServerConfig>>,
     pub health: Option<SocketAddr>,
@@ -157,15 +158,15 @@ pub fn from_text(text: &str, name: &str, base: &Path) -> Result<Assembled, Rejec
     let site = Site::new(mistakes, base, &root);
     let environments = environments(&site, &root);
     let names = Names::of(&root, &environments);
-    let (inbound, certificates, addresses) = listeners::inbound(&site, &root);
+    let listeners = listeners::assemble(&site, &root, &names);
     let (admin, admin_tls) = listeners::admin(&site, &root);
     let health = listeners::health(&site, &root);
     let connectors = connectors::assemble(&site, &root);
     let (connections, trust, verify) = connections::assemble(&site, &root, &environments, &names, &connectors);
-    let (workflows, routes) = workflows::assemble(&site, &root, &names, &connections, &inbound);
-    let (keys, digests) = keys::assemble(&site, &root, &names, &workflows, &inbound);
+    let (workflows, routes) = workflows::assemble(&site, &root, &names, &connections, &listeners.list);
+    let (keys, digests) = keys::assemble(&site, &root, &names, &workflows, &connections, &listeners.list);
     let settings = Settings {
-        inbound: addresses,
+        listening: listeners.addresses,
         admin,
         admin_tls,
         health,
@@ -186,8 +187,18 @@ pub fn from_text(text: &str, name: &str, base: &Path) -> Result<Assembled, Rejec
     }
     let default_environment = environments.default;
     let environments = environments.list;
-    let snapshot =
-        Snapshot { inbound, environments, default_environment, connections, workflows, keys, digests, routes };
+    let snapshot = Snapshot {
+        directory: Directory::of(&connections, &keys),
+        listeners: listeners.list,
+        environments,
+        default_environment,
+        connections,
+        workflows,
+        keys,
+        digests,
+        routes,
+    };
+    let certificates = listeners.certificates;
     Ok(Assembled { snapshot, trust, verify, connectors, certificates, settings, warnings: mistakes })
 }
 
@@ -316,6 +327,7 @@ struct Names<'a> {
     environments: HashMap<&'a str, EnvironmentId>,
     connections: HashMap<&'a str, u32>,
     workflows: HashMap<&'a str, u32>,
+    keys: HashMap<&'a str, u32>,
 }
 
 impl<'a> Names<'a> {
@@ -328,6 +340,7 @@ impl<'a> Names<'a> {
             environments: environments.list.iter().map(|e| (&*e.name, e.id)).collect(),
             connections: indexed("connections"),
             workflows: indexed("workflows"),
+            keys: indexed("keys"),
         }
     }
 

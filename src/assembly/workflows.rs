@@ -4,7 +4,7 @@ use super::{Names, Site, quota, word};
 use crate::config::{View, scalar};
 use crate::model::connection::{Connection, ConnectionId, HttpVersion};
 use crate::model::environment::EnvironmentId;
-use crate::model::listener::{Inbound, Place, PlaceMask};
+use crate::model::listener::{Door, Listener, Place, PlaceMask};
 use crate::model::routes::{Overlap, Routes};
 use crate::model::workflow::{Workflow, WorkflowId};
 
@@ -13,7 +13,7 @@ pub fn assemble(
     root: &View<'_>,
     names: &Names<'_>,
     connections: &[Connection],
-    doors: &[Inbound],
+    doors: &[Listener],
 ) -> (Vec<Workflow>, Routes) {
     let (mut list, mut routes) = (Vec::<Workflow>::new(), Routes::default());
     for view in root.list("workflows") {
@@ -106,7 +106,8 @@ fn upstream(
 }
 
 /// K3: a workflow can close places that its listener leaves open, and nothing else.
-fn places(site: &Site<'_>, view: &View<'_>, doors: &[Inbound]) -> PlaceMask {
+fn places(site: &Site<'_>, view: &View<'_>, doors: &[Listener]) -> PlaceMask {
+    let doors: Vec<&Listener> = doors.iter().filter(|listener| listener.door == Door::Inbound).collect();
     let mut open = PlaceMask::ALL;
     if view.opt_flag("credentials.authorization") == Some(false) {
         open = open.without(Place::Authorization);

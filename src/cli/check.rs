@@ -24,7 +24,7 @@ pub fn run(path: &Path, strict: bool, format: Format) -> anyhow::Result<ExitCode
             let s = &assembled.snapshot;
             let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
             let parts = [
-                count(s.inbound.len(), "listener"),
+                count(s.listeners.len(), "listener"),
                 count(s.environments.len(), "environment"),
                 count(s.connections.len(), "connection"),
                 count(s.workflows.len(), "workflow"),

@@ -5,7 +5,8 @@ use super::output::{Format, print};
 use crate::assembly;
 use crate::model::ClientCertificate;
 use crate::net::certificate;
-use crate::proxy::explain::{Explanation, Question, explain};
+use crate::proxy::explain::explain;
+use crate::serving::explanation::{Explanation, Question};
 use anyhow::{Context as _, bail};
 use http::header::{HOST, HeaderName, HeaderValue};
 use http::{Method, Request, Uri};
@@ -52,11 +53,11 @@ pub fn run(arguments: Arguments, format: Format) -> anyhow::Result<ExitCode> {
     let assembled = assembly::from_file(&arguments.file.config).map_err(|rejected| anyhow::anyhow!("{rejected}"))?;
     let snapshot = &assembled.snapshot;
     let door = match &arguments.listener {
-        None => snapshot.inbound.first(),
-        Some(address) => snapshot.inbound.iter().find(|d| *d.address == **address),
+        None => snapshot.listeners.first(),
+        Some(address) => snapshot.listeners.iter().find(|d| *d.address == **address),
     };
     let Some(door) = door else {
-        let known: Vec<&str> = snapshot.inbound.iter().map(|d| &*d.address).collect();
+        let known: Vec<&str> = snapshot.listeners.iter().map(|d| &*d.address).collect();
         bail!("there is no such inbound listener; there is {}", known.join(", "));
     };
     if let Some(name) = &arguments.key

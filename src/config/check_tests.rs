@@ -81,7 +81,7 @@ fn protections_of_later_versions_are_refused_by_name() {
         "store: sqlite:a.db
 workflows: [{ name: a, webhook: { scheme: stripe } }]
 keys: [{ name: k, quota: 100/day }]
-connections: [{ name: c, base_url: 'https://a', allow: [] }]
+connections: [{ name: c, base_url: 'https://a', pacing: 1s }]
 ",
     ));
     assert_eq!(found.len(), 4);

@@ -66,6 +66,8 @@ pub enum Kind {
     Injected,
     /// `/bot{secret}`
     InjectPath,
+    /// `/v1/charges`
+    CallPath,
     /// `stdout`, `stderr`, `off` or `file:PATH`
     LogTarget,
     /// One of a few words.
@@ -116,6 +118,7 @@ impl Kind {
             Kind::EnvGlob => scalar::env_glob(text).map(drop),
             Kind::Injected => scalar::injected(text).map(drop),
             Kind::InjectPath => scalar::inject_path(text).map(drop),
+            Kind::CallPath => scalar::call_path(text).map(drop),
             Kind::LogTarget => scalar::log_target(text).map(drop),
             Kind::Enum(words) => one_of(text, words),
         };
@@ -174,6 +177,7 @@ impl Kind {
             Kind::EnvGlob => "the name of an environment variable, with * for any characters",
             Kind::Injected => "text with {secret} in it",
             Kind::InjectPath => "a path with {secret} in it",
+            Kind::CallPath => "a path such as /v1/charges",
             Kind::LogTarget => "stdout, stderr, off or file:PATH",
             Kind::Enum(words) => return words.join(" or "),
         };
@@ -203,6 +207,7 @@ impl Kind {
             Kind::Uuid => "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$",
             Kind::EnvGlob => "^[A-Za-z0-9_*]+$",
             Kind::InjectPath => "^/.*[{]secret[}].*$",
+            Kind::CallPath => "^/[^?#%]*$",
             Kind::LogTarget => "^(stdout|stderr|off|file:.+)$",
             _ => return None,
         })

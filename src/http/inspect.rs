@@ -3,7 +3,7 @@
 
 use super::h1::framing::of_request;
 use super::h1::server::Flawed;
-use crate::model::{Denial, Inbound};
+use crate::model::{Denial, Listener};
 use http::header::{EXPECT, HOST, HeaderMap};
 use http::request::Parts;
 use http::{Method, Version};
@@ -12,7 +12,7 @@ use http::{Method, Version};
 const MAX_FIELDS: usize = 100;
 
 /// Refuses what can be read in more than one way, or costs too much to read.
-pub fn inspect(parts: &Parts, door: &Inbound) -> Result<(), Denial> {
+pub fn inspect(parts: &Parts, door: &Listener) -> Result<(), Denial> {
     if let Some(Flawed(denial)) = parts.extensions.get() {
         return Err(denial.clone());
     }
@@ -44,7 +44,7 @@ fn target(parts: &Parts) -> Result<(), Denial> {
     Ok(())
 }
 
-fn size(parts: &Parts, door: &Inbound) -> Result<(), Denial> {
+fn size(parts: &Parts, door: &Listener) -> Result<(), Denial> {
     let uri = parts.uri.path().len() + parts.uri.query().map_or(0, |q| q.len() + 1);
     if uri as u64 > door.max_uri {
         return Err(Denial::UriTooLong { limit: door.max_uri });

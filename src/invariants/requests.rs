@@ -10,7 +10,7 @@ use crate::model::workflow::WorkflowId;
 use crate::model::{Slot, Snapshot};
 use crate::policy::forwarded::Side;
 use crate::policy::rewrite::{self, Caller};
-use crate::policy::{Origin, Permit, authenticate, authorise, environment, fixture, identify, path};
+use crate::policy::{Invocation, Origin, authenticate, authorise, environment, fixture, identify, path};
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
@@ -91,7 +91,7 @@ pub fn credentials(bytes: &[u8]) {
 }
 
 /// A permit for `root`, of `snapshot`.
-fn permit(snapshot: &Snapshot) -> Permit<'_> {
+fn permit(snapshot: &Snapshot) -> Invocation<'_> {
     let token = HeaderValue::from_str(&format!("Key={}", &*fixture::token("root", Slot::Primary))).expect("a value");
     let honest: HeaderMap = [(AUTHORIZATION, token)].into_iter().collect();
     let presented = identify(&honest, None, &fixture::places(), PlaceMask::ALL).expect("one").expect("one");
@@ -119,7 +119,7 @@ pub fn rewriting(bytes: &[u8]) {
     let ([bits], bytes) = steer(bytes);
     let Some(parts) = request(&[b"/", bytes].concat()) else { return };
     let (snapshot, open) = (fixture::snapshot(), open(bits));
-    let (permit, door) = (permit(&snapshot), &snapshot.inbound[0]);
+    let (permit, door) = (permit(&snapshot), &snapshot.listeners[0]);
     let mut fields = parts.headers.clone();
     rewrite::fields(&mut fields, &permit, door, open, from_nobody());
     let listed = parts.headers.get_all("connection").iter().flat_map(|v| v.as_bytes().split(|b| *b == b','));

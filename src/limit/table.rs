@@ -6,6 +6,7 @@ use super::failed::FailedAuth;
 use super::meter::Meter;
 use super::slots::{Slots, Taken};
 use crate::model::quota::{Allowance, Refusal, Scope};
+use crate::model::workflow::WorkflowId;
 use crate::model::{Denial, Quota, Snapshot};
 use crate::policy::Permit;
 use smallvec::SmallVec;
@@ -57,7 +58,7 @@ impl Limits {
                 .map(|c| Guarded::build(c.quota, c.concurrency, old.connections.get(&*c.name)))
                 .collect(),
             listeners: snapshot
-                .inbound
+                .listeners
                 .iter()
                 .map(|l| ListenerLimits::build(l, old.listeners.get(&*l.address)))
                 .collect(),
@@ -66,7 +67,13 @@ impl Limits {
 
     /// Charges all rates that apply, from the narrowest to the widest. The first refusal stops; what was charged before
     /// stays charged (L1).
-    pub fn charge(&self, permit: &Permit<'_>, listener: usize, address: IpAddr) -> Result<Allowances, Refusal> {
+    pub fn charge(
+        &self,
+        permit: &Permit<'_>,
+        workflow: Option<WorkflowId>,
+        listener: usize,
+        address: IpAddr,
+    ) -> Result<Allowances, Refusal> {
         let mut charged = Allowances::new();
         let listener = &self.listeners[listener];
         if let Some(m) = &self.keys[permit.key().index.0 as usize] {
@@ -75,7 +82,7 @@ impl Limits {
         if let Some(m) = &listener.addresses {
             charged.push(m.charge(address, Scope::Address)?);
         }
-        if let Some(m) = &self.workflows[permit.workflow().index.0 as usize].meter {
+        if let Some(m) = workflow.and_then(|w| self.workflows[w.0 as usize].meter.as_ref()) {
             charged.push(m.charge(Scope::Workflow)?);
         }
         if let Some(m) = &self.connections[permit.connection().index.0 as usize].meter {
@@ -88,11 +95,11 @@ impl Limits {
     }
 
     /// Takes a slot of each concurrency cap that applies, or none.
-    pub fn enter(&self, permit: &Permit<'_>) -> Result<Held, Denial> {
+    pub fn enter(&self, permit: &Permit<'_>, workflow: Option<WorkflowId>) -> Result<Held, Denial> {
         let mut held = Held::new();
         let caps = [
-            (&self.workflows[permit.workflow().index.0 as usize].slots, "workflow"),
-            (&self.connections[permit.connection().index.0 as usize].slots, "connection"),
+            (workflow.and_then(|w| self.workflows[w.0 as usize].slots.as_ref()), "workflow"),
+            (self.connections[permit.connection().index.0 as usize].slots.as_ref(), "connection"),
         ];
         for (slots, what) in caps {
             if let Some(slots) = slots {
@@ -138,7 +145,7 @@ impl Guarded {
 }
 
 impl ListenerLimits {
-    fn build(door: &crate::model::Inbound, old: Option<&ListenerLimits>) -> ListenerLimits {
+    fn build(door: &crate::model::Listener, old: Option<&ListenerLimits>) -> ListenerLimits {
         let addresses = door.address_quota.map(|quota| {
             let old = old.and_then(|o| o.addresses.clone()).filter(|a| a.quota() == quota);
             old.unwrap_or_else(|| Arc::new(AddressMeters::new(quota)))
@@ -166,7 +173,7 @@ impl<'a> Old<'a> {
         let keys = snapshot.keys.iter().zip(&limits.keys);
         let workflows = snapshot.workflows.iter().zip(&limits.workflows);
         let connections = snapshot.connections.iter().zip(&limits.connections);
-        let listeners = snapshot.inbound.iter().zip(&limits.listeners);
+        let listeners = snapshot.listeners.iter().zip(&limits.listeners);
         Old {
             keys: keys.filter_map(|(k, m)| Some((&*k.name, m.clone()?))).collect(),
             workflows: workflows.map(|(w, g)| (&*w.name, g.clone())).collect(),

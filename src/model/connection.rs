@@ -3,7 +3,7 @@
 use super::environment::EnvironmentId;
 use super::quota::Quota;
 use super::secret::{Secret, SecretHeader};
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, Method};
 use ipnet::IpNet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,20 +17,24 @@ pub struct ConnectionId(pub u32);
 #[derive(Debug)]
 pub struct Connection {
     pub index: ConnectionId,
-    /// A UUID: the one that was written, or one derived from the name.
+    /// UUID form; stays when the connection is renamed.
     pub id: String,
     pub name: Arc<str>,
-    pub environment: EnvironmentId,
-    /// The connector it was made by; `None` for a connection that says everything itself.
+    /// The template it was made from; none for a custom one.
     pub connector: Option<Arc<str>>,
-    /// C15: `/c/<connector>` means this one, in its environment.
+    /// C15: what its connector's name means in its environment.
     pub default: bool,
+    pub environment: EnvironmentId,
     pub destination: Destination,
     pub injection: Injection,
-    /// What it wants a secret for has none yet: it must not be called.
+    /// It wants a secret and has none: nothing is sent (hazard 24).
     pub secret_missing: bool,
-    /// What the provider wants in requests beside the secret.
+    /// What its provider wants to hear beside the secret.
     pub extra_headers: Vec<ExtraHeader>,
+    /// C12: its secret is removed from replies. Outbound alone.
+    pub scrub: bool,
+    /// C11: what may be called through it; empty means everything. Outbound alone.
+    pub allow: Box<[CallRule]>,
     pub quota: Option<Quota>,
     pub concurrency: Option<u32>,
     pub timeouts: UpstreamTimeouts,
@@ -40,13 +44,11 @@ pub struct Connection {
     pub trailers: Arc<[HeaderName]>,
 }
 
-/// A header that a connector adds: a version, an account.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExtraHeader {
-    pub name: HeaderName,
-    pub value: HeaderValue,
-    /// It replaces the caller's own; otherwise it only stands in where the caller sent none.
-    pub always: bool,
+impl Connection {
+    /// C12: whether replies to outbound calls are looked through.
+    pub fn is_scrubbed(&self) -> bool {
+        self.scrub
+    }
 }
 
 /// Where a connection's requests, and its secret, may go, and nowhere else (C10).
@@ -122,9 +124,29 @@ pub struct UpstreamTimeouts {
     pub tunnel: Duration,
 }
 
+/// A header that goes with every request of a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExtraHeader {
+    pub name: HeaderName,
+    pub value: HeaderValue,
+    /// Also in place of the caller's own; else only if he sent none.
+    pub always: bool,
+}
+
+/// C11: one line of `allow`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallRule {
+    /// Empty: any.
+    pub methods: Box<[Method]>,
+    /// Decoded segments that the provider's path begins with; empty: any path.
+    pub path: Box<[Box<[u8]>]>,
+}
+
 /// Where the secret goes, with the values ready: made once, when the configuration is read.
 #[derive(Debug, Default)]
 pub struct Injection {
+    /// As written; templates, so no secret is in them.
+    pub rules: Vec<InjectRule>,
     pub headers: Vec<(HeaderName, SecretHeader)>,
     /// The parameter's name and the whole encoded pair.
     pub query: Vec<(String, Secret)>,
@@ -177,7 +199,7 @@ pub struct Unfit;
 impl Injection {
     /// Fills `rules` with `secret`.
     pub fn prepare(rules: &[InjectRule], secret: &Secret) -> Result<Injection, Unfit> {
-        let mut ready = Injection::default();
+        let mut ready = Injection { rules: rules.to_vec(), ..Injection::default() };
         for rule in rules {
             match rule {
                 InjectRule::Header { name, value } => {

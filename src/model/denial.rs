@@ -91,6 +91,16 @@ pub enum Denial {
     DestinationNotAllowed {
         cause: String,
     },
+    /// A call whose connection is of another environment (C14).
+    ConnectionElsewhere {
+        belongs: Arc<str>,
+        runs: Arc<str>,
+    },
+    /// C1: unknown, or not for this caller.
+    ConnectionNotFound,
+    /// C11.
+    CallNotAllowed,
+    Forbidden(&'static str),
     // Limits
     RateLimited(Refusal),
     /// Hazard 21.
@@ -99,6 +109,10 @@ pub enum Denial {
         what: &'static str,
     },
     // Upstream, and ourselves
+    /// Hazard 24.
+    SecretUnavailable {
+        connection: Arc<str>,
+    },
     UpstreamUnreachable {
         cause: String,
     },
@@ -151,9 +165,14 @@ impl Denial {
             Denial::EnvironmentMismatch { .. } => ("environment_mismatch", S::FORBIDDEN),
             Denial::WorkflowNotInEnvironment { .. } => ("workflow_not_in_environment", S::NOT_FOUND),
             Denial::DestinationNotAllowed { .. } => ("destination_not_allowed", S::FORBIDDEN),
+            Denial::ConnectionElsewhere { .. } => ("environment_mismatch", S::FORBIDDEN),
+            Denial::ConnectionNotFound => ("connection_not_found", S::NOT_FOUND),
+            Denial::CallNotAllowed => ("call_not_allowed", S::FORBIDDEN),
+            Denial::Forbidden(_) => ("forbidden", S::FORBIDDEN),
             Denial::RateLimited(_) => ("rate_limited", S::TOO_MANY_REQUESTS),
             Denial::LoopDetected => ("loop_detected", S::LOOP_DETECTED),
             Denial::Overloaded { .. } => ("overloaded", S::SERVICE_UNAVAILABLE),
+            Denial::SecretUnavailable { .. } => ("secret_unavailable", S::SERVICE_UNAVAILABLE),
             Denial::UpstreamUnreachable { .. } => ("upstream_unreachable", S::BAD_GATEWAY),
             Denial::UpstreamTls { .. } => ("upstream_tls", S::BAD_GATEWAY),
             Denial::UpstreamProtocol { .. } => ("upstream_protocol", S::BAD_GATEWAY),
@@ -178,6 +197,7 @@ impl Denial {
             Denial::Internal { .. }
             | Denial::Overloaded { .. }
             | Denial::LoopDetected
+            | Denial::SecretUnavailable { .. }
             | Denial::DestinationNotAllowed { .. } => Whose::Gateway,
             Denial::UpstreamUnreachable { .. }
             | Denial::UpstreamTls { .. }
@@ -199,6 +219,7 @@ impl Denial {
             Denial::BadRequest(why)
             | Denial::InvalidHost(why)
             | Denial::AmbiguousPath(why)
+            | Denial::Forbidden(why)
             | Denial::HeadTooLarge(why) => Some((*why).into()),
             Denial::InvalidKey(BadToken::Unknown) => Some("no key has this token".into()),
             Denial::InvalidKey(BadToken::Checksum) => Some("kst_ token with a wrong length or checksum".into()),

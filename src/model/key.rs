@@ -1,6 +1,7 @@
 //! What a caller is known by.
 
 use super::certificate::AcceptedCertificate;
+use super::connection::ConnectionId;
 use super::environment::EnvironmentId;
 use super::quota::Quota;
 use super::workflow::WorkflowId;
@@ -41,6 +42,10 @@ pub struct Key {
     /// E1: where its requests run, or not at all.
     pub environment: Option<EnvironmentId>,
     pub workflows: Grants,
+    /// C1: what it may call by.
+    pub connections: Grants<ConnectionId>,
+    /// C15: which connection a connector's name means to it, where it is not the default one; sorted.
+    pub bindings: Vec<(Box<str>, ConnectionId)>,
     pub scopes: Scopes,
     /// K13: `None` means any address; an empty list none.
     pub allow_addresses: Option<Vec<IpNet>>,
@@ -54,28 +59,28 @@ pub struct Key {
     pub id_header: HeaderValue,
 }
 
-/// W2: what a key may run. There is no default: nothing means nothing.
+/// W2: what a key may run, or, of connections, use. There is no default: nothing means nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Grants {
+pub enum Grants<T = WorkflowId> {
     /// The explicit word for everything.
     All,
     /// Sorted.
-    Some(Box<[WorkflowId]>),
+    Some(Box<[T]>),
 }
 
-impl Grants {
+impl<T: Ord + Copy> Grants<T> {
     /// Exactly these; an empty list permits nothing.
-    pub fn some(mut workflows: Vec<WorkflowId>) -> Grants {
-        workflows.sort_unstable();
-        workflows.dedup();
-        Grants::Some(workflows.into_boxed_slice())
+    pub fn some(mut granted: Vec<T>) -> Grants<T> {
+        granted.sort_unstable();
+        granted.dedup();
+        Grants::Some(granted.into_boxed_slice())
     }
 
-    /// Whether `workflow` is permitted.
-    pub fn permit(&self, workflow: WorkflowId) -> bool {
+    /// Whether `wanted` is permitted.
+    pub fn permit(&self, wanted: T) -> bool {
         match self {
             Grants::All => true,
-            Grants::Some(list) => list.binary_search(&workflow).is_ok(),
+            Grants::Some(list) => list.binary_search(&wanted).is_ok(),
         }
     }
 }
@@ -129,7 +134,7 @@ mod tests {
 
     #[test]
     fn w2_an_empty_list_permits_nothing_and_all_is_explicit() {
-        assert!(!Grants::some(vec![]).permit(WorkflowId(0)));
+        assert!(!Grants::<WorkflowId>::some(vec![]).permit(WorkflowId(0)));
         assert!(Grants::some(vec![WorkflowId(4), WorkflowId(1)]).permit(WorkflowId(1)));
         assert!(!Grants::some(vec![WorkflowId(4), WorkflowId(1)]).permit(WorkflowId(2)));
         assert!(Grants::All.permit(WorkflowId(7)));

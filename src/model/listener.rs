@@ -1,5 +1,6 @@
-//! An inbound door: where credentials may stand, what is believed, what is too much.
+//! A listener of either door: where credentials may stand, what is believed, what is too much.
 
+use super::key::KeyId;
 use super::quota::Quota;
 use http::HeaderName;
 use ipnet::IpNet;
@@ -8,17 +9,19 @@ use std::time::Duration;
 
 /// One address that callers reach, and its rules.
 #[derive(Debug)]
-pub struct Inbound {
+pub struct Listener {
     /// As configured, `0.0.0.0:8443`; names the listener in limits and logs.
     pub address: Arc<str>,
+    pub door: Door,
     pub tls: bool,
     /// HTTP/2 without TLS, to those who begin with its preface.
     pub h2c: bool,
     /// Against what callers' certificates are verified; `None` means that none is asked for.
     pub callers: Option<CallerAuthorities>,
     pub places: Places,
+    /// Inbound alone.
     pub environment_parameter: EnvironmentParameter,
-    /// W6.
+    /// W6. Inbound alone.
     pub conceal: bool,
     pub trusted_proxies: Vec<IpNet>,
     /// Which field of theirs says for whom they speak.
@@ -38,6 +41,50 @@ pub struct Inbound {
     pub timeouts: FrontTimeouts,
 }
 
+/// Which way requests go that come in here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Door {
+    /// Callers to workflows.
+    Inbound,
+    /// Workflows to providers.
+    Outbound(OutboundDoor),
+}
+
+impl Door {
+    pub fn kind(&self) -> DoorKind {
+        match self {
+            Door::Inbound => DoorKind::Inbound,
+            Door::Outbound(_) => DoorKind::Outbound,
+        }
+    }
+}
+
+/// Which of the two it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DoorKind {
+    Inbound,
+    Outbound,
+}
+
+impl DoorKind {
+    /// Name in logs and metrics, and in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            DoorKind::Inbound => "inbound",
+            DoorKind::Outbound => "outbound",
+        }
+    }
+}
+
+/// What only the outbound door knows.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OutboundDoor {
+    /// C4: whoever reaches this listener is this key.
+    pub identity: Option<KeyId>,
+    /// Hosts, beside loopback's names, by which a listener with an identity may be called; lower case, without ports.
+    pub hosts: Vec<Box<str>>,
+}
+
 /// What a listener makes sure of before a caller's first word. Connections of one that makes sure of something else now
 /// are not kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +93,7 @@ pub struct Assurance {
     callers: Option<CallerAuthorities>,
 }
 
-impl Inbound {
+impl Listener {
     pub fn assurance(&self) -> Assurance {
         Assurance { tls: self.tls, callers: self.callers }
     }
@@ -156,6 +203,12 @@ pub enum Place {
     Authorization = 1,
     Header = 2,
     Query = 4,
+    // At the outbound door, beside these:
+    /// `Keystile-Key`.
+    KeystileKey = 8,
+    ProxyAuthorization = 16,
+    /// Where the connection injects.
+    Slot = 32,
 }
 
 impl Place {
@@ -164,6 +217,9 @@ impl Place {
             Place::Authorization => "authorization",
             Place::Header => "header",
             Place::Query => "query",
+            Place::KeystileKey => "keystile-key",
+            Place::ProxyAuthorization => "proxy-authorization",
+            Place::Slot => "slot",
         }
     }
 }
@@ -173,7 +229,9 @@ impl Place {
 pub struct PlaceMask(u8);
 
 impl PlaceMask {
+    /// The places of K3.
     pub const ALL: PlaceMask = PlaceMask(7);
+    pub const NONE: PlaceMask = PlaceMask(0);
 
     #[must_use]
     pub fn without(self, place: Place) -> PlaceMask {

@@ -3,6 +3,7 @@
 pub mod certificate;
 pub mod connection;
 pub mod denial;
+pub mod directory;
 pub mod environment;
 pub mod flood;
 pub mod key;
@@ -22,7 +23,7 @@ pub use connection::Connection;
 pub use denial::Denial;
 pub use environment::{Environment, EnvironmentId};
 pub use key::{Key, Slot};
-pub use listener::Inbound;
+pub use listener::{Door, Listener};
 pub use quota::Quota;
 pub use secret::Secret;
 pub use snapshot::Snapshot;

@@ -1,9 +1,10 @@
 //! Everything a decision reads, whole and unchanging: a reload makes another one.
 
 use super::connection::{Connection, ConnectionId};
+use super::directory::Directory;
 use super::environment::{Environment, EnvironmentId};
 use super::key::{Key, KeyId, Slot};
-use super::listener::Inbound;
+use super::listener::Listener;
 use super::routes::Routes;
 use super::token::Digest;
 use super::workflow::{Workflow, WorkflowId};
@@ -13,13 +14,14 @@ use std::hash::{BuildHasherDefault, Hasher};
 /// Nouns by index, and the two look-ups of a request: digest to key, path to workflow.
 #[derive(Debug)]
 pub struct Snapshot {
-    pub inbound: Vec<Inbound>,
+    pub listeners: Vec<Listener>,
     pub environments: Vec<Environment>,
     pub default_environment: EnvironmentId,
     pub connections: Vec<Connection>,
     pub workflows: Vec<Workflow>,
     pub keys: Vec<Key>,
     pub digests: Digests,
+    pub directory: Directory,
     pub routes: Routes,
 }
 

@@ -34,6 +34,11 @@ impl Denial {
             Denial::EnvironmentMismatch { .. } => "The key belongs to another environment",
             Denial::WorkflowNotInEnvironment { .. } => "The workflow does not exist in this environment",
             Denial::DestinationNotAllowed { .. } => "The upstream's address is not allowed",
+            Denial::ConnectionElsewhere { .. } => "The connection belongs to another environment",
+            Denial::ConnectionNotFound => "There is no such connection",
+            Denial::CallNotAllowed => "The connection may not be used for this call",
+            Denial::Forbidden(_) => "The request may not come from a browser",
+            Denial::SecretUnavailable { .. } => "The connection has no secret",
             Denial::RateLimited(_) => "Too many requests",
             Denial::LoopDetected => "The request has been here before",
             Denial::Overloaded { .. } => "Too many requests at once",
@@ -52,6 +57,7 @@ impl Denial {
             Denial::BadRequest(why)
             | Denial::InvalidHost(why)
             | Denial::AmbiguousPath(why)
+            | Denial::Forbidden(why)
             | Denial::HeadTooLarge(why) => (*why).into(),
             Denial::BodyTooLarge { limit } => format!("at most {limit} bytes are taken").into(),
             Denial::UriTooLong { limit } => format!("at most {limit} bytes are taken").into(),
@@ -66,6 +72,12 @@ impl Denial {
             }
             Denial::MethodNotAllowed { allow } if !allow.is_empty() => {
                 format!("this path answers {}", list(allow)).into()
+            }
+            Denial::ConnectionElsewhere { belongs, runs } => {
+                format!("the connection belongs to {belongs}, and this call runs in {runs}").into()
+            }
+            Denial::SecretUnavailable { connection } => {
+                format!("connection {connection} has no secret yet, so nothing was sent").into()
             }
             Denial::RateLimited(refusal) => {
                 let q = &refusal.quota;
@@ -117,7 +129,7 @@ impl Denial {
             Denial::WorkflowNotPermitted { .. } => "ask for the workflow to be added to the key",
             Denial::ScopeMissing(_) => "ask for the scope to be added to the key",
             Denial::EnvironmentMismatch { .. } => {
-                "use the environment's own key and name the environment in the query: `_profile=<environment>`"
+                "use the environment's own key and name the environment: `_profile=<environment>` in the query, or `Keystile-Environment` on outbound calls"
             }
             Denial::WorkflowNotInEnvironment { .. } => {
                 "use another environment, or give the workflow an upstream there"
@@ -125,6 +137,17 @@ impl Denial {
             Denial::DestinationNotAllowed { .. } => {
                 "an administrator can name the network in the connection's allow_networks"
             }
+            Denial::ConnectionElsewhere { .. } => {
+                "name the environment in the header Keystile-Environment, or use the connection that belongs to the key's"
+            }
+            Denial::ConnectionNotFound => {
+                "check the name in /c/<connection>/<path>, and that the connection stands on the key's list"
+            }
+            Denial::CallNotAllowed => "ask for the method and path to be added to the connection's allow",
+            Denial::Forbidden(_) => {
+                "call from a program, by a loopback name or one of the listener's hosts; browsers and pages cannot use this listener"
+            }
+            Denial::SecretUnavailable { .. } => "an administrator can set the connection's secret",
             Denial::RateLimited(_) => "wait as long as Retry-After says",
             Denial::LoopDetected => "check base_url: it leads back to this gateway, perhaps through another one",
             Denial::Overloaded { .. } => "try again shortly",

@@ -2,6 +2,7 @@
 
 use super::identify::Presented;
 use crate::model::denial::BadToken;
+use crate::model::key::KeyId;
 use crate::model::token::{self, Digest, Shape};
 use crate::model::{Denial, Key, Slot, Snapshot};
 
@@ -9,7 +10,7 @@ use crate::model::{Denial, Key, Slot, Snapshot};
 #[derive(Debug)]
 pub struct Authenticated<'s> {
     key: &'s Key,
-    slot: Slot,
+    slot: Option<Slot>,
 }
 
 impl<'s> Authenticated<'s> {
@@ -17,7 +18,8 @@ impl<'s> Authenticated<'s> {
         self.key
     }
 
-    pub fn slot(&self) -> Slot {
+    /// Which of its tokens was presented; none where the listener stands for the key (C4).
+    pub fn slot(&self) -> Option<Slot> {
         self.slot
     }
 }
@@ -28,7 +30,7 @@ pub struct Rejected<'s> {
     /// What its holder is told.
     pub denial: Denial,
     /// Whose it is, if it matched: the access log names a disabled key.
-    pub whose: Option<(&'s Key, Slot)>,
+    pub whose: Option<(&'s Key, Option<Slot>)>,
 }
 
 /// Finds the key of a presented token, and sees whether it is alive.
@@ -60,15 +62,24 @@ pub(super) fn by_digest<'s>(
     };
     let key = snapshot.key(key);
     match state(key, in_query, now) {
-        Ok(()) => Ok(Authenticated { key, slot }),
-        Err(denial) => Err(Rejected { denial, whose: Some((key, slot)) }),
+        Ok(()) => Ok(Authenticated { key, slot: Some(slot) }),
+        Err(denial) => Err(Rejected { denial, whose: Some((key, Some(slot))) }),
     }
 }
 
 /// What [`authenticate`] would say of a key whose primary token was presented in a header. For `explain`, which names
 /// keys so that no token stands in its arguments, and which sends nothing; `tests/layers.rs` keeps it from the journey.
 pub fn rehearse(key: &Key, now: i64) -> Result<Authenticated<'_>, Denial> {
-    state(key, false, now).map(|()| Authenticated { key, slot: Slot::Primary })
+    state(key, false, now).map(|()| Authenticated { key, slot: Some(Slot::Primary) })
+}
+
+/// C4: the key for which a listener on loopback stands, if it is alive.
+pub fn stood_for<'s>(snapshot: &'s Snapshot, identity: KeyId, now: i64) -> Result<Authenticated<'s>, Rejected<'s>> {
+    let key = snapshot.key(identity);
+    match state(key, false, now) {
+        Ok(()) => Ok(Authenticated { key, slot: None }),
+        Err(denial) => Err(Rejected { denial, whose: Some((key, None)) }),
+    }
 }
 
 /// K11, K6: told only to a caller whose token matched.
@@ -98,7 +109,7 @@ mod tests {
         let headers = http::HeaderMap::new();
         let presented = identify(&headers, Some(query), &fixture::places(), PlaceMask::ALL).unwrap().unwrap();
         authenticate(&snapshot, &presented, now)
-            .map(|a| (a.key().name.to_string(), a.slot()))
+            .map(|a| (a.key().name.to_string(), a.slot().unwrap()))
             .map_err(|rejected| rejected.denial.code())
     }
 

@@ -2,61 +2,32 @@
 
 use super::authenticate::Authenticated;
 use super::environment::{self, Asked};
+use super::permit::Permit;
 use crate::model::denial::BadCertificate;
 use crate::model::key::ScopeName;
 use crate::model::routes::Found;
-use crate::model::secret::MayOpen;
-use crate::model::{ClientCertificate, Connection, Denial, Environment, Key, Slot, Snapshot, Workflow};
-use http::HeaderValue;
+use crate::model::{ClientCertificate, Denial, Key, Snapshot, Workflow};
 use std::net::IpAddr;
+use std::ops::Deref;
 
-/// Every check has passed but the limits: this key, this workflow, this environment, this connection. Built by
-/// [`authorise`] only; it opens the secret of its own connection and of no other.
+/// A request that may run: its permit, and the workflow it runs. Built by [`authorise`] only.
 #[derive(Debug, Clone, Copy)]
-pub struct Permit<'s> {
-    key: &'s Key,
-    slot: Slot,
+pub struct Invocation<'s> {
+    permit: Permit<'s>,
     workflow: &'s Workflow,
-    environment: &'s Environment,
-    connection: &'s Connection,
 }
 
-impl MayOpen for Permit<'_> {}
-
-impl<'s> Permit<'s> {
-    pub fn key(&self) -> &'s Key {
-        self.key
-    }
-
-    pub fn slot(&self) -> Slot {
-        self.slot
-    }
-
+impl<'s> Invocation<'s> {
     pub fn workflow(&self) -> &'s Workflow {
         self.workflow
     }
+}
 
-    pub fn environment(&self) -> &'s Environment {
-        self.environment
-    }
+impl<'s> Deref for Invocation<'s> {
+    type Target = Permit<'s>;
 
-    pub fn connection(&self) -> &'s Connection {
-        self.connection
-    }
-
-    /// The header values to inject, opened.
-    pub fn injected_headers(&self) -> impl Iterator<Item = (&'s http::HeaderName, HeaderValue)> + '_ {
-        self.connection.injection.headers.iter().map(|(name, value)| (name, value.open(self)))
-    }
-
-    /// The query pairs to inject, opened and encoded.
-    pub fn injected_query(&self) -> impl Iterator<Item = &[u8]> {
-        self.connection.injection.query.iter().map(|(_, pair)| pair.open(self))
-    }
-
-    /// The path prefix to inject, opened and encoded.
-    pub fn injected_path(&self) -> Option<&[u8]> {
-        self.connection.injection.path.as_ref().map(|p| p.open(self))
+    fn deref(&self) -> &Permit<'s> {
+        &self.permit
     }
 }
 
@@ -77,12 +48,9 @@ pub fn authorise<'s>(
     route: &Found,
     asked: &Asked<'_>,
     now: i64,
-) -> Result<Permit<'s>, Denial> {
+) -> Result<Invocation<'s>, Denial> {
     let key = caller.key();
-    if key.allow_addresses.as_ref().is_some_and(|nets| !super::address::within(origin.address, nets)) {
-        return Err(Denial::AddressNotAllowed);
-    }
-    certified(key, origin.certificate, now)?;
+    may_come_from(key, origin, now)?;
     let workflow = match route {
         Found::Workflow(id) => snapshot.workflow(*id),
         Found::OtherMethods(allow) => return Err(Denial::MethodNotAllowed { allow: allow.clone() }),
@@ -111,7 +79,15 @@ pub fn authorise<'s>(
     if connection.environment != environment.id {
         return Err(Denial::EnvironmentMismatch { wants: Some(environment.name.clone()) });
     }
-    Ok(Permit { key, slot: caller.slot(), workflow, environment, connection })
+    Ok(Invocation { permit: Permit::granted(key, caller.slot(), environment, connection), workflow })
+}
+
+/// K13: whether `key` may be used from there.
+pub(super) fn may_come_from(key: &Key, origin: &Origin<'_>, now: i64) -> Result<(), Denial> {
+    if key.allow_addresses.as_ref().is_some_and(|nets| !super::address::within(origin.address, nets)) {
+        return Err(Denial::AddressNotAllowed);
+    }
+    certified(key, origin.certificate, now)
 }
 
 /// K13: a key bound to a certificate is worth nothing without it.

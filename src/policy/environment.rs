@@ -3,6 +3,7 @@
 use super::query;
 use crate::model::listener::EnvironmentParameter;
 use crate::model::{Denial, EnvironmentId, Key, Snapshot};
+use http::header::{HeaderMap, HeaderName};
 use std::borrow::Cow;
 
 /// What the query says of the environment.
@@ -48,6 +49,29 @@ pub fn select(snapshot: &Snapshot, key: &Key, asked: &Asked<'_>) -> Result<Envir
         Ok(fixed)
     } else {
         Err(Denial::EnvironmentMismatch { wants: Some(snapshot.environment(fixed).name.clone()) })
+    }
+}
+
+/// Where outbound calls name an environment.
+pub const HEADER: HeaderName = HeaderName::from_static("keystile-environment");
+
+/// E5: the environment of an outbound call: the key's, else the header's, else the default one.
+pub fn of_call(snapshot: &Snapshot, key: &Key, headers: &HeaderMap) -> Result<EnvironmentId, Denial> {
+    let mut lines = headers.get_all(HEADER).iter();
+    let line = lines.next();
+    if lines.next().is_some() {
+        return Err(Denial::EnvironmentRepeated);
+    }
+    let named = line.map(|line| line.to_str().ok().and_then(|name| snapshot.environment_named(name.trim())));
+    match (key.environment, named) {
+        (None, None) => Ok(snapshot.default_environment),
+        (None, Some(None)) => Err(Denial::UnknownEnvironment),
+        (None, Some(Some(environment))) => Ok(environment),
+        (Some(fixed), None) => Ok(fixed),
+        (Some(fixed), Some(named)) if named == Some(fixed) => Ok(fixed),
+        (Some(fixed), Some(_)) => {
+            Err(Denial::EnvironmentMismatch { wants: Some(snapshot.environment(fixed).name.clone()) })
+        }
     }
 }
 

@@ -3,9 +3,10 @@
 use crate::model::connection::{
     ConnectionId, Destination, DestinationId, HttpVersion, InjectRule, Injection, Site, UpstreamTimeouts,
 };
+use crate::model::directory::Directory;
 use crate::model::environment::Environment;
 use crate::model::key::{Grants, KeyId, Scopes};
-use crate::model::listener::{ConnectionCaps, EnvironmentParameter, FrontTimeouts, Inbound, PlaceMask, Places};
+use crate::model::listener::{ConnectionCaps, EnvironmentParameter, FrontTimeouts, Listener, PlaceMask, Places};
 use crate::model::routes::Routes;
 use crate::model::snapshot::Digests;
 use crate::model::template::Template;
@@ -39,11 +40,12 @@ pub fn injection(header: &str) -> Injection {
     Injection::prepare(&[rule], &secret("s3cr3t")).unwrap()
 }
 
-pub fn door() -> Inbound {
+pub fn door() -> Listener {
     let second = Duration::from_secs(1);
-    Inbound {
+    Listener {
         h2c: false,
         address: "127.0.0.1:0".into(),
+        door: Door::Inbound,
         tls: false,
         callers: None,
         places: places(),
@@ -72,16 +74,14 @@ fn environment(id: u16, name: &str) -> Environment {
     Environment { id: EnvironmentId(id), name: name.into(), header: HeaderValue::from_str(name).unwrap() }
 }
 
-fn connection(index: u32, environment: u16) -> Connection {
+pub fn connection(index: u32, environment: u16) -> Connection {
     Connection {
         index: ConnectionId(index),
         id: name::id_of("connection", &format!("engine-{environment}")),
         name: format!("engine-{environment}").into(),
-        environment: EnvironmentId(environment),
         connector: None,
         default: false,
-        secret_missing: false,
-        extra_headers: Vec::new(),
+        environment: EnvironmentId(environment),
         destination: Destination {
             id: DestinationId(u64::from(index)),
             tls: None,
@@ -94,6 +94,10 @@ fn connection(index: u32, environment: u16) -> Connection {
             allow_networks: vec![].into(),
         },
         injection: injection("X-Engine-Key"),
+        secret_missing: false,
+        extra_headers: vec![],
+        scrub: true,
+        allow: [].into(),
         quota: None,
         concurrency: None,
         timeouts: UpstreamTimeouts {
@@ -131,6 +135,8 @@ fn key(index: u32, name: &str, workflows: Grants) -> Key {
         expires_at: None,
         environment: None,
         workflows,
+        connections: Grants::some(vec![ConnectionId(0)]),
+        bindings: vec![],
         scopes: Scopes::UNNAMED,
         allow_addresses: None,
         client_certificates: None,
@@ -159,11 +165,13 @@ pub fn snapshot() -> Snapshot {
             digests.insert(Digest::of(token(&k.name, slot).as_bytes()), (k.index, slot));
         }
     }
+    let connections = vec![connection(0, 0), connection(1, 1)];
     Snapshot {
-        inbound: vec![door()],
+        directory: Directory::of(&connections, &keys),
+        listeners: vec![door()],
         environments: vec![environment(0, "Production"), environment(1, "Test")],
         default_environment: prod,
-        connections: vec![connection(0, 0), connection(1, 1)],
+        connections,
         workflows,
         keys,
         digests,

@@ -1,7 +1,7 @@
 //! Which fields go no further: towards the upstream, and back.
 
 use super::query::folds_to;
-use crate::model::connection::Injection;
+use crate::model::Connection;
 use crate::model::listener::{Place, PlaceMask, Places};
 use crate::model::token;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -13,10 +13,10 @@ pub(super) type Names = SmallVec<[HeaderName; 8]>;
 /// credential in every place and alias, tokens of ours in switched-off places, forged identity, method overrides, and
 /// whatever stands, in any spelling, in a slot that will be injected. Runs before injection, so that no `Connection` line
 /// can name the injected field away (hazard 2).
-pub fn strip(headers: &mut HeaderMap, places: &Places, open: PlaceMask, injection: &Injection, trusted: bool) {
+pub fn strip(headers: &mut HeaderMap, places: &Places, open: PlaceMask, connection: &Connection, trusted: bool) {
     let mut doomed = connection_listed(headers);
     for name in headers.keys() {
-        if goes(name, headers, places, open, injection, trusted) {
+        if goes(name, headers, places, open, connection, trusted) {
             doomed.push(name.clone());
         }
     }
@@ -46,16 +46,16 @@ fn goes(
     headers: &HeaderMap,
     places: &Places,
     open: PlaceMask,
-    injection: &Injection,
+    connection: &Connection,
     trusted: bool,
 ) -> bool {
     if *name == header::AUTHORIZATION {
-        return headers.get_all(name).iter().any(|v| is_credential(v, open)) || injected(name.as_str(), injection);
+        return headers.get_all(name).iter().any(|v| is_credential(v, open)) || injected(name.as_str(), connection);
     }
     if *name == places.header {
         return open.has(Place::Header)
             || headers.get_all(name).iter().any(|v| token::mentioned_in(v.as_bytes()))
-            || injected(name.as_str(), injection);
+            || injected(name.as_str(), connection);
     }
     let mut room = [0u8; LONGEST_FOLDED];
     let folded = fold(name.as_str(), &mut room);
@@ -63,12 +63,13 @@ fn goes(
     is_hop_by_hop(folded)
         || is_replaced(folded)
         || folded.starts_with("x-keystile-")
+        || folded.starts_with("keystile-")
         || ((!trusted || alias) && is_hearsay(folded))
         // To CGI's descendants the last one of two lengths may count.
         || (alias && matches!(folded, "content-length" | "content-type"))
         || (alias && folded == "authorization")
         || folds_to(name.as_str().as_bytes(), places.header.as_str().as_bytes())
-        || injected(name.as_str(), injection)
+        || injected(name.as_str(), connection)
 }
 
 /// Whether an `Authorization` value is ours to take away. A foreign scheme passes, unless a token of ours hides in it.
@@ -80,7 +81,7 @@ fn is_credential(value: &HeaderValue, open: PlaceMask) -> bool {
 }
 
 /// `user:password` of a Basic value.
-fn basic_pair(value: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn basic_pair(value: &[u8]) -> Option<Vec<u8>> {
     use base64::Engine as _;
     const ANY_PADDING: base64::engine::GeneralPurpose = base64::engine::GeneralPurpose::new(
         &base64::alphabet::STANDARD,
@@ -95,8 +96,11 @@ fn basic_pair(value: &[u8]) -> Option<Vec<u8>> {
     ANY_PADDING.decode(rest.trim_ascii()).ok()
 }
 
-fn injected(name: &str, injection: &Injection) -> bool {
-    injection.headers.iter().any(|(n, _)| folds_to(name.as_bytes(), n.as_str().as_bytes()))
+/// Whether some upstream may take `name` for one that the connection sets.
+fn injected(name: &str, connection: &Connection) -> bool {
+    let set = connection.injection.headers.iter().map(|(n, _)| n);
+    let mut set = set.chain(connection.extra_headers.iter().filter(|extra| extra.always).map(|extra| &extra.name));
+    set.any(|n| folds_to(name.as_bytes(), n.as_str().as_bytes()))
 }
 
 /// Bytes of a name that are folded: more than any that we look for has.

@@ -18,7 +18,12 @@ pub struct Presented<'a> {
     pub bearer: bool,
 }
 
-impl Presented<'_> {
+impl<'a> Presented<'a> {
+    /// A token that stood in a header, or in a place of its own.
+    pub(super) fn at(token: Cow<'a, [u8]>, place: Place) -> Presented<'a> {
+        Presented { token, place, in_query: place == Place::Query, bearer: false }
+    }
+
     /// The token's bytes, for the digest.
     pub fn token(&self) -> &[u8] {
         &self.token

@@ -8,7 +8,9 @@ pub mod environment;
 pub mod forwarded;
 pub mod headers;
 pub mod identify;
+pub mod outbound;
 pub mod path;
+pub mod permit;
 pub mod query;
 pub mod rewrite;
 pub mod standing;
@@ -17,8 +19,9 @@ pub mod upgrade;
 pub mod via;
 
 pub use authenticate::{Authenticated, authenticate};
-pub use authorise::{Origin, Permit, authorise};
+pub use authorise::{Invocation, Origin, authorise};
 pub use identify::{Presented, identify};
+pub use permit::Permit;
 
 #[cfg(any(test, fuzzing))]
 pub mod fixture;

@@ -28,7 +28,7 @@ fn decide(
     let route = snapshot.routes.find(&method.parse::<Method>().unwrap(), &segments);
     let mut headers = HeaderMap::new();
     headers.insert("authorization", HeaderValue::from_str(&format!("Key={token}")).map_err(|_| "unparsable")?);
-    let door = &snapshot.inbound[0];
+    let door = &snapshot.listeners[0];
     let presented = identify(&headers, uri.query(), &door.places, PlaceMask::ALL).map_err(|d| d.code())?;
     let presented = presented.ok_or("missing_key")?;
     let caller = authenticate(snapshot, &presented, now).map_err(|r| r.denial.code())?;
@@ -131,10 +131,10 @@ proptest! {
         let origin = Origin { address: "::1".parse().unwrap(), certificate: certificate.as_ref() };
         let bearer = HeaderValue::from_str(&format!("Key={}", &*fixture::token("root", Slot::Primary))).unwrap();
         let headers: HeaderMap = [(http::header::AUTHORIZATION, bearer)].into_iter().collect();
-        let presented = identify(&headers, None, &s.inbound[0].places, PlaceMask::ALL).unwrap().unwrap();
+        let presented = identify(&headers, None, &s.listeners[0].places, PlaceMask::ALL).unwrap().unwrap();
         let caller = authenticate(&s, &presented, now).unwrap();
         let route = s.routes.find(&Method::GET, &path::segments("/customers/1").unwrap());
-        let asked = asked(None, &s.inbound[0].environment_parameter);
+        let asked = asked(None, &s.listeners[0].environment_parameter);
         let verdict = authorise(&s, &caller, &origin, &route, &asked, now).map(drop).map_err(|d| d.code());
         let fits = match (&accepted, &shown) {
             (None, _) => true,
@@ -182,11 +182,11 @@ proptest! {
         let uri: Uri = match uri.parse() { Ok(u) => u, Err(_) => return Ok(()) };
         // The permit comes from an honest request; what is rewritten is the hostile one.
         let honest: HeaderMap = [(http::header::AUTHORIZATION, HeaderValue::from_str(&format!("Key={}", &*token)).unwrap())].into_iter().collect();
-        let presented = identify(&honest, None, &s.inbound[0].places, PlaceMask::ALL).unwrap().unwrap();
+        let presented = identify(&honest, None, &s.listeners[0].places, PlaceMask::ALL).unwrap().unwrap();
         let caller = authenticate(&s, &presented, 0).unwrap();
         let route = s.routes.find(&Method::GET, &path::segments("/customers/1").unwrap());
         let origin = Origin { address: "::1".parse().unwrap(), certificate: None };
-        let permit = authorise(&s, &caller, &origin, &route, &asked(None, &s.inbound[0].environment_parameter), 0).unwrap();
+        let permit = authorise(&s, &caller, &origin, &route, &asked(None, &s.listeners[0].environment_parameter), 0).unwrap();
         let who = || Caller {
             side: Side {
                 peer: HeaderValue::from_static("::1"), scheme: HeaderValue::from_static("http"),
@@ -194,8 +194,8 @@ proptest! {
             },
             trusted: false, request_id: HeaderValue::from_static("r"),
         };
-        rewrite::fields(&mut headers, &permit, &s.inbound[0], mask, who());
-        let target = rewrite::target(&uri, &permit, &s.inbound[0], mask).unwrap();
+        rewrite::fields(&mut headers, &permit, &s.listeners[0], mask, who());
+        let target = rewrite::target(&uri, &permit, &s.listeners[0], mask).unwrap();
         prop_assert!(!token::mentioned_in(target.to_string().as_bytes()), "{target}");
         for (name, value) in &headers {
             prop_assert!(!token::mentioned_in(value.as_bytes()), "{name}");
@@ -204,9 +204,9 @@ proptest! {
         prop_assert_eq!(headers.get_all("x-keystile-username").iter().collect::<Vec<_>>(), ["Key: root"]);
         prop_assert!(!headers.contains_key("connection") && !headers.contains_key("x_engine-key"));
         let (once, first) = (headers.clone(), target.clone());
-        rewrite::fields(&mut headers, &permit, &s.inbound[0], mask, who());
+        rewrite::fields(&mut headers, &permit, &s.listeners[0], mask, who());
         prop_assert_eq!(once, headers);
-        prop_assert_eq!(rewrite::target(&first, &permit, &s.inbound[0], mask).unwrap(), first);
+        prop_assert_eq!(rewrite::target(&first, &permit, &s.listeners[0], mask).unwrap(), first);
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! From the caller's request to the upstream's: strip, say who called, inject.
 
-use super::authorise::Permit;
+use super::authorise::Invocation;
 use super::forwarded::{self, Side};
+use super::permit::Permit;
 use super::{headers, query, trailers};
-use crate::model::Inbound;
+use crate::model::Listener;
 use crate::model::listener::{Place, PlaceMask};
 use crate::model::token;
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, TE, TRAILER};
@@ -25,23 +26,42 @@ const WORKFLOW: HeaderName = HeaderName::from_static("x-keystile-workflow");
 const ENVIRONMENT: HeaderName = HeaderName::from_static("x-keystile-environment");
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Rewrites the fields in place.
-pub fn fields(map: &mut HeaderMap, permit: &Permit<'_>, door: &Inbound, open: PlaceMask, caller: Caller) {
+/// Rewrites the fields of an inbound request in place.
+pub fn fields(map: &mut HeaderMap, run: &Invocation<'_>, listener: &Listener, open: PlaceMask, caller: Caller) {
+    for_upstream(map, run, listener, open, caller.trusted, |map| {
+        map.insert(USERNAME, run.key().username_header.clone());
+        map.insert(KEY_ID, run.key().id_header.clone());
+        map.insert(WORKFLOW, run.workflow().header.clone());
+        map.insert(ENVIRONMENT, run.environment().header.clone());
+        map.insert(REQUEST_ID, caller.request_id);
+        forwarded::extend(map, caller.side, listener.forwarded);
+    });
+}
+
+/// What both doors do: strip, tell (`told`), inject.
+pub(super) fn for_upstream(
+    map: &mut HeaderMap,
+    permit: &Permit<'_>,
+    listener: &Listener,
+    open: PlaceMask,
+    trusted: bool,
+    told: impl FnOnce(&mut HeaderMap),
+) {
     let connection = permit.connection();
     let (te, trailer) = (trailers::are_read(map), trailers::announced(map, &connection.trailers));
-    headers::strip(map, &door.places, open, &connection.injection, caller.trusted);
+    headers::strip(map, &listener.places, open, connection, trusted);
     map.insert(HOST, connection.destination.authority.clone());
-    map.insert(USERNAME, permit.key().username_header.clone());
-    map.insert(KEY_ID, permit.key().id_header.clone());
-    map.insert(WORKFLOW, permit.workflow().header.clone());
-    map.insert(ENVIRONMENT, permit.environment().header.clone());
-    map.insert(REQUEST_ID, caller.request_id);
-    forwarded::extend(map, caller.side, door.forwarded);
+    told(map);
     if te {
         map.insert(TE, HeaderValue::from_static("trailers"));
     }
     if let Some(names) = trailer {
         map.insert(TRAILER, names);
+    }
+    for extra in &connection.extra_headers {
+        if extra.always || !map.contains_key(&extra.name) {
+            map.insert(&extra.name, extra.value.clone());
+        }
     }
     // Last, so that nothing above can replace it.
     for (name, value) in permit.injected_headers() {
@@ -49,9 +69,9 @@ pub fn fields(map: &mut HeaderMap, permit: &Permit<'_>, door: &Inbound, open: Pl
     }
 }
 
-/// The upstream's request target: base path, injected prefix, the caller's path to the byte, the query without what was
+/// An inbound request's target at the upstream: base path, injected prefix, the caller's path to the byte, the query without what was
 /// taken and with what is injected. `None`: it would be no valid target, which a checked configuration excludes.
-pub fn target(uri: &Uri, permit: &Permit<'_>, door: &Inbound, open: PlaceMask) -> Option<Uri> {
+pub fn target(uri: &Uri, permit: &Permit<'_>, door: &Listener, open: PlaceMask) -> Option<Uri> {
     let connection = permit.connection();
     let kept = match uri.query() {
         Some(q) => strip_query(q, permit, door, open),
@@ -70,12 +90,20 @@ pub fn target(uri: &Uri, permit: &Permit<'_>, door: &Inbound, open: PlaceMask) -
         // Without the scheme and host of an absolute target or of HTTP/2; costs a reference count.
         return Some(Uri::from(as_it_came.clone()));
     }
-    let mut out = Vec::with_capacity(uri.path().len() + uri.query().map_or(0, str::len) + 64);
-    out.extend_from_slice(connection.destination.base_path.as_bytes());
+    join(permit, uri.path(), kept.as_deref())
+}
+
+/// Base path, injected prefix, path, query, injected pairs. `None` as above.
+pub(super) fn join(permit: &Permit<'_>, path: &str, query: Option<&str>) -> Option<Uri> {
+    let mut out = Vec::with_capacity(path.len() + query.map_or(0, str::len) + 128);
+    out.extend_from_slice(permit.connection().destination.base_path.as_bytes());
     out.extend_from_slice(permit.injected_path().unwrap_or_default());
-    out.extend_from_slice(connection.injection.tail(uri.path()).as_bytes());
+    out.extend_from_slice(permit.connection().injection.tail(path).as_bytes());
+    if out.is_empty() {
+        out.push(b'/');
+    }
     let mut separator = b'?';
-    for part in kept.as_deref().map(str::as_bytes).into_iter().chain(permit.injected_query()) {
+    for part in query.map(str::as_bytes).into_iter().chain(permit.injected_query()) {
         out.push(separator);
         out.extend_from_slice(part);
         separator = b'&';
@@ -86,7 +114,12 @@ pub fn target(uri: &Uri, permit: &Permit<'_>, door: &Inbound, open: PlaceMask) -
 
 /// The query without the credential, what stands in an injected slot and, where the listener says so, the environment's
 /// parameter. `None`: nothing is left, the `?` goes as well.
-fn strip_query<'a>(q: &'a str, permit: &Permit<'_>, door: &Inbound, open: PlaceMask) -> Option<Cow<'a, str>> {
+pub(super) fn strip_query<'a>(
+    q: &'a str,
+    permit: &Permit<'_>,
+    door: &Listener,
+    open: PlaceMask,
+) -> Option<Cow<'a, str>> {
     query::without(q, |pair| {
         let place = &door.places.query;
         let ours = |p: &query::Pair<'_>| p.folds_to(place) && token::mentioned_in(&p.decoded_value());

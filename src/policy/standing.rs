@@ -2,7 +2,7 @@
 //! of whatever configuration is in force by then.
 
 use super::authenticate::by_digest;
-use super::authorise::{Origin, Permit, authorise};
+use super::authorise::{Invocation, Origin, authorise};
 use super::environment;
 use super::path;
 use crate::model::connection::Destination;
@@ -61,7 +61,7 @@ pub struct Asking<'a> {
 
 impl Standing {
     /// `parts` as they came from the caller.
-    pub fn new(parts: &Parts, permit: &Permit<'_>, asking: Asking<'_>) -> Standing {
+    pub fn new(parts: &Parts, permit: &Invocation<'_>, asking: Asking<'_>) -> Standing {
         Standing {
             digest: asking.digest,
             in_query: asking.in_query,
@@ -88,7 +88,7 @@ impl Standing {
     /// Whether the same request would lead to the same place now.
     pub fn holds(&self, snapshot: &Snapshot, now: i64) -> bool {
         // What a caller's certificate said counts for as long as those count who vouched for it.
-        let door = snapshot.inbound.iter().find(|door| door.address == self.listener);
+        let door = snapshot.listeners.iter().find(|door| door.address == self.listener);
         if door.is_none_or(|door| door.assurance() != self.assurance) {
             return false;
         }
@@ -102,7 +102,7 @@ impl Standing {
         })
     }
 
-    fn permit<'s>(&self, snapshot: &'s Snapshot, now: i64) -> Result<Permit<'s>, Denial> {
+    fn permit<'s>(&self, snapshot: &'s Snapshot, now: i64) -> Result<Invocation<'s>, Denial> {
         let caller = by_digest(snapshot, &self.digest, self.in_query, now).map_err(|rejected| rejected.denial)?;
         let route = snapshot.routes.find(&self.method, &path::segments(self.uri.path())?);
         let asked = environment::asked(self.uri.query(), &self.environment_parameter);
@@ -136,7 +136,7 @@ mod tests {
             let route = snapshot.routes.find(&parts.method, &path::segments(parts.uri.path()).unwrap());
             let origin = Origin { address: "127.0.0.1".parse().unwrap(), certificate: None };
             let permit = authorise(&snapshot, &caller, &origin, &route, &environment::Asked::Nothing, 0).unwrap();
-            let door = &snapshot.inbound[0];
+            let door = &snapshot.listeners[0];
             let asking = Asking {
                 digest,
                 in_query: false,
@@ -173,8 +173,8 @@ mod tests {
         assert!(!stands(|s| s.connections[0].destination.tls = Some(Default::default()), 0));
         assert!(stands(|s| s.connections[0].destination.addresses = [].into(), 0), "one of them may have come or gone");
         let others = CallerAuthorities { digest: [7; 32], required: true };
-        assert!(!stands(|s| s.inbound[0].callers = Some(others), 0));
-        assert!(!stands(|s| s.inbound[0].tls = true, 0));
-        assert!(!stands(|s| s.inbound.clear(), 0));
+        assert!(!stands(|s| s.listeners[0].callers = Some(others), 0));
+        assert!(!stands(|s| s.listeners[0].tls = true, 0));
+        assert!(!stands(|s| s.listeners.clear(), 0));
     }
 }

@@ -1,87 +1,27 @@
 //! T7: why a request would be refused, or what would be sent, step by step. The same decisions as the journey's, in the
 //! same order, without a socket; a test holds the two together.
 
-use super::handle::places;
+use super::journey::places;
 use crate::http::inspect::inspect;
 use crate::model::denial::BadCertificate;
 use crate::model::key::ScopeName;
 use crate::model::listener::Place;
 use crate::model::routes::Found;
-use crate::model::{ClientCertificate, Denial, Inbound, Key, Snapshot};
+use crate::model::{Denial, Key, Listener, Slot, Snapshot};
 use crate::policy::authenticate::{Rejected, rehearse};
 use crate::policy::environment::{Asked, asked};
 use crate::policy::forwarded::{self, Side};
 use crate::policy::rewrite::{self, Caller};
-use crate::policy::{Authenticated, Origin, Permit, address, authenticate, authorise, identify, path};
+use crate::policy::{Authenticated, Invocation, Origin, address, authenticate, authorise, identify, path};
+use crate::serving::explanation::{Explanation, Question, Steps};
 use http::header::{HeaderMap, HeaderValue};
-use http::request::Parts;
-use serde::Serialize;
-use std::net::IpAddr;
-
-/// What is asked about.
-pub struct Question {
-    pub parts: Parts,
-    /// A key by its name, instead of a credential in the request.
-    pub key: Option<String>,
-    pub peer: IpAddr,
-    /// The certificate that the caller shows.
-    pub certificate: Option<ClientCertificate>,
-    /// Unix milliseconds.
-    pub now: i64,
-}
-
-/// The answer.
-#[derive(Debug, Serialize)]
-pub struct Explanation {
-    /// `permitted` or `refused`.
-    pub verdict: &'static str,
-    /// The reason code of a refusal.
-    pub code: Option<&'static str>,
-    pub status: Option<u16>,
-    pub hint: Option<&'static str>,
-    pub steps: Vec<Step>,
-}
-
-/// One decision.
-#[derive(Debug, Serialize)]
-pub struct Step {
-    pub step: &'static str,
-    pub ok: bool,
-    pub finding: String,
-}
 
 /// Decides without sending. Limits are named, not charged.
-pub fn explain(snapshot: &Snapshot, door: &Inbound, question: Question) -> Explanation {
-    let mut steps = Steps(Vec::new());
-    let verdict = walk(snapshot, door, question, &mut steps);
-    let (code, status, hint) = match &verdict {
-        Ok(()) => (None, None, None),
-        Err(denial) => (Some(denial.code()), Some(denial.status().as_u16()), Some(denial.hint())),
-    };
-    let verdict = if verdict.is_ok() { "permitted" } else { "refused" };
-    Explanation { verdict, code, status, hint, steps: steps.0 }
+pub fn explain(snapshot: &Snapshot, door: &Listener, question: Question) -> Explanation {
+    Explanation::of(|steps| walk(snapshot, door, question, steps))
 }
 
-struct Steps(Vec<Step>);
-
-impl Steps {
-    fn ok(&mut self, step: &'static str, finding: impl Into<String>) {
-        self.0.push(Step { step, ok: true, finding: finding.into() });
-    }
-
-    /// Notes a refusal and passes it on.
-    fn no<T>(&mut self, step: &'static str, denial: Denial) -> Result<T, Denial> {
-        let cause = denial.cause().filter(|c| *c != denial.detail());
-        let finding = match cause {
-            Some(cause) => format!("{}: {} ({cause})", denial.code(), denial.detail()),
-            None => format!("{}: {}", denial.code(), denial.detail()),
-        };
-        self.0.push(Step { step, ok: false, finding });
-        Err(denial)
-    }
-}
-
-fn walk(snapshot: &Snapshot, door: &Inbound, question: Question, steps: &mut Steps) -> Result<(), Denial> {
+fn walk(snapshot: &Snapshot, door: &Listener, question: Question, steps: &mut Steps) -> Result<(), Denial> {
     let parts = &question.parts;
     let client = forwarded::client(question.peer, &parts.headers, &door.trusted_proxies, door.forwarded);
     if let Err(denial) = inspect(parts, door) {
@@ -135,7 +75,7 @@ fn describe_route(snapshot: &Snapshot, route: &Found) -> String {
 
 fn identified<'s>(
     snapshot: &'s Snapshot,
-    door: &Inbound,
+    door: &Listener,
     question: &Question,
     route: &Found,
     steps: &mut Steps,
@@ -164,11 +104,12 @@ fn identified<'s>(
     steps.ok("credential", format!("found in {}{also}", place(presented.place, door)));
     match authenticate(snapshot, &presented, question.now) {
         Ok(caller) => {
-            steps.ok("key", format!("{} ({} token)", describe_key(snapshot, caller.key()), caller.slot().name()));
+            let slot = caller.slot().map_or("no", Slot::name);
+            steps.ok("key", format!("{} ({slot} token)", describe_key(snapshot, caller.key())));
             Ok(caller)
         }
         Err(Rejected { denial, whose }) => {
-            if let Some((key, slot)) = whose {
+            if let Some((key, Some(slot))) = whose {
                 steps.ok("key", format!("the {} token of {}", slot.name(), key.name));
             }
             steps.no("key", denial)
@@ -176,11 +117,13 @@ fn identified<'s>(
     }
 }
 
-fn place(place: Place, door: &Inbound) -> String {
+fn place(place: Place, door: &Listener) -> String {
     match place {
         Place::Authorization => "the header authorization".to_owned(),
         Place::Header => format!("the header {}", door.places.header),
         Place::Query => format!("the query parameter {}", door.places.query),
+        Place::KeystileKey | Place::ProxyAuthorization => format!("the header {}", place.name()),
+        Place::Slot => "the place where the connection injects".to_owned(),
     }
 }
 
@@ -205,7 +148,7 @@ fn failed_step(denial: &Denial) -> &'static str {
 }
 
 /// Why there was no certificate to judge, if that is what was missing.
-fn certificate_missing(denial: &Denial, door: &Inbound, steps: &mut Steps) {
+fn certificate_missing(denial: &Denial, door: &Listener, steps: &mut Steps) {
     if *denial != Denial::ClientCertificateRequired(BadCertificate::Absent) {
         return;
     }
@@ -216,7 +159,7 @@ fn certificate_missing(denial: &Denial, door: &Inbound, steps: &mut Steps) {
     steps.ok("certificate", finding);
 }
 
-fn granted(permit: &Permit<'_>, asked: &Asked<'_>, door: &Inbound, steps: &mut Steps) {
+fn granted(permit: &Invocation<'_>, asked: &Asked<'_>, door: &Listener, steps: &mut Steps) {
     let anywhere = permit.key().allow_addresses.is_none();
     steps
         .ok("address", if anywhere { "the key may be used from anywhere" } else { "within the key's allow_addresses" });
@@ -233,7 +176,7 @@ fn granted(permit: &Permit<'_>, asked: &Asked<'_>, door: &Inbound, steps: &mut S
     steps.ok("environment", format!("{} ({why})", permit.environment().name));
 }
 
-fn limits(permit: &Permit<'_>, door: &Inbound, steps: &mut Steps) {
+fn limits(permit: &Invocation<'_>, door: &Listener, steps: &mut Steps) {
     let rates = [
         ("key", permit.key().quota),
         ("address", door.address_quota),
@@ -257,8 +200,8 @@ fn limits(permit: &Permit<'_>, door: &Inbound, steps: &mut Steps) {
 /// What would be sent, secrets shown as `{secret}`.
 fn rewritten(
     question: &Question,
-    permit: &Permit<'_>,
-    door: &Inbound,
+    permit: &Invocation<'_>,
+    door: &Listener,
     open: crate::model::listener::PlaceMask,
     steps: &mut Steps,
 ) {
@@ -303,7 +246,7 @@ fn names(map: &HeaderMap) -> Vec<String> {
     map.keys().map(ToString::to_string).collect()
 }
 
-fn slots(permit: &Permit<'_>) -> Vec<String> {
+fn slots(permit: &Invocation<'_>) -> Vec<String> {
     let injection = &permit.connection().injection;
     let headers = injection.headers.iter().map(|(name, _)| format!("header {name}: {{secret}}"));
     let query = injection.query.iter().map(|(name, _)| format!("query {name}={{secret}}"));

@@ -1,14 +1,4 @@
-//! Floor 6: the inbound door. [`handle`] is a request's journey; the rest carries it.
+//! Floor 7: the inbound door. [`journey`] is a request's; [`explain`] takes its steps without sending it.
 
-pub mod accept;
-pub mod core;
-pub mod exchange;
 pub mod explain;
-pub mod front;
-pub mod handle;
-pub mod panics;
-pub mod reply_body;
-pub mod request_id;
-pub mod serve;
-pub mod tunnel;
-pub mod worker;
+pub mod journey;

@@ -23,6 +23,7 @@ mod life;
 mod limits;
 mod limits_failed;
 mod log_lines;
+mod outbound;
 mod passed;
 mod paths;
 mod proxy_protocol;

@@ -10,8 +10,8 @@ mod word;
 
 pub use connector::{Statuses, field_name, pattern, status, url_template};
 pub use place::{
-    Address, LogTarget, address, cidr, header_name, inject_path, log_target, method, path, query_name, site, template,
-    url,
+    Address, LogTarget, address, call_path, cidr, header_name, inject_path, log_target, method, path, query_name, site,
+    template, url,
 };
 pub use quantity::{Rate, duration, integer, rate, show_duration, show_size, size};
 pub use word::{certificate_name, digest, env_glob, fingerprint, flag, injected, name, text, timestamp, uuid};

@@ -184,6 +184,14 @@ pub fn inject_path(text: &str) -> Result<&str, Wrong> {
     Err(Wrong::new("not a path with the secret in it", remedy))
 }
 
+/// `/v1/charges`: whole segments, written decoded.
+pub fn call_path(text: &str) -> Result<&str, Wrong> {
+    if path_is_plain(text) && !text.contains(['?', '#', '%', '\\', ' ', '{', '}', '*']) {
+        return Ok(text);
+    }
+    Err(Wrong::is_not(text, "a path to begin with", "the first segments of the provider's path, such as /v1/charges"))
+}
+
 /// Where the access log goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LogTarget {

@@ -93,9 +93,15 @@ pub static CONNECTION: MapShape = MapShape::new(
         )
         .default(defaults::NOTHING)
         .example("[X-Row-Count]"),
-        Field::later("allow", "permitting only some methods and paths of a connection"),
+        Field::new(
+            "allow",
+            Shape::List(&Shape::Map(&CALL_RULE)),
+            "The only outbound calls that may be made through it; without it all may.",
+        )
+        .example("[{ methods: [GET, POST], path: /v1/charges }]"),
+        Field::new("scrub", BOOL, "Removes its secret from replies to outbound calls, where a provider reflects it.")
+            .default(defaults::ON),
         Field::later("pacing", "waiting for a free slot"),
-        Field::later("scrub", "removing reflected secrets from replies"),
         Field::later("expires_at", "the expiry of a connection's secret"),
         Field::later("owner", "owners of connections"),
         Field::later("access", "sharing connections"),
@@ -118,6 +124,21 @@ pub static CONNECTION: MapShape = MapShape::new(
 ]);
 
 static FIELD_VALUE: Shape = TEXT;
+static CALL_RULE: MapShape = MapShape::new(
+    "Calls that may be made.",
+    &[
+        Field::new("methods", Shape::List(&METHOD), "These methods (GET brings HEAD); without it any.")
+            .example("[GET]"),
+        Field::new(
+            "path",
+            Shape::Scalar(Kind::CallPath),
+            "The provider's paths that begin with these segments; without it any.",
+        )
+        .example("/v1/charges"),
+    ],
+);
+
+static METHOD: Shape = Shape::Scalar(Kind::Method);
 static SITE: Shape = Shape::Scalar(Kind::Site);
 static HEADER_NAME: Shape = Shape::Scalar(Kind::HeaderName);
 

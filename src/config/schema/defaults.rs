@@ -52,6 +52,10 @@ pub const BODY_IDLE_TIMEOUT: &str = "30s";
 /// names the upstream as the cause.
 pub const REQUEST_TIMEOUT: &str = "60s";
 
+/// From the head to the first byte of a provider's reply. Models think for minutes, and their SDKs wait ten; which
+/// provider may take how long, its connection says.
+pub const CALL_TIMEOUT: &str = "10m";
+
 /// Longer than the 60 s that load balancers keep connections, so that it is they who close and no request is lost in
 /// between.
 pub const IDLE_TIMEOUT: &str = "75s";

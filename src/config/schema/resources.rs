@@ -122,6 +122,12 @@ pub static KEY: MapShape = MapShape::new(
             "The connections it may use for outbound calls, or all; without it none.",
         )
         .default(defaults::NOTHING),
+        Field::new(
+            "bindings",
+            Shape::Free { key: Kind::Name, value: &NAME },
+            "For a connector the connection that it means to this key, in place of the default one.",
+        )
+        .example("{ stripe: stripe-eu }"),
         Field::new("scopes", Shape::List(&SCOPE), "What it may do at all; administration only when named.")
             .default(defaults::SCOPES),
         Field::new("rate_limit", RATE, "How much it may call.").example("600/min burst 50"),

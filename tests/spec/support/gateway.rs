@@ -87,6 +87,7 @@ impl Setup {
             stdout,
             stderr,
             inbound: Vec::new(),
+            outbound: Vec::new(),
             admin: None,
             health: None,
         };
@@ -99,6 +100,7 @@ impl Setup {
             match event["listener"].as_str() {
                 Some("admin") => gateway.admin = Some(bound),
                 Some("health") => gateway.health = Some(bound),
+                Some("outbound") => gateway.outbound.push(bound),
                 _ => gateway.inbound.push(bound),
             }
         }
@@ -126,6 +128,8 @@ pub struct Gateway {
     pub stderr: Arc<Captured>,
     /// Where the inbound listeners listen.
     pub inbound: Vec<SocketAddr>,
+    /// And the outbound ones.
+    pub outbound: Vec<SocketAddr>,
     pub admin: Option<SocketAddr>,
     pub health: Option<SocketAddr>,
 }
@@ -155,6 +159,11 @@ impl Gateway {
 
     pub fn get(&self, target: &str) -> Ask {
         self.ask("GET", target)
+    }
+
+    /// A call through the first outbound listener.
+    pub fn call_out(&self, method: &str, target: &str) -> Ask {
+        Ask::new(self.outbound[0], method, target)
     }
 
     /// A connection to the first inbound listener.

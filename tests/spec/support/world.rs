@@ -49,6 +49,7 @@ impl World {
             production: Upstream::start(),
             test: Upstream::start(),
             listener: Vec::new(),
+            outbound: Vec::new(),
             connections: Vec::new(),
             workflows: Vec::new(),
             keys: Vec::new(),
@@ -89,6 +90,7 @@ pub struct Builder {
     pub production: Upstream,
     test: Upstream,
     listener: Vec<String>,
+    outbound: Vec<String>,
     connections: Vec<String>,
     workflows: Vec<String>,
     keys: Vec<String>,
@@ -109,6 +111,12 @@ impl Builder {
     /// A field of the inbound listener: `conceal: true`.
     pub fn listener(mut self, field: &str) -> Builder {
         self.listener.push(field.to_owned());
+        self
+    }
+
+    /// An outbound listener, its fields in flow style.
+    pub fn outbound(mut self, fields: &str) -> Builder {
+        self.outbound.push(format!("{{ address: '127.0.0.1:0', {fields} }}"));
         self
     }
 
@@ -170,6 +178,12 @@ impl Builder {
             format!("listeners:\n  admin: {{ address: 127.0.0.1:0 }}\n  inbound:\n    - address: {}\n", self.address);
         for field in &self.listener {
             yaml.push_str(&format!("      {field}\n"));
+        }
+        if !self.outbound.is_empty() {
+            yaml.push_str("  outbound:\n");
+        }
+        for listener in &self.outbound {
+            yaml.push_str(&format!("    - {listener}\n"));
         }
         yaml.push_str("workers: 1\nallow_networks: [127.0.0.0/8]\n");
         for line in &self.root {

@@ -1,12 +1,12 @@
 //! A caller's connection, from its handshake to its end.
 
+use super::answer::{Journeys, answer};
 use super::core::Core;
 use super::front::Front;
-use super::handle::handle;
 use super::reply_body::ReplyBody;
 use crate::http::body::CallersBody;
 use crate::http::h1::{self, incoming::Early};
-use crate::model::Inbound;
+use crate::model::Listener;
 use crate::net::certificate;
 use crate::net::frame_guard::FrameGuard;
 use crate::net::guard::{Activity, Guarded};
@@ -39,7 +39,8 @@ const WRONG_STREAMS: usize = 256;
 const UNREAD: usize = 64 * 1024;
 
 /// Handshake, then requests, until one side has had enough.
-pub async fn connection(
+pub async fn connection<J: Journeys>(
+    journeys: J,
     core: Rc<Core>,
     address: Arc<str>,
     tcp: TcpStream,
@@ -50,9 +51,9 @@ pub async fn connection(
     let _ = tcp.set_nodelay(true);
     let live = core.live();
     let Some(at) = live.listener(&address) else { return };
-    let door = &live.snapshot.inbound[at];
+    let door = &live.snapshot.listeners[at];
     let (timeouts, head) = (door.timeouts, door.max_head.saturating_add(BEYOND));
-    let (rules, assurance) = (rules(door), door.assurance());
+    let (rules, assurance, kind) = (rules(door), door.assurance(), door.door.kind());
     let (stream, h2, certificate) = match &live.certificates[at] {
         None if door.h2c => match tokio::time::timeout(timeouts.head, begins_http2(&tcp)).await {
             Ok(Some(h2)) => (Stream::Tcp(tcp), h2, None),
@@ -77,40 +78,41 @@ pub async fn connection(
     drop(live);
     let _open = core.metrics.front_connection(if h2 { FrontProtocol::H2 } else { FrontProtocol::H1 });
     if !h2 {
-        let front = Rc::new(Front::new(address, assurance, peer.ip(), None, certificate));
-        return h1::server::serve(stream, rules, &Door { core, front }, stop).await;
+        let front = Rc::new(Front::new(address, kind, assurance, peer.ip(), None, certificate));
+        return h1::server::serve(stream, rules, &Door { journeys, core, front }, stop).await;
     }
     let activity = Activity::new(timeouts);
-    let front = Rc::new(Front::new(address, assurance, peer.ip(), Some(activity.clone()), certificate));
+    let front = Rc::new(Front::new(address, kind, assurance, peer.ip(), Some(activity.clone()), certificate));
     // What does not fit twice over is no mistake about the limit, which hyper answers with 431.
     let guarded = FrameGuard::new(stream, head.saturating_mul(2), peer.ip(), core.metrics.clone());
     let service = service_fn(move |request: Request<Incoming>| {
         let (core, front) = (core.clone(), front.clone());
-        async move { Ok::<_, Infallible>(handle(core, front, request.map(CallersBody::H2), None).await) }
+        async move { Ok::<_, Infallible>(answer(journeys, core, front, request.map(CallersBody::H2), None).await) }
     });
     let connection = http2(head).serve_connection(Guarded::new(guarded, activity), service);
     until(stopped(&mut stop), pin!(connection), |c| c.graceful_shutdown()).await;
 }
 
 /// What an HTTP/1 connection may be.
-fn rules(door: &Inbound) -> h1::server::Rules {
+fn rules(door: &Listener) -> h1::server::Rules {
     let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX / 2);
     let limits = h1::head::Limits { head: size(door.max_head), uri: size(door.max_uri) };
     h1::server::Rules { limits, timeouts: door.timeouts }
 }
 
-/// The journey, as HTTP/1 connections call it.
-struct Door {
+/// The journeys, as HTTP/1 connections call them.
+struct Door<J> {
+    journeys: J,
     core: Rc<Core>,
     front: Rc<Front>,
 }
 
-impl h1::server::Service for Door {
+impl<J: Journeys> h1::server::Service for Door<J> {
     type Body = ReplyBody;
 
     async fn call(&self, request: Request<Option<h1::incoming::Incoming>>, early: Early) -> Response<ReplyBody> {
         let request = request.map(|body| body.map_or(CallersBody::None, CallersBody::H1));
-        handle(self.core.clone(), self.front.clone(), request, Some(early)).await
+        answer(self.journeys, self.core.clone(), self.front.clone(), request, Some(early)).await
     }
 }
 

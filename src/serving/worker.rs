@@ -2,6 +2,7 @@
 //! itself.
 
 use super::accept::{self, Door};
+use super::answer::Journeys;
 use super::core::Core;
 use crate::net::listen;
 use std::collections::HashMap;
@@ -47,14 +48,18 @@ const SWEEP: u32 = 100;
 
 impl Worker {
     /// Starts worker `n`. `core` is called on its thread.
-    pub fn start(n: usize, core: impl FnOnce() -> Rc<Core> + Send + 'static) -> std::io::Result<Worker> {
+    pub fn start<J: Journeys + Send>(
+        n: usize,
+        journeys: J,
+        core: impl FnOnce() -> Rc<Core> + Send + 'static,
+    ) -> std::io::Result<Worker> {
         let (orders, inbox) = mpsc::unbounded_channel();
         let run = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             match runtime {
                 Ok(runtime) => {
                     let (local, core) = (tokio::task::LocalSet::new(), core());
-                    local.block_on(&runtime, work(core.clone(), inbox));
+                    local.block_on(&runtime, work(journeys, core.clone(), inbox));
                     // What is cut gets its record as well.
                     drop(local);
                     core.access.flush();
@@ -103,18 +108,23 @@ struct Listening {
 
 impl Listening {
     /// Accepts on duplicates of the sockets, so that accepting can begin anew without a caller being turned away.
-    fn begin(core: &Rc<Core>, door: Arc<Door>, sockets: Vec<TcpListener>) -> std::io::Result<Listening> {
+    fn begin<J: Journeys>(
+        journeys: J,
+        core: &Rc<Core>,
+        door: Arc<Door>,
+        sockets: Vec<TcpListener>,
+    ) -> std::io::Result<Listening> {
         let stop = watch::Sender::new(false);
         for socket in listen::again(&sockets)? {
             let accepting = tokio::net::TcpListener::from_std(socket)?;
-            tokio::task::spawn_local(accept::accept(core.clone(), door.clone(), accepting, stop.subscribe()));
+            tokio::task::spawn_local(accept::accept(journeys, core.clone(), door.clone(), accepting, stop.subscribe()));
         }
         Ok(Listening { door, sockets, stop })
     }
 
     /// Accepts anew, for connections by other rules.
-    fn anew(&self, core: &Rc<Core>) -> std::io::Result<Listening> {
-        Listening::begin(core, self.door.clone(), listen::again(&self.sockets)?)
+    fn anew<J: Journeys>(&self, journeys: J, core: &Rc<Core>) -> std::io::Result<Listening> {
+        Listening::begin(journeys, core, self.door.clone(), listen::again(&self.sockets)?)
     }
 
     /// Stops accepting and lets what runs finish. The sender that is returned closes with the last connection.
@@ -125,16 +135,16 @@ impl Listening {
 }
 
 /// Follows orders until drained.
-async fn work(core: Rc<Core>, mut inbox: mpsc::UnboundedReceiver<Order>) {
+async fn work<J: Journeys>(journeys: J, core: Rc<Core>, mut inbox: mpsc::UnboundedReceiver<Order>) {
     let mut listening: HashMap<Arc<str>, Listening> = HashMap::new();
     let mut leaving: Vec<watch::Sender<bool>> = Vec::new();
     let ticker = tokio::task::spawn_local(tick(core.clone()));
     while let Some(order) = inbox.recv().await {
         leaving.retain(|stop| !stop.is_closed());
         let begun = match order {
-            Order::Listen { door, sockets } => Listening::begin(&core, door, sockets),
+            Order::Listen { door, sockets } => Listening::begin(journeys, &core, door, sockets),
             Order::Renew { address } => match listening.get(&address) {
-                Some(old) => old.anew(&core),
+                Some(old) => old.anew(journeys, &core),
                 None => continue,
             },
             Order::Unlisten { address } => {

@@ -8,6 +8,7 @@ use crate::live::Local;
 use crate::model::connection::ConnectionId;
 use crate::model::environment::EnvironmentId;
 use crate::model::key::KeyId;
+use crate::model::listener::DoorKind;
 use crate::model::workflow::WorkflowId;
 use crate::model::{Denial, Key, Slot};
 use crate::policy::standing::Standing;
@@ -48,9 +49,12 @@ pub struct Exchange {
     method: Method,
     uri: Uri,
     version: Version,
+    /// What is logged in place of the path, where that may hold somebody's secret.
+    path: Option<String>,
     user_agent: Option<HeaderValue>,
-    key: Option<(KeyId, Slot)>,
-    run: Option<(WorkflowId, EnvironmentId, ConnectionId)>,
+    door: DoorKind,
+    key: Option<(KeyId, Option<Slot>)>,
+    run: Option<(Option<WorkflowId>, EnvironmentId, ConnectionId)>,
     place: Option<&'static str>,
     pub in_query: bool,
     pub bearer: bool,
@@ -80,6 +84,8 @@ impl Exchange {
             address: front.peer,
             method: parts.method.clone(),
             uri: parts.uri.clone(),
+            path: None,
+            door: front.door,
             version: parts.version,
             user_agent: parts.headers.get(USER_AGENT).cloned(),
             key: None,
@@ -115,12 +121,17 @@ impl Exchange {
         }
     }
 
-    pub fn caller(&mut self, key: &Key, slot: Slot) {
+    pub fn caller(&mut self, key: &Key, slot: Option<Slot>) {
         self.key = Some((key.index, slot));
     }
 
-    pub fn permitted(&mut self, permit: &Permit<'_>) {
-        self.run = Some((permit.workflow().index, permit.environment().id, permit.connection().index));
+    /// Logs `path`, if there is one, instead of the one that came.
+    pub fn shown_as(&mut self, path: Option<String>) {
+        self.path = path;
+    }
+
+    pub fn permitted(&mut self, permit: &Permit<'_>, workflow: Option<WorkflowId>) {
+        self.run = Some((workflow, permit.environment().id, permit.connection().index));
     }
 
     /// The request leaves for the upstream.
@@ -180,7 +191,7 @@ impl Drop for Exchange {
         let total = self.started.elapsed();
         let bytes_in = self.upload.as_ref().map_or(0, |u| u.bytes.get()) + self.tunnelled.0;
         let bytes_out = self.bytes_out + self.tunnelled.1;
-        let workflow = self.run.map(|(w, _, _)| &*snapshot.workflow(w).name);
+        let workflow = self.run.and_then(|(w, _, _)| w).map(|w| &*snapshot.workflow(w).name);
         let environment = self.run.map(|(_, e, _)| &*snapshot.environment(e).name);
         let end = match self.end {
             End::Complete => "complete",
@@ -210,13 +221,13 @@ impl Drop for Exchange {
         self.core.access.record(&AccessRecord {
             time_ms: self.now,
             request_id: self.request_id.to_str().unwrap_or_default(),
-            listener: "inbound",
+            listener: self.door.name(),
             address: self.address,
             protocol: protocol(self.version),
             method: self.method.as_str(),
-            path: self.uri.path(),
+            path: self.path.as_deref().unwrap_or(self.uri.path()),
             key: self.key.map(|(k, _)| &*snapshot.key(k).name),
-            slot: self.key.map(|(_, s)| s.name()),
+            slot: self.key.and_then(|(_, s)| s).map(Slot::name),
             key_id: self.key.map(|(k, _)| snapshot.key(k).id.as_str()),
             workflow,
             environment,

@@ -1,11 +1,12 @@
 //! The door itself: accepts connections, counts them, and learns from trusted load balancers whose they are. What comes
 //! after that, TLS and requests, is [`connection`]'s.
 
+use super::answer::Journeys;
 use super::core::Core;
 use super::serve::connection;
 use crate::limit::{Admitted, OpenConnections};
 use crate::live::Local;
-use crate::model::Inbound;
+use crate::model::Listener;
 use crate::model::listener::ConnectionRefusal;
 use crate::net::proxy_protocol;
 use crate::policy::address::within;
@@ -43,14 +44,20 @@ impl Door {
 }
 
 /// Accepts until `stop` says so.
-pub async fn accept(core: Rc<Core>, door: Arc<Door>, listener: TcpListener, mut stop: watch::Receiver<bool>) {
+pub async fn accept<J: Journeys>(
+    journeys: J,
+    core: Rc<Core>,
+    door: Arc<Door>,
+    listener: TcpListener,
+    mut stop: watch::Receiver<bool>,
+) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             _ = stop.wait_for(|stop| *stop) => break,
         };
         match accepted {
-            Ok((tcp, peer)) => admit(&core, &door, tcp, peer, &stop),
+            Ok((tcp, peer)) => admit(journeys, &core, &door, tcp, peer, &stop),
             Err(error) => {
                 // Out of descriptors, mostly: wait for some to come back instead of spinning (hazard 29).
                 door.failed.say(|before| {
@@ -64,13 +71,20 @@ pub async fn accept(core: Rc<Core>, door: Arc<Door>, listener: TcpListener, mut 
     let Ok(listener) = listener.into_std() else { return };
     for (tcp, peer) in std::iter::from_fn(|| listener.accept().ok()).take(LAST) {
         if let Ok(tcp) = tcp.set_nonblocking(true).and_then(|()| TcpStream::from_std(tcp)) {
-            admit(&core, &door, tcp, peer, &stop);
+            admit(journeys, &core, &door, tcp, peer, &stop);
         }
     }
 }
 
 /// Lets a connection in, or closes it at once.
-fn admit(core: &Rc<Core>, door: &Arc<Door>, tcp: TcpStream, peer: SocketAddr, stop: &watch::Receiver<bool>) {
+fn admit<J: Journeys>(
+    journeys: J,
+    core: &Rc<Core>,
+    door: &Arc<Door>,
+    tcp: TcpStream,
+    peer: SocketAddr,
+    stop: &watch::Receiver<bool>,
+) {
     let live = core.live();
     let Some(rules) = rules(&live, door) else { return };
     let mut admitted = match door.open.admit(rules.caps) {
@@ -88,17 +102,18 @@ fn admit(core: &Rc<Core>, door: &Arc<Door>, tcp: TcpStream, peer: SocketAddr, st
     }
     let (core, door, stop) = (core.clone(), door.clone(), stop.clone());
     if rules.proxy_protocol {
-        tokio::task::spawn_local(introduced(core, door, tcp, peer, admitted, stop));
+        tokio::task::spawn_local(introduced(journeys, core, door, tcp, peer, admitted, stop));
     } else {
         tokio::task::spawn_local(async move {
-            connection(core, door.address.clone(), tcp, peer, stop).await;
+            connection(journeys, core, door.address.clone(), tcp, peer, stop).await;
             drop(admitted);
         });
     }
 }
 
 /// A connection from a load balancer, which says first whose it is.
-async fn introduced(
+async fn introduced<J: Journeys>(
+    journeys: J,
     core: Rc<Core>,
     door: Arc<Door>,
     mut tcp: TcpStream,
@@ -120,13 +135,13 @@ async fn introduced(
         return refuse(&core, &door, &tcp, why);
     }
     drop(live);
-    connection(core, door.address.clone(), tcp, peer, stop).await;
+    connection(journeys, core, door.address.clone(), tcp, peer, stop).await;
     drop(admitted);
 }
 
 /// The listener's rules now, if it is still configured.
-fn rules<'a>(live: &'a Local, door: &Door) -> Option<&'a Inbound> {
-    live.listener(&door.address).map(|at| &live.snapshot.inbound[at])
+fn rules<'a>(live: &'a Local, door: &Door) -> Option<&'a Listener> {
+    live.listener(&door.address).map(|at| &live.snapshot.listeners[at])
 }
 
 /// Closes a connection without an answer, counted and told.

@@ -1,7 +1,7 @@
 //! A caller's connection, as its requests see it.
 
 use crate::model::ClientCertificate;
-use crate::model::listener::Assurance;
+use crate::model::listener::{Assurance, DoorKind};
 use crate::net::guard::Activity;
 use crate::policy::Origin;
 use crate::policy::address::canonical;
@@ -14,6 +14,7 @@ use std::sync::Arc;
 pub struct Front {
     /// The listener's address as configured.
     pub address: Arc<str>,
+    pub door: DoorKind,
     pub peer: IpAddr,
     pub peer_header: HeaderValue,
     /// The listener's when the connection began.
@@ -27,6 +28,7 @@ pub struct Front {
 impl Front {
     pub fn new(
         address: Arc<str>,
+        door: DoorKind,
         assurance: Assurance,
         peer: IpAddr,
         activity: Option<Rc<Activity>>,
@@ -34,7 +36,7 @@ impl Front {
     ) -> Front {
         let peer = canonical(peer);
         let peer_header = HeaderValue::try_from(peer.to_string()).unwrap_or(HeaderValue::from_static("unknown"));
-        Front { address, peer, peer_header, assurance, activity, certificate }
+        Front { address, door, peer, peer_header, assurance, activity, certificate }
     }
 
     /// Where a request comes from whose client address is `address`.

@@ -1,0 +1,94 @@
+//! A call's journey through the outbound door, one step a line.
+
+use crate::http::body::RequestBody;
+use crate::http::inspect::inspect;
+use crate::http::upstream::Patience;
+use crate::model::directory::Named;
+use crate::model::key::KeyId;
+use crate::model::listener::Door;
+use crate::model::{Denial, Snapshot};
+use crate::policy::authenticate::stood_for;
+use crate::policy::outbound::authorise::Call;
+use crate::policy::outbound::slots::{Filled, shown};
+use crate::policy::outbound::{Called, authorise, called, guard, identify, rewrite};
+use crate::policy::{Authenticated, forwarded};
+use crate::serving::answer::{Arrival, Passed};
+use crate::serving::exchange::Exchange;
+use crate::serving::steps::{authenticated, body_fits, say_early, upstream_request};
+
+/// The journey itself. Whatever ends it early ends it before anything was sent.
+pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Denial> {
+    let Arrival { core, live, front, parts, body, early, log } = arrival;
+    let snapshot = &live.snapshot;
+    let index = live.listener(&front.address).ok_or(Denial::Overloaded { what: "removed listener" })?;
+    let listener = &snapshot.listeners[index];
+    log.address = forwarded::client(front.peer, &parts.headers, &listener.trusted_proxies, listener.forwarded);
+
+    inspect(parts, listener)?;
+    let Door::Outbound(door) = &listener.door else { return Err(Denial::ConnectionNotFound) };
+    guard(parts, door)?;
+    // Costs a reference count; the parts' own is replaced further down.
+    let uri = parts.uri.clone();
+    let called = called(uri.path())?;
+    let named = called.and_then(|called| snapshot.directory.find(called.name));
+    log.shown_as(presentable(snapshot, called.as_ref(), named));
+    let rest = called.map_or("", |called| called.rest);
+    let filled = Filled { headers: &parts.headers, query: uri.query(), rest };
+    let claims = identify(filled, listener, &snapshot.directory)?;
+    let (caller, token) = match door.identity.filter(|_| claims.tokens.is_empty()) {
+        Some(identity) => (standing_for(snapshot, identity, log)?, None),
+        None => authenticated(live, index, &claims.tokens, log).map(|(caller, token)| (caller, Some(token)))?,
+    };
+    let call = Call { method: &parts.method, named, rest };
+    let permit = authorise(snapshot, &caller, &front.origin(log.address), &call, &parts.headers, log.now)?;
+    log.permitted(&permit, None);
+    if let Some(token) = token {
+        claims.settle(token.token(), filled, &permit.connection().injection)?;
+    }
+    if core.via.has_marked(&parts.headers) {
+        return Err(Denial::LoopDetected);
+    }
+    let max_body = body_fits(parts, listener, None)?;
+    let charged = live.limits.charge(&permit, None, index, log.address).map_err(Denial::RateLimited)?;
+    let held = live.limits.enter(&permit, None)?;
+    let open = claims.open(listener);
+    drop(claims);
+    let target = called.and_then(|called| rewrite::target(&called, uri.query(), &permit, listener, open));
+    parts.uri = target.ok_or_else(|| Denial::Internal { cause: "the provider's target is not valid".to_owned() })?;
+    rewrite::fields(&mut parts.headers, &permit, listener, open, log.request_id.clone());
+    core.via.mark(&mut parts.headers, parts.version);
+    let (body, upload) = RequestBody::new(body, max_body, listener.timeouts.body_idle);
+    log.sending(upload.clone());
+    let reply = {
+        let connection = permit.connection();
+        let trust = live.trust[connection.index.0 as usize].as_ref().map(|tls| &tls.config);
+        let until = log.started() + listener.timeouts.request;
+        let patience = Patience { until: until.into(), head: connection.timeouts.head };
+        core.upstreams
+            .send(connection, trust, upstream_request(parts, body), &upload, patience, |status, fields| {
+                say_early(early.as_ref(), status, fields)
+            })
+            .await?
+    };
+    log.answered(reply.status().as_u16());
+    Ok(Passed { reply, held, charged, switched: None })
+}
+
+/// C4: the key that the listener stands for.
+fn standing_for<'s>(snapshot: &'s Snapshot, identity: KeyId, log: &mut Exchange) -> Result<Authenticated<'s>, Denial> {
+    let known = stood_for(snapshot, identity, log.now).map_err(|rejected| (rejected.denial, rejected.whose));
+    let whose = known.as_ref().map_or_else(|(_, whose)| *whose, |caller| Some((caller.key(), None)));
+    if let Some((key, slot)) = whose {
+        log.caller(key, slot);
+    }
+    known.map_err(|(denial, _)| denial)
+}
+
+/// The path as it may be logged; `None`: as it came. Where no connection is meant, nobody can tell which part of it is
+/// somebody's secret.
+fn presentable(snapshot: &Snapshot, called: Option<&Called<'_>>, named: Option<&Named>) -> Option<String> {
+    let Some(called) = called else { return Some("/…".to_owned()) };
+    let Some(named) = named else { return Some(format!("/c/{}/…", called.name)) };
+    let mut rules = named.candidates().map(|id| &snapshot.connection(id).injection.rules[..]);
+    rules.find_map(|rules| shown(called.rest, rules)).map(|rest| format!("/c/{}{rest}", called.name))
+}

@@ -1,0 +1,3 @@
+//! Floor 7: the outbound door. [`journey`] is a call's; [`explain`] takes its steps without sending it.
+
+pub mod journey;

@@ -1,0 +1,17 @@
+//! The decisions of the outbound door: which connection is meant, who asks, whether it may be used so, and what is sent.
+
+pub mod allow;
+pub mod authorise;
+pub mod called;
+pub mod guard;
+pub mod identify;
+pub mod rewrite;
+pub mod slots;
+
+pub use authorise::authorise;
+pub use called::{Called, called};
+pub use guard::guard;
+pub use identify::{Claims, identify};
+
+#[cfg(test)]
+mod properties;

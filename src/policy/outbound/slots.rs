@@ -1,0 +1,191 @@
+//! The places that connections inject into, as callers fill them: an SDK puts what it holds for its API key exactly
+//! where the provider wants it, and so do we (C4).
+
+use crate::model::connection::InjectRule;
+use crate::model::token::{self, Shape};
+use crate::policy::headers::basic_pair;
+use crate::policy::identify::token_of;
+use crate::policy::path::percent_decode;
+use crate::policy::query;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use smallvec::SmallVec;
+use std::borrow::Cow;
+
+/// A request, as far as slots may stand in it.
+#[derive(Clone, Copy)]
+pub struct Filled<'a> {
+    pub headers: &'a HeaderMap,
+    pub query: Option<&'a str>,
+    /// The path behind the connection's name.
+    pub rest: &'a str,
+}
+
+pub type Values<'a> = SmallVec<[Cow<'a, [u8]>; 2]>;
+
+/// What stands in the slots of `rules`; empty values say nothing.
+pub fn values<'a>(filled: Filled<'a>, rules: &[InjectRule]) -> Values<'a> {
+    let mut found = Values::new();
+    for rule in rules {
+        match rule {
+            InjectRule::Header { name, value } if name != AUTHORIZATION => {
+                let lines = filled.headers.get_all(name).iter();
+                found.extend(lines.map(|line| Cow::Borrowed(bare(line.as_bytes(), value))));
+            }
+            InjectRule::Header { value, .. } => {
+                found.extend(
+                    filled.headers.get_all(AUTHORIZATION).iter().filter_map(|l| of_scheme(l.as_bytes(), value)),
+                );
+            }
+            InjectRule::Basic { .. } => {
+                found.extend(filled.headers.get_all(AUTHORIZATION).iter().filter_map(|l| of_scheme(l.as_bytes(), "")));
+            }
+            InjectRule::Query { name, .. } => {
+                let pairs = filled.query.into_iter().flat_map(query::pairs).filter(|p| p.is(name));
+                found.extend(pairs.map(|p| p.decoded_value()));
+            }
+            InjectRule::Path { prefix } => found.extend(path_slot(filled.rest, prefix).map(|slot| slot.value)),
+            // Nobody writes a secret URL's path but we.
+            InjectRule::WholePath => {}
+        }
+    }
+    found.retain(|value| !value.is_empty());
+    found
+}
+
+/// A line of `Authorization` in a scheme that carries keys, or in the one that the template writes; others are foreign
+/// and say nothing (K4).
+fn of_scheme<'a>(line: &'a [u8], template: &str) -> Option<Cow<'a, [u8]>> {
+    if let Some((token, _)) = token_of(line) {
+        return Some(Cow::Borrowed(token));
+    }
+    if let Some(pair) = basic_pair(line) {
+        let colon = pair.iter().position(|b| *b == b':')?;
+        let (user, password) = (&pair[..colon], &pair[colon + 1..]);
+        // `curl -u KEY:` has it for the user.
+        return Some(Cow::Owned(if password.is_empty() { user.to_vec() } else { password.to_vec() }));
+    }
+    let inside = bare(line, template);
+    (inside.len() < line.trim_ascii().len()).then_some(Cow::Borrowed(inside))
+}
+
+/// A value without what the template writes around the secret.
+fn bare<'a>(value: &'a [u8], template: &str) -> &'a [u8] {
+    let value = value.trim_ascii();
+    let Some((before, after)) = template.split_once("{secret}") else { return value };
+    let inside = || {
+        let (head, rest) = value.split_at_checked(before.len())?;
+        let (inside, tail) = rest.split_at_checked(rest.len().checked_sub(after.len())?)?;
+        (head.eq_ignore_ascii_case(before.as_bytes()) && tail == after.as_bytes()).then_some(inside.trim_ascii())
+    };
+    inside().unwrap_or(value)
+}
+
+/// What a caller put where a path holds the secret.
+pub struct PathSlot<'a> {
+    pub value: Cow<'a, [u8]>,
+    /// Bytes of the path that the whole prefix takes.
+    pub length: usize,
+}
+
+/// `/bot123:abc` of `/bot123:abc/getMe`, by the prefix `/bot{secret}`. Where the prefix has no words of its own, every
+/// path would begin with a value: then only a token of ours is one.
+pub fn path_slot<'a>(rest: &'a str, prefix: &str) -> Option<PathSlot<'a>> {
+    let (before, after) = prefix.split_once("{secret}")?;
+    let inside = rest.strip_prefix(before)?;
+    let end = inside.find('/').unwrap_or(inside.len());
+    // What follows in the same segment is the template's; what follows behind it has to be there as well.
+    let (word, beyond) = after.split_at(after.find('/').unwrap_or(after.len()));
+    let value = inside[..end].strip_suffix(word).filter(|value| !value.is_empty())?;
+    inside[end..].strip_prefix(beyond).filter(|left| left.is_empty() || left.starts_with('/'))?;
+    let value = match value.contains('%') {
+        true => Cow::Owned(percent_decode(value.as_bytes())?),
+        false => Cow::Borrowed(value.as_bytes()),
+    };
+    let worded = before.len() > 1 || !word.is_empty();
+    (worded || token::shape(&value) == Shape::WellFormed)
+        .then_some(PathSlot { value, length: before.len() + end + beyond.len() })
+}
+
+/// The path without what stands in the slots of `rules`.
+pub fn without_slot<'a>(rest: &'a str, rules: &[InjectRule]) -> &'a str {
+    let slot = rules.iter().find_map(|rule| match rule {
+        InjectRule::Path { prefix } => path_slot(rest, prefix),
+        _ => None,
+    });
+    slot.map_or(rest, |slot| &rest[slot.length..])
+}
+
+/// The path as it may be logged: with the template where a caller's value stands, which may be anybody's secret. `None`:
+/// as it came.
+pub fn shown(rest: &str, rules: &[InjectRule]) -> Option<String> {
+    rules.iter().find_map(|rule| match rule {
+        InjectRule::Path { prefix } => path_slot(rest, prefix).map(|slot| format!("{prefix}{}", &rest[slot.length..])),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{HeaderName, HeaderValue};
+
+    fn header(name: &str, value: &str) -> InjectRule {
+        InjectRule::Header { name: name.parse().unwrap(), value: value.into() }
+    }
+
+    fn read(rules: &[InjectRule], lines: &[(&str, &str)], query: Option<&str>, rest: &str) -> Vec<String> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(HeaderName::try_from(*name).unwrap(), HeaderValue::from_str(value).unwrap());
+        }
+        let filled = Filled { headers: &headers, query, rest };
+        values(filled, rules).iter().map(|v| String::from_utf8_lossy(v).into_owned()).collect()
+    }
+
+    #[test]
+    fn c4_headers_as_sdks_fill_them() {
+        let bearer = [header("authorization", "Bearer {secret}")];
+        for line in ["Bearer t", "bearer  t", "Key=t", "Basic OnQ=", "Basic dDo=", "basic eDp0"] {
+            assert_eq!(read(&bearer, &[("authorization", line)], None, ""), ["t"], "{line}");
+        }
+        for foreign in ["Digest t", "AWS4-HMAC-SHA256 x", "Basic !", "t"] {
+            assert!(read(&bearer, &[("authorization", foreign)], None, "").is_empty(), "{foreign}");
+        }
+        let token = [header("authorization", "Token token={secret}")];
+        assert_eq!(read(&token, &[("authorization", "token TOKEN=t")], None, ""), ["t"]);
+        let google = [header("x-goog-api-key", "{secret}")];
+        assert_eq!(read(&google, &[("X-Goog-Api-Key", " t "), ("x-goog-api-key", "u")], None, ""), ["t", "u"]);
+        assert!(read(&google, &[("x-goog-api-key", ""), ("authorization", "Bearer t")], None, "").is_empty());
+        assert_eq!(read(&[header("x-k", "v1 {secret}")], &[("x-k", "V1 t")], None, ""), ["t"]);
+    }
+
+    #[test]
+    fn c4_queries_basic_and_paths() {
+        let key = [InjectRule::Query { name: "key".into(), value: "{secret}".into() }];
+        assert_eq!(read(&key, &[], Some("a=1&%6Bey=t%2B&key="), ""), ["t+"]);
+        let basic = [InjectRule::Basic { username: "api".into(), password: "{secret}".into() }];
+        assert_eq!(read(&basic, &[("authorization", "Basic YXBpOnQ=")], None, ""), ["t"]);
+        let path = [InjectRule::Path { prefix: "/bot{secret}".into() }];
+        assert_eq!(read(&path, &[], None, "/bott/getMe"), ["t"]);
+        assert_eq!(read(&path, &[], None, "/bot1%3At"), ["1:t"]);
+        for none in ["/bot/getMe", "/getMe", "", "/", "/x/bott"] {
+            assert!(read(&path, &[], None, none).is_empty(), "{none}");
+        }
+    }
+
+    #[test]
+    fn c5_a_path_is_left_without_the_slot() {
+        let left = |rest, prefix: &str| without_slot(rest, &[InjectRule::Path { prefix: prefix.into() }]);
+        assert_eq!(left("/bott/getMe", "/bot{secret}"), "/getMe");
+        assert_eq!(left("/bott", "/bot{secret}"), "");
+        assert_eq!(left("/getMe", "/bot{secret}"), "/getMe");
+        assert_eq!(left("/k/t/v1/x", "/k/{secret}/v1"), "/x");
+        assert_eq!(left("/k/t/v2/x", "/k/{secret}/v1"), "/k/t/v2/x");
+        assert_eq!(left("/k/t/v11/x", "/k/{secret}/v1"), "/k/t/v11/x");
+        assert_eq!(left("/orders/7", "/{secret}"), "/orders/7", "no words of its own: any path would do");
+        let rules = [InjectRule::Path { prefix: "/bot{secret}".into() }];
+        assert_eq!(shown("/bott/getMe", &rules).as_deref(), Some("/bot{secret}/getMe"));
+        assert_eq!(shown("/getMe", &rules), None);
+    }
+}

@@ -1,0 +1,128 @@
+//! A request's journey through the inbound door, one step a line.
+
+use crate::http::body::RequestBody;
+use crate::http::inspect::inspect;
+use crate::http::upstream::Patience;
+use crate::model::listener::PlaceMask;
+use crate::model::routes::Found;
+use crate::model::token::Digest;
+use crate::model::{Denial, Listener, Snapshot};
+use crate::policy::forwarded::{self, Side};
+use crate::policy::rewrite::{self, Caller};
+use crate::policy::standing::{Asking, Standing};
+use crate::policy::upgrade;
+use crate::policy::via::Via;
+use crate::policy::{Invocation, Presented, address, authorise, environment, identify, path};
+use crate::serving::answer::{Arrival, Passed};
+use crate::serving::exchange::Exchange;
+use crate::serving::front::Front;
+use crate::serving::steps::{authenticated, body_fits, say_early, upstream_request};
+use http::StatusCode;
+use http::header::{self, HeaderValue};
+use http::request::Parts;
+use std::slice;
+
+/// The journey itself. Whatever ends it early ends it before anything was sent.
+pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Denial> {
+    let Arrival { core, live, front, parts, body, early, log } = arrival;
+    let snapshot = &live.snapshot;
+    let listener = live.listener(&front.address).ok_or(Denial::Overloaded { what: "removed listener" })?;
+    let door = &snapshot.listeners[listener];
+    log.address = forwarded::client(front.peer, &parts.headers, &door.trusted_proxies, door.forwarded);
+
+    inspect(parts, door)?;
+    let route = snapshot.routes.find(&parts.method, &path::segments(parts.uri.path())?);
+    let open = places(snapshot, door, &route);
+    let presented = identify(&parts.headers, parts.uri.query(), &door.places, open)?.ok_or(Denial::MissingKey)?;
+    let (caller, _) = authenticated(live, listener, slice::from_ref(&presented), log)?;
+    let asked = environment::asked(parts.uri.query(), &door.environment_parameter);
+    let run = authorise(snapshot, &caller, &front.origin(log.address), &route, &asked, log.now)?;
+    log.permitted(&run, Some(run.workflow().index));
+    if core.via.has_marked(&parts.headers) {
+        return Err(Denial::LoopDetected);
+    }
+    let max_body = body_fits(parts, door, run.workflow().max_body)?;
+    let charged =
+        live.limits.charge(&run, Some(run.workflow().index), listener, log.address).map_err(Denial::RateLimited)?;
+    let held = live.limits.enter(&run, Some(run.workflow().index))?;
+    let standing = standing(parts, &run, door, &presented, front, log);
+    rewrite_request(parts, &run, door, open, front, &core.via, log)?;
+    if let Some(standing) = &standing {
+        parts.headers.insert(header::UPGRADE, standing.protocol().clone());
+    }
+    let (body, upload) = RequestBody::new(body, max_body, door.timeouts.body_idle);
+    log.sending(upload.clone());
+    let reply = {
+        let connection = run.connection();
+        let trust = live.trust[connection.index.0 as usize].as_ref().map(|tls| &tls.config);
+        let until = log.started() + door.timeouts.request;
+        let patience = Patience { until: until.into(), head: connection.timeouts.head };
+        core.upstreams
+            .send(connection, trust, upstream_request(parts, body), &upload, patience, |status, fields| {
+                say_early(early.as_ref(), status, fields)
+            })
+            .await?
+    };
+    log.answered(reply.status().as_u16());
+    let switched = standing.filter(|_| reply.status() == StatusCode::SWITCHING_PROTOCOLS);
+    Ok(Passed { reply, held, charged, switched })
+}
+
+/// Where this request's credential may stand: the listener's places, as far as its workflow leaves them open.
+pub fn places(snapshot: &Snapshot, door: &Listener, route: &Found) -> PlaceMask {
+    match route {
+        Found::Workflow(id) => door.places.narrowed(snapshot.workflow(*id).places),
+        _ => door.places.open,
+    }
+}
+
+/// Strips, says who called, injects.
+fn rewrite_request(
+    parts: &mut Parts,
+    run: &Invocation<'_>,
+    door: &Listener,
+    open: PlaceMask,
+    front: &Front,
+    via: &Via,
+    log: &Exchange,
+) -> Result<(), Denial> {
+    let asked_host = match parts.uri.authority() {
+        Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
+        None => parts.headers.get(header::HOST).cloned(),
+    };
+    let caller = Caller {
+        side: Side {
+            peer: front.peer_header.clone(),
+            scheme: HeaderValue::from_static(if door.tls { "https" } else { "http" }),
+            host: asked_host,
+        },
+        trusted: address::within(front.peer, &door.trusted_proxies),
+        request_id: log.request_id.clone(),
+    };
+    let target = rewrite::target(&parts.uri, run, door, open);
+    parts.uri = target.ok_or_else(|| Denial::Internal { cause: "the rewritten target is not valid".to_owned() })?;
+    rewrite::fields(&mut parts.headers, run, door, open, caller);
+    via.mark(&mut parts.headers, parts.version);
+    Ok(())
+}
+
+/// Hazard 15: what this request may switch to, and what has to stay true while it does.
+fn standing(
+    parts: &Parts,
+    run: &Invocation<'_>,
+    door: &Listener,
+    presented: &Presented<'_>,
+    front: &Front,
+    log: &Exchange,
+) -> Option<Standing> {
+    let asking = Asking {
+        protocol: upgrade::asked(parts, run.workflow())?,
+        digest: Digest::of(presented.token()),
+        in_query: presented.in_query,
+        origin: front.origin(log.address),
+        listener: &front.address,
+        assurance: front.assurance,
+        environment_parameter: &door.environment_parameter,
+    };
+    Some(Standing::new(parts, run, asking))
+}

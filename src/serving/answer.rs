@@ -1,0 +1,115 @@
+//! What stands around every journey, once: it times, records, and turns a refusal into a reply.
+
+use super::core::Core;
+use super::exchange::Exchange;
+use super::front::Front;
+use super::panics::caught;
+use super::reply_body::ReplyBody;
+use crate::http::body::CallersBody;
+use crate::http::h1::incoming::Early;
+use crate::http::reply;
+use crate::http::upstream::UpstreamBody;
+use crate::limit::table::{Allowances, Held};
+use crate::live::Live;
+use crate::model::{Denial, Listener};
+use crate::net::guard::Running;
+use crate::policy::headers::strip_reply;
+use crate::policy::rewrite;
+use crate::policy::standing::Standing;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Request, Response};
+use std::pin::pin;
+use std::rc::Rc;
+
+/// A request that has come in.
+pub struct Arrival<'a> {
+    pub core: &'a Rc<Core>,
+    pub live: &'a Live,
+    pub front: &'a Front,
+    pub parts: &'a mut Parts,
+    pub body: CallersBody,
+    /// Whom to tell what the upstream says before its reply.
+    pub early: Option<Early>,
+    pub log: &'a mut Exchange,
+}
+
+/// What a journey brings home: the upstream's reply, and what goes with it.
+pub struct Passed {
+    pub reply: Response<UpstreamBody>,
+    pub held: Held,
+    pub charged: Allowances,
+    /// The reply switches protocols, as was permitted.
+    pub switched: Option<Standing>,
+}
+
+/// Where requests go from here, by the door they came through.
+pub trait Journeys: Copy + 'static {
+    /// Whatever ends it early ends it before anything was sent.
+    fn travel(self, arrival: Arrival<'_>) -> impl Future<Output = Result<Passed, Denial>>;
+}
+
+/// Answers one request: never fails, never panics.
+pub async fn answer(
+    journeys: impl Journeys,
+    core: Rc<Core>,
+    front: Rc<Front>,
+    request: Request<CallersBody>,
+    early: Option<Early>,
+) -> Response<ReplyBody> {
+    let running = Running::on(front.activity.as_ref());
+    let live = core.live();
+    let (mut parts, body) = request.into_parts();
+    let mut exchange = Exchange::begin(core.clone(), live.clone(), &front, &parts);
+    let arrival =
+        Arrival { core: &core, live: &live, front: &front, parts: &mut parts, body, early, log: &mut exchange };
+    let outcome = caught(pin!(journeys.travel(arrival))).await;
+    let listener = live.listener(&front.address).map(|at| &live.snapshot.listeners[at]);
+    match outcome {
+        Ok(Passed { reply, held, charged, switched }) => {
+            let (mut head, body) = reply.into_parts();
+            sign(&mut head.headers, &exchange, listener, &charged);
+            if let Some(standing) = switched {
+                head.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+                head.headers.insert(header::UPGRADE, standing.protocol().clone());
+                return Response::from_parts(head, ReplyBody::switched(body, exchange, held, running, standing));
+            }
+            Response::from_parts(head, ReplyBody::passed(body, exchange, held, running))
+        }
+        Err(denial) => {
+            exchange.refused(&denial);
+            let conceal = listener.is_some_and(|l| l.conceal);
+            let asked = reply::Asked { request_id: &exchange.request_id, bearer: exchange.bearer, conceal };
+            let (mut head, body) = reply::refusal(&denial, &asked).into_parts();
+            if !conceal {
+                deprecate(&mut head.headers, &exchange);
+            }
+            Response::from_parts(head, ReplyBody::own(body, exchange, running))
+        }
+    }
+}
+
+/// What is added to, and taken from, a reply that passes.
+fn sign(fields: &mut HeaderMap, exchange: &Exchange, listener: Option<&Listener>, charged: &Allowances) {
+    strip_reply(fields);
+    fields.insert(rewrite::REQUEST_ID, exchange.request_id.clone());
+    if listener.is_some_and(|l| l.limit_headers) {
+        reply::allowances(fields, charged);
+    }
+    deprecate(fields, exchange);
+}
+
+/// K6: a key in the URL is answered with `Deprecation` (RFC 9745) and, where its end is set, `Sunset` (RFC 8594).
+fn deprecate(fields: &mut HeaderMap, exchange: &Exchange) {
+    if !exchange.in_query {
+        return;
+    }
+    /// Since the first release, 2026-11-21.
+    const SINCE: HeaderValue = HeaderValue::from_static("@1795219200");
+    fields.insert(HeaderName::from_static("deprecation"), SINCE);
+    let Some(sunset) = exchange.query_sunset() else { return };
+    let at = std::time::UNIX_EPOCH + std::time::Duration::from_millis(sunset.max(0) as u64);
+    if let Ok(value) = HeaderValue::try_from(httpdate::fmt_http_date(at)) {
+        fields.insert(HeaderName::from_static("sunset"), value);
+    }
+}

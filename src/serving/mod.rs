@@ -1,0 +1,16 @@
+//! Floor 6: what carries the requests of either door: workers, accepting, connections, the record, and what stands around
+//! a journey. Which journey it is, those above decide ([`answer::Journeys`]).
+
+pub mod accept;
+pub mod answer;
+pub mod core;
+pub mod exchange;
+pub mod explanation;
+pub mod front;
+pub mod panics;
+pub mod reply_body;
+pub mod request_id;
+pub mod serve;
+pub mod steps;
+pub mod tunnel;
+pub mod worker;

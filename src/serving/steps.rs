@@ -1,0 +1,80 @@
+//! Steps that both journeys take.
+
+use super::exchange::Exchange;
+use crate::http::body::RequestBody;
+use crate::http::h1::incoming::Early;
+use crate::live::Live;
+use crate::model::token::{self, Shape};
+use crate::model::{Denial, Listener};
+use crate::policy::authenticate::Rejected;
+use crate::policy::headers::strip_reply;
+use crate::policy::{Authenticated, Presented, authenticate};
+use http::header::{self, HeaderMap};
+use http::request::Parts;
+use http::{Request, StatusCode};
+use std::time::Instant;
+
+/// Authenticates by the one of `presented` that is somebody's, and counts failures by address (L3): over the limit, what
+/// is no well-formed token of ours is refused without a look-up; well-formed ones are still judged, so that a bad
+/// neighbour locks nobody out.
+pub fn authenticated<'s, 'p, 'r>(
+    live: &'s Live,
+    listener: usize,
+    presented: &'p [Presented<'r>],
+    log: &mut Exchange,
+) -> Result<(Authenticated<'s>, &'p Presented<'r>), Denial> {
+    let failed = live.limits.failed(listener);
+    let guess = presented.iter().all(|p| token::shape(p.token()) != Shape::WellFormed);
+    if guess && !presented.is_empty() {
+        failed.check(log.address, Instant::now()).map_err(Denial::RateLimited)?;
+    }
+    let mut rejected = None;
+    for one in presented {
+        match authenticate(&live.snapshot, one, log.now) {
+            Ok(caller) => {
+                log.presented(one);
+                log.caller(caller.key(), caller.slot());
+                return Ok((caller, one));
+            }
+            // Whose token matched is told more than the others.
+            Err(refusal) if rejected.is_none() || refusal.whose.is_some() => rejected = Some((refusal, one)),
+            Err(_) => {}
+        }
+    }
+    let Some((Rejected { denial, whose }, one)) = rejected else { return Err(Denial::MissingKey) };
+    log.presented(one);
+    if let Some((key, slot)) = whose {
+        log.caller(key, slot);
+    }
+    match denial {
+        Denial::InvalidKey(_) => match failed.failed(log.address, Instant::now()) {
+            Err(refusal) if guess => Err(Denial::RateLimited(refusal)),
+            _ => Err(denial),
+        },
+        _ => Err(denial),
+    }
+}
+
+/// L5: the most bytes this request's body may have; refused at once if it says that it has more.
+pub fn body_fits(parts: &Parts, listener: &Listener, narrower: Option<u64>) -> Result<u64, Denial> {
+    let limit = narrower.unwrap_or(listener.max_body);
+    let said = parts.headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    if said.is_some_and(|bytes| bytes > limit) { Err(Denial::BodyTooLarge { limit }) } else { Ok(limit) }
+}
+
+/// Passes on what an upstream says before its reply (RFC 8297), without what is not the caller's business.
+pub fn say_early(early: Option<&Early>, status: StatusCode, mut fields: HeaderMap) {
+    if let Some(early) = early {
+        strip_reply(&mut fields);
+        early.say(status, &fields);
+    }
+}
+
+/// Takes what is sent on out of the caller's parts; version and extensions are the caller's own.
+pub fn upstream_request(parts: &mut Parts, body: RequestBody) -> Request<RequestBody> {
+    let mut request = Request::new(body);
+    *request.method_mut() = std::mem::take(&mut parts.method);
+    *request.uri_mut() = std::mem::take(&mut parts.uri);
+    *request.headers_mut() = std::mem::take(&mut parts.headers);
+    request
+}
