@@ -68,7 +68,6 @@ pub struct Belonging<'a> {
 }
 
 /// A connection's secret, made ready.
-#[derive(Default)]
 pub struct Filled {
     pub injection: Injection,
     /// What is called to verify a secret of this form, if not what others call.
@@ -78,12 +77,14 @@ pub struct Filled {
 /// Fetches the secret and fills `rules` with it. What is wrong is reported, without any part of the secret.
 pub fn fill(site: &Site<'_>, view: &View<'_>, rules: &[InjectRule], belonging: &Belonging<'_>) -> Filled {
     let at = view.at("secret");
+    // Without a value the places are known nevertheless: callers are recognised there.
+    let empty = || Filled { injection: Injection { rules: rules.to_vec(), ..Injection::default() }, verify_path: None };
     let found = view.opt("secret", Reference::parse).and_then(|reference| site.found(at, &reference));
-    let Some(found) = found else { return Filled::default() };
+    let Some(found) = found else { return empty() };
     if found.trimmed {
         site.warning(at, "white space around the secret was removed", "write the secret without it");
     }
-    let Some(value) = value(site, at, found.secret, rules, belonging) else { return Filled::default() };
+    let Some(value) = value(site, at, found.secret, rules, belonging) else { return empty() };
     if value.len() < SHORT {
         let reason =
             format!("the secret has fewer than {SHORT} characters, so replies that repeat it are not scrubbed");
@@ -99,7 +100,7 @@ pub fn fill(site: &Site<'_>, view: &View<'_>, rules: &[InjectRule], belonging: &
         Ok(injection) => Filled { injection, verify_path },
         Err(unfit) => {
             site.error(at, unfit.to_string(), "check that the right value is referred to");
-            Filled::default()
+            empty()
         }
     }
 }

@@ -309,6 +309,77 @@ fn a_secret_urls_path_is_what_is_called() {
     }
 }
 
+/// Connectors whose providers are our own upstreams.
+fn stand_ins() -> World {
+    let key = "inject: { header: X-Mine }, base_url: 'http://{production}'";
+    World::build()
+        .outbound("")
+        .key("caller", "connections: all, expires_at: 2099-01-01T00:00:00Z")
+        .file("a.secret", "a-secret-of-the-production-account")
+        .file("b.secret", "a-secret-of-the-test-account")
+        .connection("claude", "connector: anthropic, default: true, base_url: 'http://{production}', secret: 'file:a.secret'")
+        .connection(
+            "claude-test",
+            "connector: anthropic, default: true, environment: Test, base_url: 'http://{test}', secret: 'file:b.secret'",
+        )
+        .connection(
+            "ai",
+            "connector: openai, fields: { project: proj_1 }, base_url: 'http://{production}/base', secret: 'file:a.secret'",
+        )
+        .connection("mine", &format!("connector: gemini, {key}, secret: 'file:a.secret'"))
+        .connection("later", "connector: gemini, base_url: 'http://{production}'")
+        .start()
+}
+
+#[test]
+fn c6_c15_a_connectors_name_means_its_default_connection_with_all_that_the_provider_wants() {
+    let world = stand_ins();
+    let ask = |target: &str| world.call_out("GET", target).header("Keystile-Key", token("caller"));
+    assert_eq!(ask("/c/anthropic/v1/models").send().verdict(), "200");
+    let sent = world.production.last();
+    assert_eq!(sent.target(), "/v1/models");
+    assert_eq!(sent.all("x-api-key"), ["a-secret-of-the-production-account"]);
+    assert_eq!(sent.all("anthropic-version"), ["2023-06-01"]);
+    let own = ask("/c/claude/v1/models").header("anthropic-version", "2099-01-01").send();
+    assert_eq!(own.verdict(), "200");
+    assert_eq!(world.production.last().all("anthropic-version"), ["2099-01-01"], "a version is the caller's choice");
+    assert_eq!(ask("/c/anthropic/v1/models").header("Keystile-Environment", "Test").send().verdict(), "200");
+    assert_eq!(world.test.last().all("x-api-key"), ["a-secret-of-the-test-account"]);
+    assert_eq!(ask("/c/ai/v1/models").header("OpenAI-Project", "proj_2").send().verdict(), "200");
+    let sent = world.production.last();
+    assert_eq!((sent.target(), sent.all("openai-project")), ("/base/v1/models".into(), vec!["proj_1".into()]));
+    assert_eq!(sent.all("openai-organization"), Vec::<String>::new(), "a field that is not said is no header");
+    assert_eq!(ask("/c/openai/v1/models").send().verdict(), "404 connection_not_found", "nothing is its default");
+    assert_eq!(ask("/c/mine/v1/models").send().verdict(), "200");
+    let sent = world.production.last();
+    assert_eq!(
+        (sent.all("x-mine").len(), sent.all("x-goog-api-key").len()),
+        (1, 0),
+        "the connection's own word counts"
+    );
+}
+
+#[test]
+fn a_connection_without_its_secret_refuses_calls() {
+    let world = stand_ins();
+    let reply = world.call_out("GET", "/c/later/v1/models").header("Keystile-Key", token("caller")).send();
+    assert_eq!(reply.verdict(), "503 secret_unavailable");
+    world.assert_untouched();
+}
+
+#[test]
+fn a_secret_urls_path_is_what_a_call_without_a_path_goes_to() {
+    let build = World::build().outbound("").key("caller", "connections: all");
+    let url = format!("http://{}{SLACK}", build.production.address);
+    let connection = "connector: slack-webhook, base_url: 'http://{production}', secret: 'file:url'";
+    let world = build.file("url", url).connection("alerts", connection).start();
+    for path in ["/c/alerts", "/c/alerts/"] {
+        let reply = world.call_out("POST", path).key(&token("caller")).body("{}").send();
+        assert_eq!(reply.verdict(), "200", "{}", reply.text());
+        assert_eq!(world.production.last().target(), SLACK);
+    }
+}
+
 #[test]
 fn c6_a_connectors_file_that_changes_is_read_again() {
     let acme = |header: &str| {
