@@ -156,6 +156,8 @@ fn only_the_permit_opens_secrets_and_only_its_checks_make_it() {
     assert_eq!(files_with("impl MayOpen for"), ["policy/authorise.rs"]);
     assert_eq!(files_with("Permit {"), ["policy/authorise.rs"]);
     assert_eq!(files_with("Authenticated {"), ["policy/authenticate.rs"]);
+    assert_eq!(files_with(".for_scrubbing()"), [""; 0]);
+    assert_eq!(files_with("Secret::for_scrubbing"), ["model/scrub/needle.rs"], "a needle is as secret as its secret");
     assert_eq!(files_with("rehearse"), ["policy/authenticate.rs", "proxy/explain.rs"], "never in the journey");
 }
 
