@@ -5,11 +5,13 @@
 mod inputs;
 mod messages;
 mod requests;
+mod scrubbing;
 mod wires;
 
 pub use inputs::{certificate, config, proxy_protocol};
 pub use messages::{body, head, reply};
 pub use requests::{credentials, rewriting, routing};
+pub use scrubbing::scrubbing;
 pub use wires::{server, upstream};
 
 use bytes::Bytes;

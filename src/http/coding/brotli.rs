@@ -24,16 +24,8 @@ impl Decoder for Brotli {
         }
         self.begun = true;
         let (mut left, mut taken, mut room, mut written) = (input.len(), 0, out.len(), 0);
-        let result = BrotliDecompressStream(
-            &mut left,
-            &mut taken,
-            input,
-            &mut room,
-            &mut written,
-            out,
-            &mut 0,
-            &mut self.state,
-        );
+        let result =
+            BrotliDecompressStream(&mut left, &mut taken, input, &mut room, &mut written, out, &mut 0, &mut self.state);
         input.advance(taken.min(input.len()));
         match result {
             BrotliResult::ResultSuccess if input.is_empty() => self.ended = true,

@@ -129,13 +129,17 @@ mod tests {
         assert!(matches!(of(Method::GET, 206, &[]), Plan::Refuse(_)));
         assert!(matches!(of(Method::GET, 226, &[]), Plan::Refuse(_)));
         assert!(matches!(of(Method::GET, 101, &[]), Plan::Refuse(_)));
-        assert!(matches!(of(Method::GET, 200, &[("content-type", "Multipart/ByteRanges; boundary=x")]), Plan::Refuse(_)));
+        assert!(matches!(
+            of(Method::GET, 200, &[("content-type", "Multipart/ByteRanges; boundary=x")]),
+            Plan::Refuse(_)
+        ));
     }
 
     #[test]
     fn what_was_said_of_the_encoded_body_goes() {
         let mut fields = HeaderMap::new();
-        for (name, value) in [("content-encoding", "gzip"), ("content-length", "9"), ("etag", "\"a\""), ("digest", "x")] {
+        for (name, value) in [("content-encoding", "gzip"), ("content-length", "9"), ("etag", "\"a\""), ("digest", "x")]
+        {
             fields.insert(name, HeaderValue::from_static(value));
         }
         decoded(&mut fields);

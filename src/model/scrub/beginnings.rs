@@ -3,6 +3,7 @@
 //! Every way in which any form can begin is written out for its first few bytes, some two dozen patterns, and a vectorised
 //! search (Teddy, of the aho-corasick crate) looks for all of them at once. What it finds is judged with care elsewhere.
 
+use super::escapes;
 use super::form::Form;
 use aho_corasick::packed::{Config, MatchKind, Searcher};
 use std::collections::BTreeSet;
@@ -70,7 +71,11 @@ fn written(form: &Form, length: usize) -> BTreeSet<Vec<u8>> {
         for byte in form.raw(place) {
             open.push(([&text[..], &[byte]].concat(), place + 1));
         }
-        form.escapes(place, |escape, covers| open.push(([&text[..], escape].concat(), place + covers)));
+        for introduction in escapes::INTRODUCTIONS {
+            form.escapes(place, introduction, |escape, covers| {
+                open.push(([&text[..], escape].concat(), place + covers));
+            });
+        }
     }
     all
 }

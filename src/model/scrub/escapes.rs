@@ -1,29 +1,41 @@
 //! How one byte, or one character, is written where it may not stand as it is.
 
-/// Calls `each` with every escape of `byte`. Letters and digits need none in HTML, so they have none there.
-pub fn of_byte(byte: u8, mut each: impl FnMut(&[u8])) {
-    for high in digits(byte >> 4) {
-        for low in digits(byte & 15) {
-            each(&[b'%', high, low]);
-            each(&[b'\\', b'u', b'0', b'0', high, low]);
-            if !byte.is_ascii_alphanumeric() {
-                each(&[b'&', b'#', b'x', high, low, b';']);
-            }
+/// What every escape begins with.
+pub const INTRODUCTIONS: [u8; 3] = *b"%\\&";
+
+/// Calls `each` with every escape of `byte` that begins with `introduction`. Letters and digits need none in HTML, so they
+/// have none there.
+pub fn of_byte(byte: u8, introduction: u8, mut each: impl FnMut(&[u8])) {
+    let plain = byte.is_ascii_alphanumeric();
+    let (highs, lows) = (digits(byte >> 4), digits(byte & 15));
+    for (high, low) in highs.flat_map(|high| lows.clone().map(move |low| (high, low))) {
+        match introduction {
+            b'%' => each(&[b'%', high, low]),
+            b'\\' => each(&[b'\\', b'u', b'0', b'0', high, low]),
+            b'&' if !plain => each(&[b'&', b'#', b'x', high, low, b';']),
+            _ => {}
         }
     }
-    if matches!(byte, b'/' | b'"' | b'\\') {
-        each(&[b'\\', byte]);
-    }
-    if !byte.is_ascii_alphanumeric() {
-        each(format!("&#{byte};").as_bytes());
-    }
-    match byte {
-        b'&' => each(b"&amp;"),
-        b'<' => each(b"&lt;"),
-        b'>' => each(b"&gt;"),
-        b'"' => each(b"&quot;"),
-        b'\'' => each(b"&apos;"),
+    match (introduction, byte) {
+        (b'\\', b'/' | b'"' | b'\\') => each(&[b'\\', byte]),
+        (b'&', _) if !plain => {
+            each(format!("&#{byte};").as_bytes());
+            if let Some(name) = named(byte) {
+                each(name);
+            }
+        }
         _ => {}
+    }
+}
+
+fn named(byte: u8) -> Option<&'static [u8]> {
+    match byte {
+        b'&' => Some(b"&amp;"),
+        b'<' => Some(b"&lt;"),
+        b'>' => Some(b"&gt;"),
+        b'"' => Some(b"&quot;"),
+        b'\'' => Some(b"&apos;"),
+        _ => None,
     }
 }
 
@@ -38,11 +50,6 @@ pub fn of_char(character: char, mut each: impl FnMut(&[u8])) {
     if upper != lower {
         each(upper.as_bytes());
     }
-}
-
-/// Whether an escape may begin with `byte`.
-pub fn begin_with(byte: u8) -> bool {
-    matches!(byte, b'%' | b'\\' | b'&')
 }
 
 /// A hex digit, in its two cases where it is a letter.

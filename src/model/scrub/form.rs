@@ -63,15 +63,17 @@ impl Form {
         self.places.get(place).copied().unwrap_or_default()
     }
 
-    /// Calls `each` with every escape that may stand at `place`, and how many places it covers.
-    pub fn escapes(&self, place: usize, mut each: impl FnMut(&[u8], usize)) {
+    /// Calls `each` with every escape that begins with `introduction` and may stand at `place`, and how many places it
+    /// covers.
+    pub fn escapes(&self, place: usize, introduction: u8, mut each: impl FnMut(&[u8], usize)) {
         let [one, other] = self.raw(place);
         for byte in [Some(one), (other != one).then_some(other)].into_iter().flatten() {
             if self.any_escaped || !byte.is_ascii_alphanumeric() {
-                escapes::of_byte(byte, |escape| each(escape, 1));
+                escapes::of_byte(byte, introduction, |escape| each(escape, 1));
             }
         }
         if !one.is_ascii()
+            && introduction == b'\\'
             && let Some(character) = self.character(place)
         {
             escapes::of_char(character, |escape| each(escape, character.len_utf8()));
@@ -103,9 +105,9 @@ impl Form {
             if raw.contains(&next) || folded && raw.iter().any(|b| b.eq_ignore_ascii_case(&next)) {
                 follow(&mut ways, (at + 1, place + 1));
             }
-            if escapes::begin_with(next) {
+            if escapes::INTRODUCTIONS.contains(&next) {
                 let rest = text.get(at..).unwrap_or_default();
-                self.escapes(place, |escape, covers| {
+                self.escapes(place, next, |escape, covers| {
                     if rest.starts_with(escape) {
                         follow(&mut ways, (at + escape.len(), place + covers));
                     } else if escape.starts_with(rest) {
