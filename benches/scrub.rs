@@ -11,20 +11,21 @@ use zeroize::Zeroizing;
 const SECRETS: [&str; 2] =
     ["sk_live_51HqLyjWDarjtT1zdp7dcXvM", "SG.ngeVfQFYQlKU0ufo8x5d1A.TwL2iGABf9DHoTf-09kqeF8tAmbihYzrnopKc"];
 
-/// Each has a few beginnings of the secrets in it.
-const TEXTS: [(&str, &str); 3] = [
+const TEXTS: [(&str, &str); 4] = [
     (
         "JSON",
         r#"{"id":"chatcmpl-9xK2","object":"chat.completion.chunk","model":"gpt-4o","choices":[{"index":0,"delta":{"content":"The quick \"brown\" fox"}}],"key":"sk_test_51H"},"#,
     ),
     (
         "JSON in JSON",
-        r#"{\"id\":\"evt_1Nk\",\"object\":\"event\",\"data\":{\"amount\":2000,\"url\":\"https:\/\/api.stripe.com\/v1\",\"sk\":\"\u003csk\u003e\"}},"#,
+        r#"{\"id\":\"evt_1Nk\",\"object\":\"event\",\"data\":{\"amount\":2000,\"url\":\"https:\/\/api.stripe.com\/v1\",\"html\":\"\u003cb\u003e\"}},"#,
     ),
     (
         "percent-encoded",
-        "grant%5Ftype=authorization%20code&scope=%2Fread%3Aall%20%73%6B%5F&to=https%3A%2F%2Fexample.com%2Fs%6B&",
+        "grant%5Ftype=authorization%20code&scope=%2Fread%3Aall%20write&to=https%3A%2F%2Fexample.com%2Fsite%3Fa&",
     ),
+    // The worst that an upstream can do: the first three bytes of both secrets, in many spellings.
+    ("only beginnings", r"sk_%73%6B%5F-s%6b_ sk\u005f&sk&#95; SG.%53%47%2E-S%47. SG\u002e&SG&#46;"),
 ];
 
 fn texts() -> Vec<(&'static str, Bytes)> {

@@ -156,6 +156,12 @@ const ALL: &[(&str, Invariant, usize, &[&str])] = &[
             "%25%25%25%25\n",
         ],
     ),
+    (
+        "decoding",
+        super::decoding,
+        3,
+        &["\x1f", "\x08\0", "\0\0\0", "\x78\x5e", "\x03\0", "\x01\x01\0", "\x06", "(", "a"],
+    ),
     ("certificate", super::certificate, 0, &["\x30\x03", "\x02\x01\x01", "\x30", "\x06\x03\x55\x04\x03", "\0"]),
 ];
 

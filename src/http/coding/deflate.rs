@@ -49,7 +49,7 @@ impl Decoder for Deflate {
 
 /// RFC 1950, section 2.2: method 8, a window it can have, and a checksum over both bytes.
 fn is_zlib(first: u8, second: u8) -> bool {
-    first & 15 == 8 && first >> 4 <= 7 && u16::from_be_bytes([first, second]) % 31 == 0
+    first & 15 == 8 && first >> 4 <= 7 && u16::from_be_bytes([first, second]).is_multiple_of(31)
 }
 
 /// Inflates until `input` is used up, `out` is full, or the end is reached.

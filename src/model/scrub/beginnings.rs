@@ -8,8 +8,10 @@ use super::form::Form;
 use aho_corasick::packed::{Config, MatchKind, Searcher};
 use std::collections::BTreeSet;
 
-/// How long beginnings are, at least: longer ones are found more rarely by chance, shorter ones are fewer.
+/// How long beginnings are that hold no escape: longer ones are found more rarely by chance, shorter ones are fewer.
 const LENGTHS: [usize; 2] = [4, 3];
+/// How long those with an escape are, at least: `%73` is rare enough.
+const ESCAPED: usize = 3;
 /// Longer beginnings are cut: `\u0073` still stands apart from other escapes.
 const LONGEST: usize = 6;
 /// What Teddy takes.
@@ -60,20 +62,20 @@ impl Beginnings {
 
 /// Every way in which a text can begin with `form`, up to `length` bytes or a little more.
 fn written(form: &Form, length: usize) -> BTreeSet<Vec<u8>> {
-    let mut open = vec![(Vec::new(), 0)];
+    let mut open = vec![(Vec::new(), 0, length)];
     let mut all = BTreeSet::new();
-    while let Some((mut text, place)) = open.pop() {
+    while let Some((mut text, place, length)) = open.pop() {
         if text.len() >= length || place >= form.places() {
             text.truncate(LONGEST);
             all.insert(text);
             continue;
         }
         for byte in form.raw(place) {
-            open.push(([&text[..], &[byte]].concat(), place + 1));
+            open.push(([&text[..], &[byte]].concat(), place + 1, length));
         }
         for introduction in escapes::INTRODUCTIONS {
             form.escapes(place, introduction, |escape, covers| {
-                open.push(([&text[..], escape].concat(), place + covers));
+                open.push(([&text[..], escape].concat(), place + covers, length.min(ESCAPED)));
             });
         }
     }

@@ -7,19 +7,25 @@ pub const INTRODUCTIONS: [u8; 3] = *b"%\\&";
 /// have none there.
 pub fn of_byte(byte: u8, introduction: u8, mut each: impl FnMut(&[u8])) {
     let plain = byte.is_ascii_alphanumeric();
-    let (highs, lows) = (digits(byte >> 4), digits(byte & 15));
-    for (high, low) in highs.flat_map(|high| lows.clone().map(move |low| (high, low))) {
-        match introduction {
-            b'%' => each(&[b'%', high, low]),
-            b'\\' => each(&[b'\\', b'u', b'0', b'0', high, low]),
-            b'&' if !plain => each(&[b'&', b'#', b'x', high, low, b';']),
-            _ => {}
+    for &high in digits(byte >> 4) {
+        for &low in digits(byte) {
+            match introduction {
+                b'%' => each(&[b'%', high, low]),
+                b'\\' => each(&[b'\\', b'u', b'0', b'0', high, low]),
+                b'&' if !plain => each(&[b'&', b'#', b'x', high, low, b';']),
+                _ => {}
+            }
         }
     }
     match (introduction, byte) {
         (b'\\', b'/' | b'"' | b'\\') => each(&[b'\\', byte]),
         (b'&', _) if !plain => {
-            each(format!("&#{byte};").as_bytes());
+            let [hundreds, tens, ones] = [byte / 100, byte / 10 % 10, byte % 10].map(|digit| b'0' + digit);
+            match byte {
+                0..10 => each(&[b'&', b'#', ones, b';']),
+                10..100 => each(&[b'&', b'#', tens, ones, b';']),
+                _ => each(&[b'&', b'#', hundreds, tens, ones, b';']),
+            }
             if let Some(name) = named(byte) {
                 each(name);
             }
@@ -53,8 +59,8 @@ pub fn of_char(character: char, mut each: impl FnMut(&[u8])) {
 }
 
 /// A hex digit, in its two cases where it is a letter.
-pub fn digits(nibble: u8) -> impl Iterator<Item = u8> + Clone {
-    let lower = char::from_digit(u32::from(nibble & 15), 16).map_or(b'0', |digit| digit as u8);
-    let upper = lower.to_ascii_uppercase();
-    std::iter::once(lower).chain((upper != lower).then_some(upper))
+pub fn digits(nibble: u8) -> &'static [u8] {
+    const DIGITS: [&[u8]; 16] =
+        [b"0", b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"8", b"9", b"aA", b"bB", b"cC", b"dD", b"eE", b"fF"];
+    DIGITS[usize::from(nibble & 15)]
 }

@@ -33,10 +33,9 @@ impl Form {
 
     pub fn hex(secret: &[u8]) -> Form {
         let nibbles = secret.iter().flat_map(|b| [b >> 4, b & 15]);
-        let both_cases = nibbles.map(|n| {
-            let mut digits = escapes::digits(n);
-            let lower = digits.next().unwrap_or_default();
-            [lower, digits.next().unwrap_or(lower)]
+        let both_cases = nibbles.map(|nibble| match escapes::digits(nibble) {
+            [lower, upper] => [*lower, *upper],
+            digit => [digit.first().copied().unwrap_or_default(); 2],
         });
         Form { places: places(both_cases), any_escaped: false }
     }
@@ -91,7 +90,8 @@ impl Form {
     /// Where the secret holds `%`, `\` or `&` itself, what stands there can be read in two ways: both are followed. The
     /// first end counts, so what comes later changes nothing.
     pub fn read(&self, text: &[u8], folded: bool) -> Reading {
-        let mut ways: Ways = smallvec![(0, 0)];
+        let same = self.as_it_is(text);
+        let mut ways: Ways = smallvec![(same, same)];
         let mut unfinished = false;
         while let Some((at, place)) = least(&mut ways) {
             if place == self.places.len() {
@@ -117,6 +117,21 @@ impl Form {
             }
         }
         if unfinished { Reading::Unfinished } else { Reading::Other }
+    }
+}
+
+impl Form {
+    /// How far `text` is the form without anything that could be an escape: nearly always, that is all there is to see.
+    fn as_it_is(&self, text: &[u8]) -> usize {
+        let same = |(byte, raw): &(&u8, &[u8; 2])| raw.contains(byte) && !escapes::INTRODUCTIONS.contains(byte);
+        text.iter().zip(self.places.iter()).take_while(same).count()
+    }
+
+    /// Whether the form may begin with `byte`.
+    pub fn may_begin_with(&self, byte: u8) -> bool {
+        let raw = self.raw(0);
+        let escaped = self.any_escaped || !raw.iter().all(u8::is_ascii_alphanumeric);
+        raw.contains(&byte) || escaped && escapes::INTRODUCTIONS.contains(&byte)
     }
 }
 

@@ -96,7 +96,8 @@ impl Needle {
     /// How long the secret is that `text` begins with, and whether there may be (another) one when more is known.
     fn read(&self, text: &[u8]) -> (Option<usize>, bool) {
         let (mut matched, mut unfinished) = (None, false);
-        for form in &self.forms {
+        let first = text.first().copied().unwrap_or_default();
+        for form in self.forms.iter().filter(|form| form.may_begin_with(first)) {
             match form.read(text, false) {
                 Reading::Match(length) => matched = matched.max(Some(length)),
                 Reading::Unfinished => unfinished = true,
