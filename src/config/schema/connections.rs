@@ -123,7 +123,6 @@ pub static CONNECTION: MapShape = MapShape::new(
     Gone::new("timeout", "timeouts: { connect: 3s, head: 30s, idle: 60s }"),
 ]);
 
-static FIELD_VALUE: Shape = TEXT;
 static CALL_RULE: MapShape = MapShape::new(
     "Calls that may be made.",
     &[
@@ -139,6 +138,7 @@ static CALL_RULE: MapShape = MapShape::new(
 );
 
 static METHOD: Shape = Shape::Scalar(Kind::Method);
+static FIELD_VALUE: Shape = TEXT;
 static SITE: Shape = Shape::Scalar(Kind::Site);
 static HEADER_NAME: Shape = Shape::Scalar(Kind::HeaderName);
 
