@@ -67,7 +67,7 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Denial> {
     log.answered(reply.status().as_u16());
     let switched = standing.filter(|_| reply.status() == StatusCode::SWITCHING_PROTOCOLS);
     let reply = reply.map(|body| match switched {
-        Some(standing) => Passing::Switched(body, standing),
+        Some(standing) => Passing::Switched(body, Box::new(standing)),
         None => Passing::AsItIs(body),
     });
     Ok(Passed { reply, held, charged })

@@ -61,7 +61,7 @@ impl Deref for InForce {
 pub enum Passing {
     AsItIs(UpstreamBody),
     /// A 101, and what it was permitted for: what follows goes both ways as long as that holds.
-    Switched(UpstreamBody, Standing),
+    Switched(UpstreamBody, Box<Standing>),
     Scrubbed(Scrubbed<UpstreamBody, InForce>),
 }
 
@@ -97,7 +97,7 @@ impl ReplyBody {
     pub fn passed(body: Passing, mut exchange: Box<Exchange>, held: Held, running: Running) -> ReplyBody {
         let (from, standing) = match body {
             Passing::AsItIs(body) => (From::Upstream(Box::new(body)), None),
-            Passing::Switched(body, standing) => (From::Upstream(Box::new(body)), Some(standing)),
+            Passing::Switched(body, standing) => (From::Upstream(Box::new(body)), Some(*standing)),
             Passing::Scrubbed(body) => (From::Scrubbed(Box::new(body)), None),
         };
         if standing.is_none() && from.has_ended() {

@@ -78,8 +78,11 @@ const CALLS: Families = Families {
         "keystile_calls",
         "Finished calls through the outbound door; code as in keystile_requests, connection is empty if none was found",
     ],
-    received: ["keystile_call_request_bytes", "Bytes of the bodies of calls"],
-    sent: ["keystile_call_response_bytes", "Bytes of reply bodies sent to those who call"],
+    received: ["keystile_call_request_bytes", "Bytes of request bodies of calls, before anything is added or removed"],
+    sent: [
+        "keystile_call_response_bytes",
+        "Bytes of reply bodies sent to those who call, without what was decoded or removed",
+    ],
     whole: ["keystile_call_duration_seconds", "From a call's head to the end of its reply, refusals included"],
     upstream: [
         "keystile_call_upstream_duration_seconds",
