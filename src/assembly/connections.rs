@@ -22,6 +22,7 @@ use ipnet::IpNet;
 use rustls::ClientConfig;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
+use std::time::Duration;
 
 type Trust = Vec<Option<Tls<ClientConfig>>>;
 
@@ -52,7 +53,7 @@ pub fn assemble(
         let connector = connector(site, &view, catalogue);
         let outfit = connector.map(|c| outfit(site, &view, c)).unwrap_or_default();
         let url = base_url(site, &view, &outfit);
-        let (destination, verified) = destination(site, &view, &url, &everywhere);
+        let (destination, verified) = destination(site, &view, &url, &everywhere, connector);
         let rules = rules(site, &view, connector, &outfit);
         let production = environment == environments.default;
         let belonging = Belonging { connector, base: &url, sandbox: outfit.sandbox, production };
@@ -72,12 +73,7 @@ pub fn assemble(
             allow: view.list("allow").map(|rule| call_rule(&rule)).collect(),
             quota: view.opt_rate("rate_limit").map(quota),
             concurrency: view.opt_integer("concurrency").map(|n| n as u32),
-            timeouts: UpstreamTimeouts {
-                connect: view.duration("timeouts.connect"),
-                head: view.duration("timeouts.head"),
-                idle: view.duration("timeouts.idle"),
-                tunnel: view.duration("timeouts.tunnel"),
-            },
+            timeouts: timeouts(&view, connector),
             retries: view.opt_integer("retries").map_or(0, |n| n as u32),
             trailers: trailers(site, &view),
         });
@@ -231,6 +227,7 @@ fn destination(
     view: &View<'_>,
     url: &Uri,
     everywhere: &[IpNet],
+    connector: Option<&Connector>,
 ) -> (Destination, Option<Tls<ClientConfig>>) {
     let secure = url.scheme_str() == Some("https");
     let host = url.host().unwrap_or_default().trim_matches(['[', ']']).to_ascii_lowercase();
@@ -258,6 +255,7 @@ fn destination(
         http,
         authority: HeaderValue::try_from(authority).unwrap_or(HeaderValue::from_static("invalid")),
         base_path: url.path().trim_end_matches('/').to_owned(),
+        base_path_once: connector.is_some_and(|c| c.base_path_once),
         allow_networks: allow_networks.into(),
     };
     (destination, trust)
@@ -330,6 +328,21 @@ fn check_host(site: &Site<'_>, view: &View<'_>, field: &str, host: &str, secure:
     if !secure && !loopback && !view.flag("allow_cleartext") {
         let remedy = "write https://, or add: allow_cleartext: true";
         site.error(view.at(field), "the secret would travel in the clear", remedy);
+    }
+}
+
+/// The connection's own, else its connector's, else the usual.
+fn timeouts(view: &View<'_>, connector: Option<&Connector>) -> UpstreamTimeouts {
+    let patience = connector.map(|c| c.patience).unwrap_or_default();
+    let either = |field: &str, providers: Option<Duration>| match providers {
+        Some(duration) if !view.is_set(field) => duration,
+        _ => view.duration(field),
+    };
+    UpstreamTimeouts {
+        connect: view.duration("timeouts.connect"),
+        head: either("timeouts.head", patience.head),
+        idle: either("timeouts.idle", patience.idle),
+        tunnel: view.duration("timeouts.tunnel"),
     }
 }
 

@@ -77,6 +77,8 @@ pub struct Destination {
     pub authority: HeaderValue,
     /// Before every path; without a slash at its end, so often empty.
     pub base_path: String,
+    /// Outbound calls whose path begins with the base path already do not get it twice: its SDKs write it.
+    pub base_path_once: bool,
     /// C13: private networks that may be dialled for it; the configuration's own are among them.
     pub allow_networks: Arc<[IpNet]>,
 }

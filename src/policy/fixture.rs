@@ -94,6 +94,7 @@ pub fn connection(index: u32, environment: u16) -> Connection {
             http: HttpVersion::Auto,
             authority: HeaderValue::from_static("127.0.0.1:1"),
             base_path: String::new(),
+            base_path_once: false,
             allow_networks: vec![].into(),
         },
         injection: injection("X-Engine-Key"),

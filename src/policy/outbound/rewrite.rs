@@ -1,7 +1,7 @@
 //! From the caller's request to the provider's. The provider is a stranger: it is not told who calls, nor from where.
 
 use super::called::Called;
-use super::slots::without_slot;
+use super::slots::behind_base;
 use crate::model::Listener;
 use crate::model::connection::InjectRule;
 use crate::model::listener::PlaceMask;
@@ -43,7 +43,7 @@ pub fn target(
     open: PlaceMask,
 ) -> Option<Uri> {
     let kept = query.and_then(|q| rewrite::strip_query(q, permit, listener, open));
-    rewrite::join(permit, without_slot(called.rest, &permit.connection().injection.rules), kept.as_deref())
+    rewrite::join(permit, behind_base(called.rest, permit.connection()), kept.as_deref())
 }
 
 /// The target as it may be shown: with templates where the secret goes.
@@ -61,7 +61,7 @@ pub fn shown_target(
         InjectRule::WholePath => Some("/{secret}"),
         _ => None,
     });
-    let path = connection.injection.tail(without_slot(called.rest, rules));
+    let path = connection.injection.tail(behind_base(called.rest, connection));
     let mut shown = format!("{}{}{path}", connection.destination.base_path, prefix.unwrap_or_default());
     if shown.is_empty() {
         shown.push('/');
