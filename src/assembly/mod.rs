@@ -17,6 +17,7 @@ use crate::config::{self, At, Mistakes, View, mistake::nearest, schema};
 use crate::model::certificate::Expiry;
 use crate::model::directory::Directory;
 use crate::model::environment::{Environment, EnvironmentId};
+use crate::model::listener::Address;
 use crate::model::{Quota, Secret, Snapshot};
 use crate::net::tls::Tls;
 use crate::telemetry::timestamp;
@@ -47,7 +48,7 @@ pub struct Assembled {
 #[derive(Clone)]
 pub struct Settings {
     /// Where the listeners of both doors listen, by their index.
-    pub listening: Vec<SocketAddr>,
+    pub listening: Vec<Address>,
     pub admin: SocketAddr,
     pub admin_tls: Option<Arc<ServerConfig>>,
     pub health: Option<SocketAddr>,

@@ -34,6 +34,7 @@ mod tls;
 mod tls_client;
 mod tls_reload;
 mod trailers;
+mod unix_sockets;
 mod upgrades;
 mod upstream_h2;
 mod upstreams;
