@@ -231,18 +231,14 @@ fn takeovers_under_load_cost_not_one_request() {
 }
 
 #[test]
-fn a_successor_that_does_not_become_ready_leaves_the_socket_and_one_that_no_longer_wants_it_does_not() {
+fn a_successor_that_fails_leaves_the_socket_and_one_that_does_not_want_it_removes_it() {
     let build = world().root("takeover_socket: takeover.sock");
     let yaml = build.yaml();
     let mut world = build.start();
     let path = world.path("out.sock");
-    world.write(
-        "keystile.yaml",
-        yaml.replace(
-            "{ address: 'unix:out.sock',",
-            "{ address: 'unix:nowhere/out.sock' }, { address: 'unix:out.sock',",
-        ),
-    );
+    // The first it is handed, the second it cannot open.
+    let more = yaml.replace("  outbound:\n", "  outbound:\n    - { address: 'unix:nowhere/out.sock' }\n");
+    world.write("keystile.yaml", more);
     let told = world.another().argument("--takeover").refused();
     assert!(told.contains("nowhere/out.sock"), "{told}");
     assert_eq!(call(&world, "out.sock", &out()).verdict(), "200");
