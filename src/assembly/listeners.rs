@@ -14,6 +14,7 @@ use crate::net::unix_socket;
 use http::HeaderName;
 use rustls::ServerConfig;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The listeners of both doors, and what each is beside its rules.
@@ -55,7 +56,7 @@ pub fn assemble(site: &Site<'_>, root: &View<'_>, names: &Names<'_>) -> Listener
 /// Where a listener of either door listens.
 fn address(site: &Site<'_>, root: &View<'_>, view: &View<'_>) -> Option<Address> {
     let path = match view.opt("address", scalar::address)? {
-        Address::Unix(path) => site.base.join(path),
+        Address::Unix(path) => socket_path(site.base, &path),
         tcp => {
             if view.is_set("mode") {
                 let remedy = "leave it out, or listen on a Unix socket: unix:/run/keystile/listener.sock";
@@ -64,8 +65,6 @@ fn address(site: &Site<'_>, root: &View<'_>, view: &View<'_>) -> Option<Address>
             return Some(tcp);
         }
     };
-    // What it is called in logs, limits and takeovers must not depend on where a process was started.
-    let path = std::path::absolute(&path).unwrap_or(path);
     if !unix_socket::fits(&path) {
         let remedy = "use a shorter one: with its directory, a socket's path may have 107 bytes";
         site.error(view.at("address"), "the path is too long for a Unix socket", remedy);
@@ -74,10 +73,17 @@ fn address(site: &Site<'_>, root: &View<'_>, view: &View<'_>) -> Option<Address>
         let remedy = "leave it out: what goes through a Unix socket does not leave this machine";
         site.error(view.at("tls"), "a Unix socket with tls", remedy);
     }
-    if root.opt_path("takeover_socket").is_some_and(|other| site.base.join(other) == path) {
+    if root.opt_path("takeover_socket").is_some_and(|other| socket_path(site.base, other) == path) {
         site.error(view.at("address"), "takeover_socket has this path", "give each a path of its own");
     }
     Some(Address::Unix(path))
+}
+
+/// A socket's whole path, from the directory of the configuration: what it is called in logs, limits and takeovers must
+/// not depend on where a process was started.
+pub fn socket_path(base: &Path, path: &Path) -> PathBuf {
+    let path = base.join(path);
+    std::path::absolute(&path).unwrap_or(path)
 }
 
 /// Port 0 means "any free one".

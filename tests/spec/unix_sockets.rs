@@ -105,6 +105,21 @@ fn a_proxy_beside_us_may_say_who_calls_before_the_first_request() {
 }
 
 #[test]
+fn t7_explain_knows_the_listener_by_its_name_in_the_configuration() {
+    let world = world().outbound_at("unix:other.sock", "").start();
+    let explain = |socket: &str| {
+        let mut keystile = Command::new(env!("CARGO_BIN_EXE_keystile"));
+        keystile.args(["explain", "GET", "/c/engine-production/x", "--listener", socket, "--config"]);
+        let output = keystile.arg(world.path("keystile.yaml")).output().unwrap();
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    };
+    assert!(explain("unix:out.sock").contains("permitted"), "{}", explain("unix:out.sock"));
+    let whole = format!("unix:{}", world.path("other.sock").display());
+    assert!(explain(&whole).contains("401 missing_key"), "{}", explain(&whole));
+    assert!(explain("unix:third.sock").contains(&whole), "those that there are");
+}
+
+#[test]
 fn hazard_12_http_2_is_spoken_through_it_to_those_who_begin_with_it() {
     let world = World::build()
         .outbound_at("unix:out.sock", "identity: worker, h2c: true")
