@@ -5,13 +5,13 @@ use super::stream::{Stream, without_order};
 use rustix::net::RecvFlags;
 use socket2::Socket;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use tokio::io::{AsyncReadExt, Interest};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 /// Who calls through a Unix socket has no address. Whoever does is on this machine, as on loopback, and counts as that
 /// wherever addresses count.
-pub const LOCAL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+pub const LOCAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// A listening socket on a worker.
 pub enum Acceptor {
@@ -36,26 +36,24 @@ impl Acceptor {
         }
     }
 
-    /// Those who are in the queue now, as many as `most`.
-    pub fn rest(self, most: usize) -> Vec<(Accepted, SocketAddr)> {
+    /// Those who are in the queue now, as many as `most`, one after another: who is refused is gone before the next comes.
+    pub fn rest(self, most: usize, mut each: impl FnMut(Accepted, SocketAddr)) {
         match self {
             Acceptor::Tcp(listener) => {
-                let Ok(listener) = listener.into_std() else { return Vec::new() };
-                let waiting = std::iter::from_fn(|| listener.accept().ok()).take(most);
-                let accepted = |tcp: std::net::TcpStream| {
-                    tcp.set_nonblocking(true)?;
-                    TcpStream::from_std(tcp).map(Accepted::Tcp)
-                };
-                waiting.filter_map(|(tcp, peer)| Some((accepted(tcp).ok()?, peer))).collect()
+                let Ok(listener) = listener.into_std() else { return };
+                for (tcp, peer) in std::iter::from_fn(|| listener.accept().ok()).take(most) {
+                    if let Ok(tcp) = tcp.set_nonblocking(true).and_then(|()| TcpStream::from_std(tcp)) {
+                        each(Accepted::Tcp(tcp), peer);
+                    }
+                }
             }
             Acceptor::Unix(listener) => {
-                let Ok(listener) = listener.into_std() else { return Vec::new() };
-                let waiting = std::iter::from_fn(|| listener.accept().ok()).take(most);
-                let accepted = |unix: std::os::unix::net::UnixStream| {
-                    unix.set_nonblocking(true)?;
-                    UnixStream::from_std(unix).map(Accepted::Unix)
-                };
-                waiting.filter_map(|(unix, _)| Some((accepted(unix).ok()?, LOCAL))).collect()
+                let Ok(listener) = listener.into_std() else { return };
+                for (unix, _) in std::iter::from_fn(|| listener.accept().ok()).take(most) {
+                    if let Ok(unix) = unix.set_nonblocking(true).and_then(|()| UnixStream::from_std(unix)) {
+                        each(Accepted::Unix(unix), LOCAL);
+                    }
+                }
             }
         }
     }

@@ -20,9 +20,9 @@ pub enum Refused {
     Taken,
     #[error("a file stands there that is no socket: remove it, or change the listener's address")]
     NoSocket,
-    #[error("user {0} left a socket there that nobody listens on: remove it, or change the listener's address")]
+    #[error("a socket of user {0} stands there: remove it if nobody listens on it, or change the listener's address")]
     AnothersSocket(u32),
-    #[error("{0}")]
+    #[error("{0}: its directory must exist, and our user must be allowed to write to it")]
     Io(#[from] io::Error),
 }
 
@@ -59,15 +59,15 @@ fn remove_stale(path: &Path) -> Result<(), Refused> {
     if !found.file_type().is_socket() {
         return Err(Refused::NoSocket);
     }
-    // Only this answer says that nobody listens: a full queue, a lack of rights or a socket of another type do not.
+    // Only a refusal says that nobody listens: a full queue, a lack of rights or a socket of another type do not.
     let knocking = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     knocking.set_nonblocking(true)?;
     match knocking.connect(&SockAddr::unix(path)?) {
-        Err(error) if error.kind() == ErrorKind::ConnectionRefused => {}
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused && found.uid() == geteuid().as_raw() => {}
+        Err(error) if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::PermissionDenied) => {
+            return Err(Refused::AnothersSocket(found.uid()));
+        }
         _ => return Err(Refused::Taken),
-    }
-    if found.uid() != geteuid().as_raw() {
-        return Err(Refused::AnothersSocket(found.uid()));
     }
     fs::remove_file(path)?;
     tracing::info!(path = %path.display(), "removed a socket that nobody listened on");

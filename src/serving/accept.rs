@@ -67,9 +67,7 @@ pub async fn accept<J: Journeys>(
         }
     }
     // Closing the socket resets what waits in its queue, though those callers were told that they are connected.
-    for (accepted, peer) in acceptor.rest(LAST) {
-        admit(journeys, &core, &door, accepted, peer, &stop);
-    }
+    acceptor.rest(LAST, |accepted, peer| admit(journeys, &core, &door, accepted, peer, &stop));
 }
 
 /// Lets a connection in, or closes it at once.

@@ -139,8 +139,15 @@ fn the_sockets_rights_are_the_configurations_and_follow_it() {
     let yaml = build.yaml();
     let world = build.start();
     assert_eq!((mode(&world.path("out.sock")), mode(&world.path("private.sock"))), (0o660, 0o600));
-    assert!(world.reload(&yaml.replace("mode: '0600'", "mode: '0666'")));
+    assert!(world.reload(&yaml.replace("mode: '0600'", "mode: 0666")));
     assert_eq!((mode(&world.path("out.sock")), mode(&world.path("private.sock"))), (0o660, 0o666));
+    drop(world);
+    for umask in ["umask 000", "umask 077"] {
+        let build = self::world();
+        let setup = build.setup().under(&["sh", "-c", &format!("{umask}; exec \"$@\""), "sh"]);
+        let world = build.start_as(setup);
+        assert_eq!(mode(&world.path("out.sock")), 0o660, "{umask}");
+    }
 }
 
 #[test]
@@ -170,7 +177,16 @@ fn nothing_but_a_socket_that_nobody_listens_on_is_ever_removed() {
     std::os::unix::fs::symlink(directory.path("elsewhere"), directory.path("out.sock")).unwrap();
     let told = Setup::of(directory.clone()).refused();
     assert!(told.contains("no socket: remove it"), "{told}");
-    assert!(fs::symlink_metadata(directory.path("out.sock")).unwrap().is_symlink());
+    let metadata = fs::symlink_metadata(directory.path("out.sock"));
+    assert!(metadata.is_ok_and(|found| found.is_symlink()));
+    fs::remove_file(directory.path("out.sock")).unwrap();
+    drop(UnixListener::bind(directory.path("out.sock")).unwrap());
+    // Only root can give it to somebody else.
+    if std::os::unix::fs::chown(directory.path("out.sock"), Some(65534), None).is_ok() {
+        let told = Setup::of(directory.clone()).refused();
+        assert!(told.contains("a socket of user 65534 stands there"), "{told}");
+        assert!(directory.path("out.sock").exists());
+    }
 }
 
 #[test]
