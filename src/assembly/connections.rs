@@ -13,6 +13,7 @@ use crate::model::connection::{
     UpstreamTimeouts, UpstreamTls,
 };
 use crate::model::name;
+use crate::model::scrub::Needles;
 use crate::net::tls::{self, Tls};
 use crate::policy::address::may_dial;
 use crate::policy::trailers;
@@ -25,15 +26,24 @@ use std::sync::Arc;
 type Trust = Vec<Option<Tls<ClientConfig>>>;
 
 /// All connections, by index with how their upstreams are verified and how their secrets are.
+/// Connections, and what goes with each by its index.
+pub struct Connections {
+    pub list: Vec<Connection>,
+    pub trust: Trust,
+    pub verify: Vec<Option<Verify>>,
+    pub needles: Needles,
+}
+
 pub fn assemble(
     site: &Site<'_>,
     root: &View<'_>,
     environments: &Environments,
     names: &Names<'_>,
     catalogue: &Catalogue,
-) -> (Vec<Connection>, Trust, Vec<Option<Verify>>) {
+) -> Connections {
     let everywhere: Vec<IpNet> = root.values("allow_networks", scalar::cidr);
     let (mut list, mut trust, mut verify) = (Vec::new(), Trust::new(), Vec::new());
+    let mut needles = Needles::default();
     for view in root.list("connections") {
         let Some(name) = view.text("name") else { continue };
         reserved(site, &view, name, catalogue);
@@ -58,7 +68,7 @@ pub fn assemble(
             injection: filled.injection,
             secret_missing: secret_missing(site, &view, &rules),
             extra_headers: outfit.headers,
-            scrub: view.flag("scrub"),
+            needle: filled.needle.map(|needle| needles.keep(needle)),
             allow: view.list("allow").map(|rule| call_rule(&rule)).collect(),
             quota: view.opt_rate("rate_limit").map(quota),
             concurrency: view.opt_integer("concurrency").map(|n| n as u32),
@@ -75,7 +85,7 @@ pub fn assemble(
         trust.push(verified);
         verify.push(outfit.verify.map(|v| Verify { path: filled.verify_path.unwrap_or(v.path), ..v }));
     }
-    (list, trust, verify)
+    Connections { list, trust, verify, needles }
 }
 
 /// K15: `/c/<name>` means the default connection where the name is a connector's.

@@ -13,6 +13,8 @@ mod workflows;
 pub use listeners::socket_path;
 pub use stamp::Stamp;
 
+use connections::Connections;
+
 use crate::config::reference::Reference;
 use crate::config::scalar::{LogTarget, Rate};
 use crate::config::source::{self, Found, SecretSources};
@@ -164,7 +166,8 @@ pub fn from_text(text: &str, name: &str, base: &Path) -> Result<Assembled, Rejec
     let (admin, admin_tls) = listeners::admin(&site, &root);
     let health = listeners::health(&site, &root);
     let connectors = connectors::assemble(&site, &root);
-    let (connections, trust, verify) = connections::assemble(&site, &root, &environments, &names, &connectors);
+    let Connections { list: connections, trust, verify, needles } =
+        connections::assemble(&site, &root, &environments, &names, &connectors);
     let (workflows, routes) = workflows::assemble(&site, &root, &names, &connections, &listeners.list);
     let (keys, digests) = keys::assemble(&site, &root, &names, &workflows, &connections, &listeners.list);
     let settings = Settings {
@@ -195,6 +198,7 @@ pub fn from_text(text: &str, name: &str, base: &Path) -> Result<Assembled, Rejec
         environments,
         default_environment,
         connections,
+        needles,
         workflows,
         keys,
         digests,

@@ -7,9 +7,18 @@ use crate::model::connection::InjectRule;
 use crate::model::listener::PlaceMask;
 use crate::policy::permit::Permit;
 use crate::policy::rewrite::{self, REQUEST_ID};
-use http::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, IF_RANGE, RANGE};
+use http::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue, IF_RANGE, RANGE};
 use http::uri::Uri;
 use std::borrow::Cow;
+
+/// What asks for parts, for differences, or for messages that are compressed within their stream.
+const PARTS_AND_CODINGS: [HeaderName; 5] = [
+    RANGE,
+    IF_RANGE,
+    HeaderName::from_static("a-im"),
+    HeaderName::from_static("grpc-accept-encoding"),
+    HeaderName::from_static("connect-accept-encoding"),
+];
 
 /// Rewrites the fields in place.
 pub fn fields(map: &mut HeaderMap, permit: &Permit<'_>, listener: &Listener, open: PlaceMask, request_id: HeaderValue) {
@@ -17,8 +26,9 @@ pub fn fields(map: &mut HeaderMap, permit: &Permit<'_>, listener: &Listener, ope
         map.insert(REQUEST_ID, request_id);
         if permit.connection().is_scrubbed() {
             // A part could begin in the middle of a secret, and what is encoded cannot be looked through as it flows.
-            map.remove(RANGE);
-            map.remove(IF_RANGE);
+            for name in PARTS_AND_CODINGS {
+                map.remove(name);
+            }
             map.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
     });
