@@ -10,6 +10,7 @@ mod listeners;
 mod stamp;
 mod workflows;
 
+pub use listeners::socket_path;
 pub use stamp::Stamp;
 
 use connections::Connections;
@@ -22,6 +23,7 @@ use crate::connector::Verify;
 use crate::model::certificate::Expiry;
 use crate::model::directory::Directory;
 use crate::model::environment::{Environment, EnvironmentId};
+use crate::model::listener::Address;
 use crate::model::{Quota, Snapshot};
 use crate::net::tls::Tls;
 use crate::telemetry::timestamp;
@@ -56,7 +58,7 @@ pub struct Assembled {
 #[derive(Clone)]
 pub struct Settings {
     /// Where the listeners of both doors listen, by their index.
-    pub listening: Vec<SocketAddr>,
+    pub listening: Vec<Address>,
     pub admin: SocketAddr,
     pub admin_tls: Option<Arc<ServerConfig>>,
     pub health: Option<SocketAddr>,

@@ -67,6 +67,7 @@ pub fn door() -> Listener {
         max_body: 1024,
         max_head: 16384,
         max_uri: 8192,
+        socket_mode: 0o660,
         timeouts: FrontTimeouts { head: second, body_idle: second, request: second, idle: second },
     }
 }
