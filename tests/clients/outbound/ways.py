@@ -14,7 +14,7 @@ sys.path.append(str(Path(__file__).resolve().parent.parent))
 sys.dont_write_bytecode = True
 
 import checks  # noqa: E402
-from checks import same  # noqa: E402
+from checks import same  # noqa: E402, F401
 
 WAYS = json.loads(os.environ["WAYS"])
 CONTROL = os.environ["CONTROL"]
@@ -69,7 +69,8 @@ def run(*uses):
                 done = use(Way(name))
                 if inspect.iscoroutine(done):
                     asyncio.run(done)
-            same("what arrived", control("judge", use=use.__name__), [])
+            if wrong := control("judge", use=use.__name__):
+                raise AssertionError("\n".join(["what arrived:", *wrong]))
 
         check.__name__ = use.__name__
         return check

@@ -81,7 +81,8 @@ for (const use of [nodeFetch, openaiNode, anthropicNode, stripeNode]) {
       await control('begin', { use: use.name, way })
       await use({ base: (connection) => `${at}/c/${connection}`, key: (connection) => keys[connection] })
     }
-    same('what arrived', await control('judge', { use: use.name }), [])
+    const wrong = await control('judge', { use: use.name })
+    if (wrong.length) throw new Error(['what arrived:', ...wrong].join('\n'))
     console.log(`ok      ${use.name}, ${(Date.now() - began) / 1000} s`)
   } catch (error) {
     failed = true
