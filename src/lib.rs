@@ -7,6 +7,7 @@ pub mod app;
 pub mod assembly;
 pub mod cli;
 pub mod config;
+pub mod connector;
 pub mod egress;
 pub mod http;
 #[cfg(any(test, fuzzing))]

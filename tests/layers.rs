@@ -10,6 +10,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("model", 1),
     ("policy", 2),
     ("config", 2),
+    ("connector", 2),
     ("telemetry", 2),
     ("limit", 3),
     ("net", 3),
@@ -159,10 +160,12 @@ fn only_the_permit_opens_secrets_and_only_its_checks_make_it() {
     assert_eq!(files_with("Permit { key"), ["policy/permit.rs"]);
     assert_eq!(files_with("Permit::granted("), ["policy/authorise.rs", "policy/outbound/authorise.rs"]);
     assert_eq!(files_with("Authenticated {"), ["policy/authenticate.rs"]);
-    let stands = ["egress/journey.rs", "policy/outbound/properties.rs"];
+    let stands = ["egress/explain.rs", "egress/journey.rs", "policy/outbound/properties.rs"];
     assert_eq!(files_with("stood_for("), stands, "for a listener's identity");
     let explains = ["egress/explain.rs", "policy/authenticate.rs", "proxy/explain.rs"];
     assert_eq!(files_with("rehearse"), explains, "never in a journey");
+    assert_eq!(files_with(".for_scrubbing()"), [""; 0]);
+    assert_eq!(files_with("Secret::for_scrubbing"), ["model/scrub/needle.rs"], "a needle is as secret as its secret");
 }
 
 #[test]

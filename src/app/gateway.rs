@@ -111,6 +111,8 @@ impl Gateway {
         }
         let known = |name: &str| name.is_empty() || live.snapshot.workflows.iter().any(|w| &*w.name == name);
         self.metrics.retain_workflows(known);
+        let known = |name: &str| name.is_empty() || live.snapshot.connections.iter().any(|c| &*c.name == name);
+        self.metrics.retain_connections(known);
         self.metrics.config_loaded(generation, SystemTime::now());
         self.metrics.set_certificates(&assembled.settings.expiries);
         self.note_unchangeable(&assembled.settings);

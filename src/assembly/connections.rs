@@ -1,19 +1,22 @@
-//! `connections`: destinations, injections, trust.
+//! `connections`: what their connectors say, destinations, trust.
 
+use super::connectors::Catalogue;
+use super::injection::{Belonging, fill, overlapping, rule};
 use super::listeners::bad_tls;
 use super::{Environments, Names, Site, quota};
-use crate::config::reference::Reference;
+use crate::config::mistake::nearest;
 use crate::config::{View, scalar};
+use crate::connector::{CUSTOM, Choice, Connector, Lack, Outfit, Verify};
 use crate::model::certificate::Use;
 use crate::model::connection::{
-    CallRule, Connection, ConnectionId, Destination, DestinationId, HttpVersion, InjectRule, Injection,
-    Site as Dialled, UpstreamTimeouts, UpstreamTls,
+    CallRule, Connection, ConnectionId, Destination, DestinationId, HttpVersion, InjectRule, Site as Dialled,
+    UpstreamTimeouts, UpstreamTls,
 };
 use crate::model::name;
+use crate::model::scrub::Needles;
 use crate::net::tls::{self, Tls};
 use crate::policy::address::may_dial;
 use crate::policy::trailers;
-use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue, Uri};
 use ipnet::IpNet;
 use rustls::ClientConfig;
@@ -22,32 +25,50 @@ use std::sync::Arc;
 
 type Trust = Vec<Option<Tls<ClientConfig>>>;
 
+/// All connections, by index with how their upstreams are verified and how their secrets are.
+/// Connections, and what goes with each by its index.
+pub struct Connections {
+    pub list: Vec<Connection>,
+    pub trust: Trust,
+    pub verify: Vec<Option<Verify>>,
+    pub needles: Needles,
+}
+
 pub fn assemble(
     site: &Site<'_>,
     root: &View<'_>,
     environments: &Environments,
     names: &Names<'_>,
-) -> (Vec<Connection>, Trust) {
+    catalogue: &Catalogue,
+) -> Connections {
     let everywhere: Vec<IpNet> = root.values("allow_networks", scalar::cidr);
-    let (mut list, mut trust) = (Vec::new(), Trust::new());
+    let (mut list, mut trust, mut verify) = (Vec::new(), Trust::new(), Vec::new());
+    let mut needles = Needles::default();
     for view in root.list("connections") {
         let Some(name) = view.text("name") else { continue };
+        reserved(site, &view, name, catalogue);
         let index = ConnectionId(list.len() as u32);
         let environment = names.environment(site, &view, "environment").unwrap_or(environments.default);
-        let (destination, verified) = destination(site, &view, &everywhere);
-        let injection = injection(site, &view);
+        let connector = connector(site, &view, catalogue);
+        let outfit = connector.map(|c| outfit(site, &view, c)).unwrap_or_default();
+        let url = base_url(site, &view, &outfit);
+        let (destination, verified) = destination(site, &view, &url, &everywhere);
+        let rules = rules(site, &view, connector, &outfit);
+        let production = environment == environments.default;
+        let belonging = Belonging { connector, base: &url, sandbox: outfit.sandbox, production };
+        let filled = fill(site, &view, &rules, &belonging);
         list.push(Connection {
             index,
-            id: name::id_of("connection", name),
+            id: view.text("id").map_or_else(|| name::id_of("connection", name), str::to_ascii_lowercase),
             name: name.into(),
-            connector: None,
-            default: false,
             environment,
+            connector: connector.map(|c| c.name.clone()).filter(|name| **name != *CUSTOM),
+            default: view.flag("default"),
             destination,
-            injection,
-            secret_missing: false,
-            extra_headers: Vec::new(),
-            scrub: view.flag("scrub"),
+            injection: filled.injection,
+            secret_missing: secret_missing(site, &view, &rules),
+            extra_headers: outfit.headers,
+            needle: filled.needle.map(|needle| needles.keep(needle)),
             allow: view.list("allow").map(|rule| call_rule(&rule)).collect(),
             quota: view.opt_rate("rate_limit").map(quota),
             concurrency: view.opt_integer("concurrency").map(|n| n as u32),
@@ -60,14 +81,157 @@ pub fn assemble(
             retries: view.opt_integer("retries").map_or(0, |n| n as u32),
             trailers: trailers(site, &view),
         });
+        check_unique(site, &view, &list);
         trust.push(verified);
+        verify.push(outfit.verify.map(|v| Verify { path: filled.verify_path.unwrap_or(v.path), ..v }));
     }
-    (list, trust)
+    Connections { list, trust, verify, needles }
 }
 
-fn destination(site: &Site<'_>, view: &View<'_>, everywhere: &[IpNet]) -> (Destination, Option<Tls<ClientConfig>>) {
-    // A URL that is missing or malformed is reported by the schema; the rest is still looked at.
-    let url = view.opt("base_url", scalar::url).unwrap_or(Uri::from_static("https://invalid.invalid"));
+/// K15: `/c/<name>` means the default connection where the name is a connector's.
+fn reserved(site: &Site<'_>, view: &View<'_>, name: &str, catalogue: &Catalogue) {
+    if catalogue.named(name).is_some() {
+        let reason = format!("{name} is the name of a connector, which stands for its default connection");
+        let remedy = format!("write another one, such as {name}-production; with connector: {name}, default: true");
+        site.error(view.at("name"), reason, remedy);
+    }
+}
+
+fn connector<'c>(site: &Site<'_>, view: &View<'_>, catalogue: &'c Catalogue) -> Option<&'c Connector> {
+    let name = view.text("connector")?;
+    let found = catalogue.named(name);
+    if found.is_none() {
+        let known = || catalogue.iter().map(|c| &*c.name);
+        let remedy = match nearest(name, known()) {
+            Some(near) => format!("write: {near}"),
+            None => format!("write one of: {}; or add a file to connectors", known().collect::<Vec<_>>().join(", ")),
+        };
+        site.error(view.at("connector"), format!("there is no connector {name:?}"), remedy);
+    }
+    found
+}
+
+/// C7: what the connection gets from its connector; what is missing for that is named, all of it at once.
+fn outfit(site: &Site<'_>, view: &View<'_>, connector: &Connector) -> Outfit {
+    let fields: Vec<(&str, &str)> =
+        view.entries("fields").filter_map(|pair| Some((pair.key, pair.value.text_here()?))).collect();
+    let choice = Choice {
+        region: view.text("region"),
+        fields: &fields,
+        own_base_url: view.is_set("base_url"),
+        own_inject: view.is_set("inject"),
+    };
+    let lacks = match connector.outfit(&choice) {
+        Ok(outfit) => return outfit,
+        Err(lacks) => lacks,
+    };
+    let name = &connector.name;
+    let see = format!("`keystile connectors show {name}` lists what it needs");
+    for lack in lacks {
+        match lack {
+            Lack::Missing(missing) => {
+                let reason = format!("the connector {name} needs more: {}", missing.join(", "));
+                let is_field = |m: &&String| connector.fields.iter().any(|f| f.name == **m);
+                let fields: Vec<String> =
+                    missing.iter().filter(is_field).map(|m| format!("{m}: {}", example(connector, m))).collect();
+                let remedy = match fields.is_empty() {
+                    true => see.clone(),
+                    false => format!("write: fields: {{ {} }}; {see}", fields.join(", ")),
+                };
+                site.error(view.here(), reason, remedy);
+            }
+            Lack::UnknownRegion => {
+                let known: Vec<&str> = connector.regions.iter().map(|r| r.name.as_str()).collect();
+                let remedy = match known.is_empty() {
+                    true => "leave it out".to_owned(),
+                    false => format!("write one of: {}", known.join(", ")),
+                };
+                site.error(view.at("region"), format!("the connector {name} has no such region"), remedy);
+            }
+            Lack::UnknownField(field) => {
+                site.error(view.at("fields"), format!("the connector {name} has no field {field:?}"), see.clone());
+            }
+            Lack::Unfit(field) => {
+                let remedy = format!("write it as in: {field}: {}; {see}", example(connector, &field));
+                site.error(view.at("fields"), format!("the value of {field} does not have its form"), remedy);
+            }
+        }
+    }
+    Outfit::default()
+}
+
+fn example<'c>(connector: &'c Connector, field: &str) -> &'c str {
+    connector.fields.iter().find(|f| f.name == field).map_or("…", |f| &f.example)
+}
+
+/// The connection's own, or its connector's. One that is missing or malformed is reported elsewhere; the rest is still
+/// looked at.
+fn base_url(site: &Site<'_>, view: &View<'_>, outfit: &Outfit) -> Uri {
+    let theirs = outfit.base_url.as_deref().and_then(|text| match scalar::url(text) {
+        Ok(url) => Some(url),
+        Err(wrong) => {
+            site.error(view.at("fields"), format!("no base URL comes of it: {}", wrong.reason), "correct the fields");
+            None
+        }
+    });
+    let own = view.opt("base_url", scalar::url);
+    own.or(theirs).unwrap_or(Uri::from_static("https://invalid.invalid"))
+}
+
+/// Where the secret goes.
+fn rules(site: &Site<'_>, view: &View<'_>, connector: Option<&Connector>, outfit: &Outfit) -> Vec<InjectRule> {
+    if !view.is_set("inject") {
+        if outfit.inject.is_empty() && view.is_set("secret") && connector.is_some_and(|c| c.inject.is_empty()) {
+            let remedy = "add: inject: { header: NAME }";
+            site.error(view.at("secret"), "the connector does not say where the secret goes", remedy);
+        }
+        return outfit.inject.clone();
+    }
+    if connector.is_some_and(|c| c.secret.is_url) {
+        let remedy = "leave it out: the path of the secret's URL is what is called";
+        site.error(view.at("inject"), "the secret of this connector is a whole URL", remedy);
+    }
+    let rules: Vec<InjectRule> = view.list("inject").filter_map(|v| rule(&site.mistakes, &v)).collect();
+    overlapping(&site.mistakes, view.at("inject"), &rules);
+    rules
+}
+
+/// Whether the connection wants a secret that nobody has given it.
+fn secret_missing(site: &Site<'_>, view: &View<'_>, rules: &[InjectRule]) -> bool {
+    let missing = !rules.is_empty() && !view.is_set("secret");
+    if missing {
+        let remedy = "add: secret: env:NAME or file:PATH";
+        site.warning(view.here(), "there is no secret, so every call is refused (secret_unavailable)", remedy);
+    }
+    missing
+}
+
+/// The last of `list` against those before it: ids, and C15's defaults.
+fn check_unique(site: &Site<'_>, view: &View<'_>, list: &[Connection]) {
+    let Some((last, before)) = list.split_last() else { return };
+    if last.default && view.text("connector") == Some(CUSTOM) {
+        site.error(view.at("default"), "the connector custom has no default connection", "leave it out");
+    }
+    if let Some(first) = before.iter().find(|c| c.id == last.id) {
+        let reason = format!("the connection {} has the same id", first.name);
+        site.error(view.at("id"), reason, "give each an id of its own, or leave it out");
+    }
+    let same = |c: &&Connection| c.default && c.connector == last.connector && c.environment == last.environment;
+    if last.default
+        && last.connector.is_some()
+        && let Some(first) = before.iter().find(same)
+    {
+        let reason = format!("{} is the default of its connector in this environment already", first.name);
+        site.error(view.at("default"), reason, "leave `default: true` at one of them");
+    }
+}
+
+fn destination(
+    site: &Site<'_>,
+    view: &View<'_>,
+    url: &Uri,
+    everywhere: &[IpNet],
+) -> (Destination, Option<Tls<ClientConfig>>) {
     let secure = url.scheme_str() == Some("https");
     let host = url.host().unwrap_or_default().trim_matches(['[', ']']).to_ascii_lowercase();
     let port = url.port_u16().unwrap_or(if secure { 443 } else { 80 });
@@ -208,56 +372,4 @@ fn identify(told: &impl std::fmt::Debug, trust: Option<&Tls<ClientConfig>>) -> D
     let mut id = [0u8; 8];
     id.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
     DestinationId(u64::from_le_bytes(id))
-}
-
-fn injection(site: &Site<'_>, view: &View<'_>) -> Injection {
-    let rules: Vec<InjectRule> = view.list("inject").filter_map(|v| rule(site, &v)).collect();
-    for (at, rule) in rules.iter().enumerate() {
-        if rules[..at].iter().any(|other| slot(other) == slot(rule)) {
-            let reason = format!("two values for the same place ({})", rule.slot());
-            site.error(view.at("inject"), reason, "inject each place once");
-        }
-    }
-    let Some(secret) = view.opt("secret", Reference::parse).and_then(|r| site.secret(view.at("secret"), &r)) else {
-        return Injection::default();
-    };
-    Injection::prepare(&rules, &secret).unwrap_or_else(|unfit| {
-        site.error(view.at("secret"), unfit.to_string(), "check that the right value is referred to");
-        Injection::default()
-    })
-}
-
-/// Where a rule writes, folded as the rewriting folds names.
-fn slot(rule: &InjectRule) -> (u8, String) {
-    let fold = |n: &str| n.to_ascii_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "-");
-    match rule {
-        InjectRule::Header { name, .. } => (0, fold(name.as_str())),
-        InjectRule::Basic { .. } => (0, fold(AUTHORIZATION.as_str())),
-        InjectRule::Query { name, .. } => (1, fold(name)),
-        InjectRule::Path { .. } => (2, String::new()),
-    }
-}
-
-fn rule(site: &Site<'_>, view: &View<'_>) -> Option<InjectRule> {
-    let value = || view.text("value").unwrap_or("{secret}").to_owned();
-    if let Some(name) = view.text("header") {
-        let name: HeaderName = name.parse().ok()?;
-        return Some(InjectRule::Header { name, value: value() });
-    }
-    if let Some(name) = view.text("query") {
-        return Some(InjectRule::Query { name: name.to_owned(), value: value() });
-    }
-    if let Some(prefix) = view.text("path") {
-        return Some(InjectRule::Path { prefix: prefix.to_owned() });
-    }
-    let username = view.text("basic.username")?.to_owned();
-    let password = view.text("basic.password").unwrap_or("{secret}").to_owned();
-    if username.contains(':') {
-        site.error(
-            view.at("basic.username"),
-            "a user name of Basic holds no colon",
-            "put what follows it into password",
-        );
-    }
-    Some(InjectRule::Basic { username, password })
 }

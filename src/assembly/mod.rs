@@ -2,7 +2,9 @@
 //! by this module.
 
 mod connections;
+pub mod connectors;
 mod expiry;
+mod injection;
 mod keys;
 mod listeners;
 mod stamp;
@@ -10,14 +12,17 @@ mod workflows;
 
 pub use stamp::Stamp;
 
+use connections::Connections;
+
 use crate::config::reference::Reference;
 use crate::config::scalar::{LogTarget, Rate};
-use crate::config::source::{self, SecretSources};
+use crate::config::source::{self, Found, SecretSources};
 use crate::config::{self, At, Mistakes, View, mistake::nearest, schema};
+use crate::connector::Verify;
 use crate::model::certificate::Expiry;
 use crate::model::directory::Directory;
 use crate::model::environment::{Environment, EnvironmentId};
-use crate::model::{Quota, Secret, Snapshot};
+use crate::model::{Quota, Snapshot};
 use crate::net::tls::Tls;
 use crate::telemetry::timestamp;
 use http::HeaderValue;
@@ -36,6 +41,10 @@ pub struct Assembled {
     pub snapshot: Snapshot,
     /// By the connection's index.
     pub trust: Vec<Option<Tls<ClientConfig>>>,
+    /// C8: how a connection's secret is tried, by the connection's index; `None` where nothing is known to try.
+    pub verify: Vec<Option<Verify>>,
+    /// The connectors that connections may name.
+    pub connectors: connectors::Catalogue,
     /// By the listener's index.
     pub certificates: Vec<Option<Tls<ServerConfig>>>,
     pub settings: Settings,
@@ -114,6 +123,25 @@ pub fn from_file(path: &Path) -> Result<Assembled, Rejected> {
     }
 }
 
+/// The connectors that connections in the file at `path` may name; nothing else of it is read, and no secret.
+pub fn connectors_of(path: &Path) -> Result<connectors::Catalogue, Mistakes> {
+    let mut mistakes = Mistakes::new(&path.display().to_string());
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => {
+            mistakes.error(At::TOP, format!("cannot read it: {error}"), "name the file with --config FILE");
+            return Err(mistakes);
+        }
+    };
+    let Some(node) = config::load(&text, &mut mistakes) else { return Err(mistakes) };
+    let root = View::root(&node, schema::ROOT);
+    let site = Site::new(mistakes, base_of(path), &root);
+    let catalogue = connectors::assemble(&site, &root);
+    let mut mistakes = site.mistakes.into_inner();
+    mistakes.sort();
+    if mistakes.has_errors() { Err(mistakes) } else { Ok(catalogue) }
+}
+
 /// The directory that relative paths in the file start from.
 pub fn base_of(path: &Path) -> &Path {
     match path.parent() {
@@ -129,20 +157,15 @@ pub fn from_text(text: &str, name: &str, base: &Path) -> Result<Assembled, Rejec
         return Err(Rejected { mistakes, files: Vec::new() });
     };
     let root = View::root(&node, schema::ROOT);
-    let site = Site {
-        mistakes: RefCell::new(mistakes),
-        base,
-        now: timestamp::now_ms(),
-        sources: SecretSources::read(&root),
-        files: RefCell::default(),
-        expiries: RefCell::default(),
-    };
+    let site = Site::new(mistakes, base, &root);
     let environments = environments(&site, &root);
     let names = Names::of(&root, &environments);
     let listeners = listeners::assemble(&site, &root, &names);
     let (admin, admin_tls) = listeners::admin(&site, &root);
     let health = listeners::health(&site, &root);
-    let (connections, trust) = connections::assemble(&site, &root, &environments, &names);
+    let connectors = connectors::assemble(&site, &root);
+    let Connections { list: connections, trust, verify, needles } =
+        connections::assemble(&site, &root, &environments, &names, &connectors);
     let (workflows, routes) = workflows::assemble(&site, &root, &names, &connections, &listeners.list);
     let (keys, digests) = keys::assemble(&site, &root, &names, &workflows, &connections, &listeners.list);
     let settings = Settings {
@@ -173,12 +196,14 @@ pub fn from_text(text: &str, name: &str, base: &Path) -> Result<Assembled, Rejec
         environments,
         default_environment,
         connections,
+        needles,
         workflows,
         keys,
         digests,
         routes,
     };
-    Ok(Assembled { snapshot, trust, certificates: listeners.certificates, settings, warnings: mistakes })
+    let certificates = listeners.certificates;
+    Ok(Assembled { snapshot, trust, verify, connectors, certificates, settings, warnings: mistakes })
 }
 
 /// Where everything is assembled: collects mistakes, fetches secrets, notes files.
@@ -188,8 +213,24 @@ struct Site<'a> {
     /// Unix milliseconds.
     now: i64,
     sources: SecretSources,
+    /// `key_checks: refuse`
+    refuse_doubtful_keys: bool,
     files: RefCell<Vec<Stamp>>,
     expiries: RefCell<Vec<Expiry>>,
+}
+
+impl<'a> Site<'a> {
+    fn new(mistakes: Mistakes, base: &'a Path, root: &View<'_>) -> Site<'a> {
+        Site {
+            mistakes: RefCell::new(mistakes),
+            base,
+            now: timestamp::now_ms(),
+            sources: SecretSources::read(root),
+            refuse_doubtful_keys: root.text("key_checks") == Some("refuse"),
+            files: RefCell::default(),
+            expiries: RefCell::default(),
+        }
+    }
 }
 
 impl Site<'_> {
@@ -199,6 +240,14 @@ impl Site<'_> {
 
     fn warning(&self, at: At<'_>, reason: impl Into<String>, remedy: impl Into<String>) {
         self.mistakes.borrow_mut().warning(at, reason, remedy);
+    }
+
+    /// C9: about a secret that does not look right, as the policy has it.
+    fn doubt(&self, at: At<'_>, reason: impl Into<String>, remedy: impl Into<String>) {
+        match self.refuse_doubtful_keys {
+            true => self.error(at, reason, remedy),
+            false => self.warning(at, reason, remedy),
+        }
     }
 
     /// An unknown name, with the nearest known one.
@@ -221,22 +270,22 @@ impl Site<'_> {
     }
 
     /// The secret behind a reference; `None` if that was a mistake, which is reported.
-    fn secret(&self, at: At<'_>, reference: &Reference<'_>) -> Option<Secret> {
-        self.fetch(at, reference).map(Secret::new)
-    }
-
-    /// As [`Site::secret`], for a key's token, of which only the digest is kept.
-    fn fetch(&self, at: At<'_>, reference: &Reference<'_>) -> Option<Zeroizing<Vec<u8>>> {
+    fn found(&self, at: At<'_>, reference: &Reference<'_>) -> Option<Found> {
         if let Reference::File(path) = reference {
             self.path(path);
         }
         match source::resolve(reference, self.base, &self.sources) {
-            Ok(found) => Some(found.secret),
+            Ok(found) => Some(found),
             Err(error) => {
                 self.error(at, error.to_string(), error.remedy());
                 None
             }
         }
+    }
+
+    /// As [`Site::found`], for a key's token, of which only the digest is kept.
+    fn fetch(&self, at: At<'_>, reference: &Reference<'_>) -> Option<Zeroizing<Vec<u8>>> {
+        self.found(at, reference).map(|found| found.secret)
     }
 }
 

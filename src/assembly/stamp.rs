@@ -17,7 +17,7 @@ impl Stamp {
     pub fn of(path: &Path) -> Stamp {
         // In this order: content that changes after it was read must not carry the newer time.
         let outside = outside(path);
-        let content = std::fs::read(path).ok().map(|bytes| blake3::hash(&bytes));
+        let content = content(path).map(|bytes| blake3::hash(&bytes));
         Stamp { path: path.to_owned(), outside, content }
     }
 
@@ -34,6 +34,14 @@ impl Stamp {
     pub fn same_content(&self, other: &Stamp) -> bool {
         self.content == other.content
     }
+}
+
+/// A directory's content is the names in it.
+fn content(path: &Path) -> Option<Vec<u8>> {
+    let Ok(entries) = std::fs::read_dir(path) else { return std::fs::read(path).ok() };
+    let mut names: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.file_name().into_encoded_bytes())).collect();
+    names.sort();
+    Some(names.join(&b'/'))
 }
 
 fn outside(path: &Path) -> Option<(SystemTime, u64, PathBuf)> {

@@ -3,10 +3,11 @@
 use super::ConfigFile;
 use super::output::{Format, print};
 use crate::assembly;
-use crate::model::ClientCertificate;
+use crate::model::listener::DoorKind;
+use crate::model::{ClientCertificate, Listener, Snapshot};
 use crate::net::certificate;
-use crate::proxy::explain::explain;
 use crate::serving::explanation::{Explanation, Question};
+use crate::{egress, proxy};
 use anyhow::{Context as _, bail};
 use http::header::{HOST, HeaderName, HeaderValue};
 use http::{Method, Request, Uri};
@@ -23,6 +24,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 Examples:
   keystile explain GET /customers/7 --key acme-crm
   keystile explain POST 'https://gateway/orders?_profile=Test' --key acme-crm
+  keystile explain POST /c/stripe-production/v1/charges --key orders-worker
   printf 'Authorization: Key=%s\\n' \"$TOKEN\" | keystile explain GET /customers/7 -H @-")]
 pub struct Arguments {
     /// The method, in capitals.
@@ -41,7 +43,7 @@ pub struct Arguments {
     /// The client certificate that the caller shows: a PEM file, of which the first certificate counts.
     #[arg(long, value_name = "FILE")]
     client_cert: Option<PathBuf>,
-    /// The inbound listener it reaches; the first one if not said.
+    /// The listener it reaches; if not said, the first outbound one for paths below /c/, else the first inbound one.
     #[arg(long, value_name = "ADDRESS")]
     listener: Option<String>,
     #[command(flatten)]
@@ -52,14 +54,7 @@ pub struct Arguments {
 pub fn run(arguments: Arguments, format: Format) -> anyhow::Result<ExitCode> {
     let assembled = assembly::from_file(&arguments.file.config).map_err(|rejected| anyhow::anyhow!("{rejected}"))?;
     let snapshot = &assembled.snapshot;
-    let door = match &arguments.listener {
-        None => snapshot.listeners.first(),
-        Some(address) => snapshot.listeners.iter().find(|d| *d.address == **address),
-    };
-    let Some(door) = door else {
-        let known: Vec<&str> = snapshot.listeners.iter().map(|d| &*d.address).collect();
-        bail!("there is no such inbound listener; there is {}", known.join(", "));
-    };
+    let listener = listener(snapshot, &arguments)?;
     if let Some(name) = &arguments.key
         && !snapshot.keys.iter().any(|k| *k.name == **name)
     {
@@ -68,15 +63,35 @@ pub fn run(arguments: Arguments, format: Format) -> anyhow::Result<ExitCode> {
         bail!("there is no key {name:?}{hint}");
     }
     let question = Question {
-        parts: request(&arguments)?,
+        parts: request(&arguments, listener)?,
         key: arguments.key,
         peer: arguments.address,
         certificate: arguments.client_cert.as_deref().map(certificate).transpose()?,
         now: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64),
     };
-    let explanation = explain(snapshot, door, question);
+    let explanation = match listener.door.kind() {
+        DoorKind::Inbound => proxy::explain::explain(snapshot, listener, question),
+        DoorKind::Outbound => egress::explain::explain(snapshot, listener, question),
+    };
     print(&explanation, format, table)?;
     Ok(if explanation.code.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The one that is named, or the first of the door that the path belongs to.
+fn listener<'s>(snapshot: &'s Snapshot, arguments: &Arguments) -> anyhow::Result<&'s Listener> {
+    let mut listeners = snapshot.listeners.iter();
+    let found = match &arguments.listener {
+        Some(address) => listeners.find(|l| *l.address == **address),
+        None => {
+            let path = arguments.url.parse::<Uri>().map(|url| url.path().to_owned()).unwrap_or_default();
+            let wanted = if path.starts_with("/c/") { DoorKind::Outbound } else { DoorKind::Inbound };
+            listeners.find(|l| l.door.kind() == wanted).or(snapshot.listeners.first())
+        }
+    };
+    let known = || -> Vec<String> {
+        snapshot.listeners.iter().map(|l| format!("{} ({})", l.address, l.door.kind().name())).collect()
+    };
+    found.with_context(|| format!("there is no such listener; there is {}", known().join(", ")))
 }
 
 fn certificate(file: &Path) -> anyhow::Result<ClientCertificate> {
@@ -85,10 +100,11 @@ fn certificate(file: &Path) -> anyhow::Result<ClientCertificate> {
     certificate::read(&der).with_context(|| format!("{} holds no certificate that can be read", file.display()))
 }
 
-fn request(arguments: &Arguments) -> anyhow::Result<http::request::Parts> {
+fn request(arguments: &Arguments, listener: &Listener) -> anyhow::Result<http::request::Parts> {
     let method: Method = arguments.method.parse().context("the method is not valid: write GET, POST, …")?;
     let url: Uri = arguments.url.parse().context("the URL is not valid")?;
-    let host = url.authority().map_or("keystile".to_owned(), |a| a.as_str().to_owned());
+    let near = if listener.door.kind() == DoorKind::Outbound { "localhost" } else { "keystile" };
+    let host = url.authority().map_or(near.to_owned(), |a| a.as_str().to_owned());
     let target: Uri = match url.path_and_query() {
         Some(target) => target.as_str().parse()?,
         None => bail!("the URL has no path: write /customers/7 or https://gateway/customers/7"),
@@ -133,6 +149,9 @@ fn table(explanation: &Explanation) -> String {
     match (explanation.code, explanation.status, explanation.hint) {
         (Some(code), Some(status), Some(hint)) => out += &format!("\nrefused: {status} {code}\n  {hint}\n"),
         _ => out += "\npermitted: it would be forwarded (nothing was sent, no limit was charged)\n",
+    }
+    for line in &explanation.request {
+        out += &format!("  {line}\n");
     }
     out
 }

@@ -2,6 +2,7 @@
 
 mod check;
 mod config;
+mod connectors;
 mod demo;
 mod explain;
 mod keys;
@@ -84,6 +85,9 @@ enum Command {
     /// Make keys' tokens, offline.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Known providers: what connections to them need.
+    #[command(subcommand)]
+    Connectors(connectors::Command),
     /// Show the configuration in force, or its schema.
     #[command(subcommand)]
     Config(config::Command),
@@ -107,6 +111,7 @@ pub fn main() -> ExitCode {
         Command::Explain(arguments) => explain::run(arguments, cli.output),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Keys(command) => keys::run(&command, cli.output),
+        Command::Connectors(command) => connectors::run(&command, cli.output),
         Command::Config(command) => config::run(&command, cli.output),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "keystile", &mut std::io::stdout());

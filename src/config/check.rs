@@ -115,6 +115,12 @@ impl Checker<'_> {
                     self.mistakes.error(at(node, trail), reason, format!("write: {missing}, or leave out {present}"));
                 }
             }
+            Rule::AnyOf(names) => {
+                if !names.iter().any(|name| written(&name)) {
+                    let names = names.join(" or ");
+                    self.mistakes.error(at(node, trail), format!("{names} is missing"), format!("write: {names}"));
+                }
+            }
             Rule::Needs(name, others) => {
                 if written(&name) && !others.iter().any(|other| written(&other)) {
                     let others = others.join(" or ");

@@ -60,7 +60,7 @@ colour: blue
         r#"k.yaml:13:5: error: keys[acme-crm].token: there is no field `token` here
     write: primary: blake3:…, as `keystile keys digest` prints it"#,
         r#"k.yaml:14:1: error: colour: there is no field `colour` here
-    the fields here are: listeners, secret_sources, allow_networks, environments, connections, workflows, keys, log, workers, shutdown, takeover_socket"#,
+    the fields here are: listeners, secret_sources, allow_networks, environments, connectors, key_checks, connections, workflows, keys, log, workers, shutdown, takeover_socket"#,
     ];
     for (found, expected) in found.iter().zip(expected) {
         assert_eq!(found, expected);
@@ -107,7 +107,9 @@ fn wrong_structures() {
 fn rules_between_fields() {
     let connection =
         |rest: &str| mistakes(&file(&format!("connections: [{{ name: c, base_url: 'https://a', {rest} }}]\n")));
-    assert!(connection("secret: env:A")[0].contains("`secret` is written without `inject`"));
+    assert!(connection("secret: env:A")[0].contains("`secret` has a meaning only with inject or connector"));
+    assert!(connection("default: true")[0].contains("`default` has a meaning only with connector"));
+    assert!(mistakes(&file("connections: [{ name: c }]\n"))[0].contains("base_url or connector is missing"));
     assert!(connection("secret: env:A, inject: { header: X-A, query: b }")[0].contains("several of header, query"));
     assert!(
         connection("secret: env:A, inject: [{ value: '{secret}' }]").iter().any(|m| m.contains("inject[0]: none of"))

@@ -75,6 +75,9 @@ fn rule(rule: &Rule) -> Value {
         Rule::ExactlyOne(names) => {
             json!({ "oneOf": names.iter().map(required).collect::<Vec<_>>() })
         }
+        Rule::AnyOf(names) => {
+            json!({ "anyOf": names.iter().map(required).collect::<Vec<_>>() })
+        }
         Rule::Together(names) => {
             let each = names.iter().map(|name| ((*name).to_owned(), json!(names)));
             json!({ "dependentRequired": each.collect::<Map<_, _>>() })
@@ -146,6 +149,9 @@ mod tests {
     fn rules_are_carried_over() {
         let schema = json_schema();
         let connection = &schema["properties"]["connections"]["items"];
-        assert_eq!(connection["allOf"][0]["dependentRequired"]["inject"], json!(["inject", "secret"]));
+        assert_eq!(connection["allOf"][0]["anyOf"][1]["required"], json!(["connector"]));
+        assert_eq!(connection["allOf"][1]["if"]["required"], json!(["secret"]));
+        let tls = &connection["properties"]["tls"];
+        assert_eq!(tls["allOf"][0]["dependentRequired"]["key"], json!(["certificate", "key"]));
     }
 }

@@ -30,6 +30,14 @@ pub enum Kind {
     Cidr,
     /// `https://api.example.com/v1`
     Url,
+    /// `https://{store}.example.com`
+    UrlTemplate,
+    /// `account`: what a connector calls something it needs.
+    FieldName,
+    /// A regular expression.
+    Pattern,
+    /// `401` or `4xx`
+    Status,
     /// `2027-06-30T00:00:00Z`
     Timestamp,
     /// `env:NAME`, `file:PATH`, or the secret.
@@ -92,6 +100,10 @@ impl Kind {
             Kind::Site => scalar::site(text).map(drop),
             Kind::Cidr => scalar::cidr(text).map(drop),
             Kind::Url => scalar::url(text).map(drop),
+            Kind::UrlTemplate => scalar::url_template(text).map(drop),
+            Kind::FieldName => scalar::field_name(text).map(drop),
+            Kind::Pattern => scalar::pattern(text).map(drop),
+            Kind::Status => scalar::status(text).map(drop),
             Kind::Timestamp => scalar::timestamp(text).map(drop),
             Kind::SecretRef => return secret(Reference::parse(text)),
             Kind::Slot => return slot(Slot::parse(text)),
@@ -147,6 +159,10 @@ impl Kind {
             Kind::Site => "a host and a port such as engine-2.internal:5678",
             Kind::Cidr => "a network such as 10.0.0.0/8",
             Kind::Url => "a URL such as https://api.example.com",
+            Kind::UrlTemplate => "a URL such as https://api.example.com or https://{store}.example.com",
+            Kind::FieldName => "the name of a field, such as account",
+            Kind::Pattern => "a regular expression",
+            Kind::Status => "a status such as 401 or 4xx",
             Kind::Timestamp => "a moment such as 2027-06-30T00:00:00Z",
             Kind::SecretRef => "env:NAME or file:PATH",
             Kind::Slot => "a digest (blake3:…), env:NAME or file:PATH",
@@ -180,6 +196,9 @@ impl Kind {
             Kind::Site => "^.+:[0-9]+$",
             Kind::Cidr => "^[0-9A-Fa-f.:]+(/[0-9]+)?$",
             Kind::Url => "^[Hh][Tt][Tt][Pp][Ss]?://[^@?#]+$",
+            Kind::UrlTemplate => "^https?://[^@?#]+$",
+            Kind::FieldName => "^[a-z][a-z0-9_]{0,31}$",
+            Kind::Status => "^[1-5]([0-9][0-9]|xx)$",
             Kind::Timestamp => "^[0-9]{4}-[0-9]{2}-[0-9]{2}[T].+$",
             Kind::QueryName => "^[A-Za-z0-9._~-]+$",
             Kind::Fingerprint => "^sha256:[0-9A-Fa-f:]{64,95}$",

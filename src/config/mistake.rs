@@ -106,9 +106,19 @@ impl Mistakes {
         self.list
     }
 
-    /// Brings them into the order of the file; those of one place stay in the order in which they were found.
+    /// Brings them into the order of the file, those of other files behind; those of one place stay in the order in
+    /// which they were found.
     pub fn sort(&mut self) {
-        self.list.sort_by_key(|m| (m.line, m.column));
+        let own = Arc::clone(&self.file);
+        self.list.sort_by(|a, b| {
+            let place = |m: &Mistake| (m.file != own, Arc::clone(&m.file), m.line, m.column);
+            place(a).cmp(&place(b))
+        });
+    }
+
+    /// Takes over what was found in a file that this one names.
+    pub fn append(&mut self, other: Mistakes) {
+        self.list.extend(other.list);
     }
 
     fn push(&mut self, severity: Severity, at: At<'_>, reason: String, remedy: String) {

@@ -36,7 +36,12 @@ pub const COMMENTED: &str = include_str!("../../config/keystile.yaml");
 /// Reads a file's text and checks it against the schema. The tree is returned if the text is YAML at all, so that the
 /// reader can look for further mistakes; it counts only if there are no errors.
 pub fn load(text: &str, mistakes: &mut Mistakes) -> Option<Node> {
+    load_as(&schema::ROOT, text, mistakes)
+}
+
+/// The same for a file of another kind: a connector.
+pub fn load_as(shape: &shape::Shape, text: &str, mistakes: &mut Mistakes) -> Option<Node> {
     let root = parse::parse(text, mistakes)?;
-    check::check_shape(&root, &schema::ROOT, mistakes);
+    check::check_shape(&root, shape, mistakes);
     Some(root)
 }

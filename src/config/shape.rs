@@ -62,6 +62,8 @@ pub enum Rule {
     ExactlyOne(&'static [&'static str]),
     /// All of these or none.
     Together(&'static [&'static str]),
+    /// One of these, or more.
+    AnyOf(&'static [&'static str]),
     /// The first only together with one of the others.
     Needs(&'static str, &'static [&'static str]),
 }

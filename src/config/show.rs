@@ -113,7 +113,7 @@ fn idle(field: &Field, map: &MapShape, node: Option<&Node>) -> bool {
     let written = |name: &&str| node.is_some_and(|node| node.entry(name).is_some());
     map.rules.iter().any(|rule| match rule {
         Rule::Needs(name, others) => *name == field.name && !others.iter().any(written),
-        Rule::ExactlyOne(_) | Rule::Together(_) => false,
+        Rule::ExactlyOne(_) | Rule::Together(_) | Rule::AnyOf(_) => false,
     })
 }
 

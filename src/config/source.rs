@@ -36,7 +36,7 @@ pub enum SecretSources {
 pub struct Found {
     /// Wiped when dropped.
     pub secret: Zeroizing<Vec<u8>>,
-    /// White space around it was removed; worth a notice when it was more than the file's last line break.
+    /// White space around it was removed, beyond the line break that text files end with.
     pub trimmed: bool,
 }
 
@@ -162,7 +162,9 @@ fn clean(raw: Zeroizing<Vec<u8>>, shown: &str) -> Result<Found, SourceError> {
     if secret.iter().any(u8::is_ascii_control) {
         return Err(SourceError::Control(shown.to_owned()));
     }
-    Ok(Found { trimmed: secret.len() != raw.len(), secret: Zeroizing::new(secret.to_vec()) })
+    let line = raw.strip_suffix(b"\n").unwrap_or(&raw);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    Ok(Found { trimmed: secret.len() != line.len(), secret: Zeroizing::new(secret.to_vec()) })
 }
 
 /// Whether a pattern with `*` fits, in time proportional to the product of the lengths.

@@ -2,6 +2,7 @@
 
 use super::environment::EnvironmentId;
 use super::quota::Quota;
+use super::scrub::NeedleId;
 use super::secret::{Secret, SecretHeader};
 use http::{HeaderName, HeaderValue, Method};
 use ipnet::IpNet;
@@ -17,22 +18,22 @@ pub struct ConnectionId(pub u32);
 #[derive(Debug)]
 pub struct Connection {
     pub index: ConnectionId,
-    /// UUID form; stays when the connection is renamed.
+    /// A UUID: the one that was written, or one derived from the name.
     pub id: String,
     pub name: Arc<str>,
-    /// The template it was made from; none for a custom one.
-    pub connector: Option<Arc<str>>,
-    /// C15: what its connector's name means in its environment.
-    pub default: bool,
     pub environment: EnvironmentId,
+    /// The connector it was made by; `None` for a connection that says everything itself.
+    pub connector: Option<Arc<str>>,
+    /// C15: `/c/<connector>` means this one, in its environment.
+    pub default: bool,
     pub destination: Destination,
     pub injection: Injection,
-    /// It wants a secret and has none: nothing is sent (hazard 24).
+    /// What it wants a secret for has none yet: it must not be called (hazard 24).
     pub secret_missing: bool,
-    /// What its provider wants to hear beside the secret.
+    /// What the provider wants in requests beside the secret.
     pub extra_headers: Vec<ExtraHeader>,
-    /// C12: its secret is removed from replies. Outbound alone.
-    pub scrub: bool,
+    /// C12: how its secret is found in replies; `None`: they pass as they are. Outbound alone.
+    pub needle: Option<NeedleId>,
     /// C11: what may be called through it; empty means everything. Outbound alone.
     pub allow: Box<[CallRule]>,
     pub quota: Option<Quota>,
@@ -47,8 +48,17 @@ pub struct Connection {
 impl Connection {
     /// C12: whether replies to outbound calls are looked through.
     pub fn is_scrubbed(&self) -> bool {
-        self.scrub
+        self.needle.is_some()
     }
+}
+
+/// A header that a connector adds: a version, an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExtraHeader {
+    pub name: HeaderName,
+    pub value: HeaderValue,
+    /// It replaces the caller's own; otherwise it only stands in where the caller sent none.
+    pub always: bool,
 }
 
 /// Where a connection's requests, and its secret, may go, and nowhere else (C10).
@@ -69,6 +79,14 @@ pub struct Destination {
     pub base_path: String,
     /// C13: private networks that may be dialled for it; the configuration's own are among them.
     pub allow_networks: Arc<[IpNet]>,
+}
+
+impl Destination {
+    /// The base URL, as it may be shown.
+    pub fn shown(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}{}", self.authority.to_str().unwrap_or(&self.host), self.base_path)
+    }
 }
 
 /// A host and a port to dial: an address, or a name that may have several.
@@ -124,15 +142,6 @@ pub struct UpstreamTimeouts {
     pub tunnel: Duration,
 }
 
-/// A header that goes with every request of a connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExtraHeader {
-    pub name: HeaderName,
-    pub value: HeaderValue,
-    /// Also in place of the caller's own; else only if he sent none.
-    pub always: bool,
-}
-
 /// C11: one line of `allow`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallRule {
@@ -150,17 +159,32 @@ pub struct Injection {
     pub headers: Vec<(HeaderName, SecretHeader)>,
     /// The parameter's name and the whole encoded pair.
     pub query: Vec<(String, Secret)>,
-    /// `/bot{secret}`, before the call's path.
+    /// `/bot{secret}`, before the call's path; for [`InjectRule::WholePath`] the secret URL's path.
     pub path: Option<Secret>,
+    /// The injected path is complete: see [`Injection::tail`].
+    pub whole_path: bool,
 }
 
 /// One line of `inject`, as written. Templates hold `{secret}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InjectRule {
-    Header { name: HeaderName, value: String },
-    Query { name: String, value: String },
-    Basic { username: String, password: String },
-    Path { prefix: String },
+    Header {
+        name: HeaderName,
+        value: String,
+    },
+    Query {
+        name: String,
+        value: String,
+    },
+    Basic {
+        username: String,
+        password: String,
+    },
+    Path {
+        prefix: String,
+    },
+    /// The secret is a URL, whose path is where calls go. What is filled in is that path, encoded as it came.
+    WholePath,
 }
 
 impl InjectRule {
@@ -171,6 +195,7 @@ impl InjectRule {
             InjectRule::Query { name, .. } => format!("query parameter {name}"),
             InjectRule::Basic { .. } => "header authorization (Basic)".to_owned(),
             InjectRule::Path { .. } => "path prefix".to_owned(),
+            InjectRule::WholePath => "the whole path".to_owned(),
         }
     }
 }
@@ -197,8 +222,14 @@ impl Injection {
                     ready.query.push((name.clone(), secret.fill(value).query_pair(name)))
                 }
                 InjectRule::Path { prefix } => ready.path = Some(secret.path_segment().fill(prefix)),
+                InjectRule::WholePath => (ready.path, ready.whole_path) = (Some(secret.fill("{secret}")), true),
             }
         }
         Ok(ready)
+    }
+
+    /// What of the call's `path` follows the injected one: all of it, but a bare `/` where the injected path is whole.
+    pub fn tail<'p>(&self, path: &'p str) -> &'p str {
+        if self.whole_path && path == "/" { "" } else { path }
     }
 }

@@ -8,6 +8,7 @@ use crate::model::environment::Environment;
 use crate::model::key::{Grants, KeyId, Scopes};
 use crate::model::listener::{ConnectionCaps, EnvironmentParameter, FrontTimeouts, Listener, PlaceMask, Places};
 use crate::model::routes::Routes;
+use crate::model::scrub::Needles;
 use crate::model::snapshot::Digests;
 use crate::model::template::Template;
 use crate::model::workflow::WorkflowId;
@@ -79,9 +80,11 @@ pub fn connection(index: u32, environment: u16) -> Connection {
         index: ConnectionId(index),
         id: name::id_of("connection", &format!("engine-{environment}")),
         name: format!("engine-{environment}").into(),
+        environment: EnvironmentId(environment),
         connector: None,
         default: false,
-        environment: EnvironmentId(environment),
+        secret_missing: false,
+        extra_headers: Vec::new(),
         destination: Destination {
             id: DestinationId(u64::from(index)),
             tls: None,
@@ -94,9 +97,7 @@ pub fn connection(index: u32, environment: u16) -> Connection {
             allow_networks: vec![].into(),
         },
         injection: injection("X-Engine-Key"),
-        secret_missing: false,
-        extra_headers: vec![],
-        scrub: true,
+        needle: None,
         allow: [].into(),
         quota: None,
         concurrency: None,
@@ -167,6 +168,7 @@ pub fn snapshot() -> Snapshot {
     }
     let connections = vec![connection(0, 0), connection(1, 1)];
     Snapshot {
+        needles: Needles::default(),
         directory: Directory::of(&connections, &keys),
         listeners: vec![door()],
         environments: vec![environment(0, "Production"), environment(1, "Test")],

@@ -98,7 +98,7 @@ pub(super) fn join(permit: &Permit<'_>, path: &str, query: Option<&str>) -> Opti
     let mut out = Vec::with_capacity(path.len() + query.map_or(0, str::len) + 128);
     out.extend_from_slice(permit.connection().destination.base_path.as_bytes());
     out.extend_from_slice(permit.injected_path().unwrap_or_default());
-    out.extend_from_slice(path.as_bytes());
+    out.extend_from_slice(permit.connection().injection.tail(path).as_bytes());
     if out.is_empty() {
         out.push(b'/');
     }

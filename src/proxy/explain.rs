@@ -3,18 +3,17 @@
 
 use super::journey::places;
 use crate::http::inspect::inspect;
-use crate::model::denial::BadCertificate;
 use crate::model::key::ScopeName;
 use crate::model::listener::Place;
 use crate::model::routes::Found;
-use crate::model::{Denial, Key, Listener, Slot, Snapshot};
+use crate::model::{Denial, Listener, Slot, Snapshot};
 use crate::policy::authenticate::{Rejected, rehearse};
 use crate::policy::environment::{Asked, asked};
 use crate::policy::forwarded::{self, Side};
 use crate::policy::rewrite::{self, Caller};
 use crate::policy::{Authenticated, Invocation, Origin, address, authenticate, authorise, identify, path};
-use crate::serving::explanation::{Explanation, Question, Steps};
-use http::header::{HeaderMap, HeaderValue};
+use crate::serving::explanation::{Explanation, Question, Steps, describe_key};
+use http::header::HeaderValue;
 
 /// Decides without sending. Limits are named, not charged.
 pub fn explain(snapshot: &Snapshot, door: &Listener, question: Question) -> Explanation {
@@ -44,12 +43,12 @@ fn walk(snapshot: &Snapshot, door: &Listener, question: Question, steps: &mut St
     let permit = match authorise(snapshot, &caller, &origin, &route, &asked, question.now) {
         Ok(permit) => permit,
         Err(denial) => {
-            certificate_missing(&denial, door, steps);
+            steps.certificate_missing(&denial, door);
             return steps.no(failed_step(&denial), denial);
         }
     };
     granted(&permit, &asked, door, steps);
-    limits(&permit, door, steps);
+    steps.limits(&permit, Some(permit.workflow()), door);
     let open = places(snapshot, door, &route);
     rewritten(&question, &permit, door, open, steps);
     Ok(())
@@ -127,11 +126,6 @@ fn place(place: Place, door: &Listener) -> String {
     }
 }
 
-fn describe_key(snapshot: &Snapshot, key: &Key) -> String {
-    let fixed = key.environment.map(|e| format!(", fixed to {}", snapshot.environment(e).name));
-    format!("{}{}, enabled, not expired", key.name, fixed.unwrap_or_default())
-}
-
 /// Where in the order of W1 a refusal stands.
 fn failed_step(denial: &Denial) -> &'static str {
     match denial {
@@ -147,25 +141,8 @@ fn failed_step(denial: &Denial) -> &'static str {
     }
 }
 
-/// Why there was no certificate to judge, if that is what was missing.
-fn certificate_missing(denial: &Denial, door: &Listener, steps: &mut Steps) {
-    if *denial != Denial::ClientCertificateRequired(BadCertificate::Absent) {
-        return;
-    }
-    let finding = match door.callers {
-        None => format!("listener {} has no client_ca and asks for none", door.address),
-        Some(_) => "the key needs one; --client-cert FILE says which the caller shows".to_owned(),
-    };
-    steps.ok("certificate", finding);
-}
-
 fn granted(permit: &Invocation<'_>, asked: &Asked<'_>, door: &Listener, steps: &mut Steps) {
-    let anywhere = permit.key().allow_addresses.is_none();
-    steps
-        .ok("address", if anywhere { "the key may be used from anywhere" } else { "within the key's allow_addresses" });
-    if permit.key().client_certificates.is_some() {
-        steps.ok("certificate", "the key accepts it; that the listener's client_ca vouches for it is taken as given");
-    }
+    steps.came_from_there(permit.key());
     steps.ok("permission", format!("the key may run {}", permit.workflow().name));
     steps.ok("scope", format!("the key has {}", ScopeName::WorkflowsInvoke.name()));
     let why = match (permit.key().environment, asked) {
@@ -176,27 +153,6 @@ fn granted(permit: &Invocation<'_>, asked: &Asked<'_>, door: &Listener, steps: &
     steps.ok("environment", format!("{} ({why})", permit.environment().name));
 }
 
-fn limits(permit: &Invocation<'_>, door: &Listener, steps: &mut Steps) {
-    let rates = [
-        ("key", permit.key().quota),
-        ("address", door.address_quota),
-        ("workflow", permit.workflow().quota),
-        ("connection", permit.connection().quota),
-        ("listener", door.quota),
-    ];
-    let charged: Vec<String> = rates
-        .into_iter()
-        .filter_map(|(name, quota)| quota.map(|q| format!("{name} {} in {:?} burst {}", q.count, q.per, q.burst)))
-        .collect();
-    let caps = [("workflow", permit.workflow().concurrency), ("connection", permit.connection().concurrency)];
-    let caps = caps.into_iter().filter_map(|(name, cap)| cap.map(|c| format!("{name} at most {c} at once")));
-    let all: Vec<String> = charged.into_iter().chain(caps).collect();
-    steps.ok(
-        "limits",
-        if all.is_empty() { "none apply".to_owned() } else { format!("would charge: {}", all.join("; ")) },
-    );
-}
-
 /// What would be sent, secrets shown as `{secret}`.
 fn rewritten(
     question: &Question,
@@ -205,7 +161,6 @@ fn rewritten(
     open: crate::model::listener::PlaceMask,
     steps: &mut Steps,
 ) {
-    let connection = permit.connection();
     let before = &question.parts.headers;
     let mut after = before.clone();
     let caller = Caller {
@@ -218,38 +173,10 @@ fn rewritten(
         request_id: HeaderValue::from_static("-"),
     };
     rewrite::fields(&mut after, permit, door, open, caller);
-    let removed = names(before).into_iter().filter(|n| !after.contains_key(n.as_str()));
-    let removed: Vec<String> = removed.collect();
-    if !removed.is_empty() {
-        steps.ok("strip", format!("the caller's {} would be removed", removed.join(", ")));
-    }
-    let slots: Vec<String> = slots(permit);
-    let slots = if slots.is_empty() { "nothing: the connection has no secret".to_owned() } else { slots.join(", ") };
-    steps.ok("inject", format!("connection {}: {slots}", connection.name));
+    steps.stripped(before, &after);
+    steps.injected(permit);
+    let connection = permit.connection();
     let prefix = if connection.injection.path.is_some() { "/{secret}" } else { "" };
-    let scheme = if connection.destination.tls.is_some() { "https" } else { "http" };
-    let destination = &connection.destination;
-    steps.ok(
-        "forward",
-        format!(
-            "{} {scheme}://{}:{}{}{prefix}{}",
-            question.parts.method,
-            destination.host,
-            destination.port,
-            destination.base_path,
-            question.parts.uri.path()
-        ),
-    );
-}
-
-fn names(map: &HeaderMap) -> Vec<String> {
-    map.keys().map(ToString::to_string).collect()
-}
-
-fn slots(permit: &Invocation<'_>) -> Vec<String> {
-    let injection = &permit.connection().injection;
-    let headers = injection.headers.iter().map(|(name, _)| format!("header {name}: {{secret}}"));
-    let query = injection.query.iter().map(|(name, _)| format!("query {name}={{secret}}"));
-    let path = injection.path.iter().map(|_| "path prefix {secret}".to_owned());
-    headers.chain(query).chain(path).collect()
+    let method = &question.parts.method;
+    steps.ok("forward", format!("{method} {}{prefix}{}", connection.destination.shown(), question.parts.uri.path()));
 }

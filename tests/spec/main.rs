@@ -4,6 +4,7 @@
 mod canary;
 mod caps;
 mod cli;
+mod connectors;
 mod credentials_stripped;
 mod destinations;
 mod environments;

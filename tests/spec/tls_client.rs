@@ -360,7 +360,7 @@ fn mistakes_about_client_certificates_are_told() {
     let cast = Cast::new();
     let bound = "workflows: all, require_client_cert: { name: worker.example }";
     let said = World::build().key("bound", bound).refused();
-    assert!(said.contains("no inbound listener asks for certificates, so every call is refused"), "{said}");
+    assert!(said.contains("no listener asks for certificates, so every call is refused"), "{said}");
     let said = cast.world("").key("bound", "workflows: all, require_client_cert: []").refused();
     assert!(said.contains("no certificate is accepted"), "{said}");
     let pair = "certificate: 0.pem, key: 0.key";

@@ -3,10 +3,12 @@
 //! All of them are total and bounded, refuse what could be read in two ways, and treat zero as a slip wherever zero
 //! would mean "never" to one reader and "without limit" to another.
 
+mod connector;
 mod place;
 mod quantity;
 mod word;
 
+pub use connector::{Statuses, field_name, pattern, status, url_template};
 pub use place::{
     Address, LogTarget, address, call_path, cidr, header_name, inject_path, log_target, method, path, query_name, site,
     template, url,

@@ -13,13 +13,40 @@ pub static CONNECTION: MapShape = MapShape::new(
     "An upstream, the credential it wants and the place where the credential goes.",
     &[
         name("What workflows call it.", "engine-production"),
+        Field::new(
+            "id",
+            Shape::Scalar(Kind::Uuid),
+            "Its id, to keep across renaming; without it one is derived from the name.",
+        ),
         TITLE,
         DESCRIPTION,
         Field::new("environment", Shape::Scalar(Kind::Name), "Where it belongs; without it the default environment.")
             .example("Production"),
-        Field::new("base_url", Shape::Scalar(Kind::Url), "What a workflow's path is appended to.")
-            .required()
-            .example("https://engine.example.com"),
+        Field::new(
+            "connector",
+            Shape::Scalar(Kind::Name),
+            "The provider, as `keystile connectors list` names it: it says the base URL, where the secret goes and more.",
+        )
+        .example("stripe"),
+        Field::new("region", Shape::Scalar(Kind::Name), "Which of the connector's places.").example("eu"),
+        Field::new(
+            "fields",
+            Shape::Free { key: Kind::FieldName, value: &FIELD_VALUE },
+            "What the connector needs beside the secret, as `keystile connectors show NAME` lists it.",
+        )
+        .example("{ account: acct_1032D82eZvKYlo2C }"),
+        Field::new(
+            "default",
+            BOOL,
+            "The one that /c/CONNECTOR means in its environment; at most one of each connector is it.",
+        )
+        .default(defaults::OFF),
+        Field::new(
+            "base_url",
+            Shape::Scalar(Kind::Url),
+            "What a workflow's path is appended to; with a connector only to call another place in its stead.",
+        )
+        .example("https://engine.example.com"),
         Field::new(
             "addresses",
             Shape::List(&SITE),
@@ -66,7 +93,6 @@ pub static CONNECTION: MapShape = MapShape::new(
         )
         .default(defaults::NOTHING)
         .example("[X-Row-Count]"),
-        Field::later("connector", "base URL and injection from the catalogue; write base_url and inject"),
         Field::new(
             "allow",
             Shape::List(&Shape::Map(&CALL_RULE)),
@@ -82,7 +108,13 @@ pub static CONNECTION: MapShape = MapShape::new(
         Field::later("shared_with", "sharing connections"),
     ],
 )
-.rules(&[Rule::Together(&["inject", "secret"])])
+.rules(&[
+    Rule::AnyOf(&["base_url", "connector"]),
+    Rule::Needs("secret", &["inject", "connector"]),
+    Rule::Needs("region", &["connector"]),
+    Rule::Needs("fields", &["connector"]),
+    Rule::Needs("default", &["connector"]),
+])
 .gone(&[
     Gone::new("url", "base_url: https://engine.example.com"),
     Gone::new("header", "inject: { header: X-Engine-Key }"),
@@ -106,10 +138,11 @@ static CALL_RULE: MapShape = MapShape::new(
 );
 
 static METHOD: Shape = Shape::Scalar(Kind::Method);
+static FIELD_VALUE: Shape = TEXT;
 static SITE: Shape = Shape::Scalar(Kind::Site);
 static HEADER_NAME: Shape = Shape::Scalar(Kind::HeaderName);
 
-static INJECT_SHAPE: Shape = Shape::Map(&INJECT);
+pub static INJECT_SHAPE: Shape = Shape::Map(&INJECT);
 
 static INJECT: MapShape = MapShape::new(
     "One place for the secret; the caller's own value there is replaced.",

@@ -84,6 +84,15 @@ pub const TUNNEL_TIMEOUT: &str = "1h";
 /// The secret alone; a prefix such as "Bearer " is written out.
 pub const INJECTED: &str = "{secret}";
 
+/// Nearly all secrets are; a whole URL is the exception.
+pub const SECRET_KIND: &str = "text";
+
+/// What reads changes nothing.
+pub const VERIFY_METHOD: &str = "GET";
+
+/// Providers change the form of their keys without asking us: a wrong guess must not keep a gateway from starting.
+pub const KEY_CHECKS: &str = "warn";
+
 /// What callers need, and no more: administration is only granted by naming it.
 pub const SCOPES: &str = "[workflows:invoke, connections:use]";
 

@@ -4,6 +4,7 @@
 //! that ignores `webhook:` or `quota:` leaves open what its operator believes to be closed.
 
 mod connections;
+mod connectors;
 mod defaults;
 mod listeners;
 mod resources;
@@ -12,6 +13,8 @@ use super::{
     kind::Kind,
     shape::{Field, Gone, MapShape, Shape},
 };
+
+pub use connectors::CONNECTOR;
 
 /// The whole file.
 pub const ROOT: Shape = Shape::Map(&FILE);
@@ -43,6 +46,18 @@ static FILE: MapShape = MapShape::new(
             Shape::List(&Shape::Map(&resources::ENVIRONMENT)),
             "The worlds that are kept apart; without it there is one, Production.",
         ),
+        Field::new(
+            "connectors",
+            Shape::List(&PATH),
+            "Files, or directories of files, with connectors of your own, beside those that are built in.",
+        )
+        .example("[connectors/acme.yaml]"),
+        Field::new(
+            "key_checks",
+            Shape::Scalar(Kind::Enum(&["warn", "refuse"])),
+            "What is done about secrets that do not look like their provider's, or like another environment's.",
+        )
+        .default(defaults::KEY_CHECKS),
         Field::new(
             "connections",
             Shape::List(&Shape::Map(&connections::CONNECTION)),

@@ -7,8 +7,8 @@ use super::{
     *,
 };
 
-/// Every map of the schema, with the path that leads to it.
-fn maps() -> Vec<(String, &'static MapShape)> {
+/// Every map of a schema, with the path that leads to it.
+fn maps_of(root: &'static Shape, start: &str) -> Vec<(String, &'static MapShape)> {
     fn walk(shape: &'static Shape, path: &str, found: &mut Vec<(String, &'static MapShape)>) {
         match shape {
             Shape::Map(map) => {
@@ -22,13 +22,26 @@ fn maps() -> Vec<(String, &'static MapShape)> {
         }
     }
     let mut found = Vec::new();
-    walk(&ROOT, "", &mut found);
+    walk(root, start, &mut found);
     found
 }
 
+/// Those of the configuration and of connectors' files.
+fn maps() -> Vec<(String, &'static MapShape)> {
+    [maps_of(&ROOT, ""), maps_of(&CONNECTOR, "connector")].concat()
+}
+
+fn all_fields() -> impl Iterator<Item = (String, &'static Field)> {
+    fields_of(maps())
+}
+
+/// The configuration's alone.
 fn fields() -> impl Iterator<Item = (String, &'static Field)> {
-    maps()
-        .into_iter()
+    fields_of(maps_of(&ROOT, ""))
+}
+
+fn fields_of(maps: Vec<(String, &'static MapShape)>) -> impl Iterator<Item = (String, &'static Field)> {
+    maps.into_iter()
         .flat_map(|(path, map)| map.fields.iter().map(move |field| (format!("{path}.{}", field.name), field)))
 }
 
@@ -65,7 +78,7 @@ fn written(node: &Node, path: &str, found: &mut Vec<(String, Option<String>, u32
 
 #[test]
 fn every_field_teaches() {
-    for (path, field) in fields() {
+    for (path, field) in all_fields() {
         let sentence = field.later.is_some() || field.doc.ends_with('.');
         assert!(sentence && field.doc.len() > 8, "{path}: {:?}", field.doc);
         assert!(!(field.required && field.default.is_some()), "{path} is required and has a default");
@@ -83,7 +96,7 @@ fn names_are_unique_and_rules_name_fields() {
         assert!(map.gone.iter().all(|gone| !names.contains(gone.name)), "{path}: a field is gone and there");
         for rule in map.rules {
             let mentioned = match rule {
-                Rule::ExactlyOne(names) | Rule::Together(names) => names.to_vec(),
+                Rule::ExactlyOne(names) | Rule::Together(names) | Rule::AnyOf(names) => names.to_vec(),
                 Rule::Needs(name, others) => [&[*name], *others].concat(),
             };
             assert!(mentioned.iter().all(|name| names.contains(name)), "{path}: {rule:?}");
@@ -93,7 +106,7 @@ fn names_are_unique_and_rules_name_fields() {
 
 #[test]
 fn defaults_and_examples_of_single_values_are_valid() {
-    for (path, field) in fields() {
+    for (path, field) in all_fields() {
         let (Shape::Scalar(kind) | Shape::OrFalse(kind)) = field.shape else {
             continue;
         };

@@ -3,11 +3,22 @@
 use super::called::Called;
 use super::slots::without_slot;
 use crate::model::Listener;
+use crate::model::connection::InjectRule;
 use crate::model::listener::PlaceMask;
 use crate::policy::permit::Permit;
 use crate::policy::rewrite::{self, REQUEST_ID};
-use http::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, IF_RANGE, RANGE};
+use http::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue, IF_RANGE, RANGE};
 use http::uri::Uri;
+use std::borrow::Cow;
+
+/// What asks for parts, for differences, or for messages that are compressed within their stream.
+const PARTS_AND_CODINGS: [HeaderName; 5] = [
+    RANGE,
+    IF_RANGE,
+    HeaderName::from_static("a-im"),
+    HeaderName::from_static("grpc-accept-encoding"),
+    HeaderName::from_static("connect-accept-encoding"),
+];
 
 /// Rewrites the fields in place.
 pub fn fields(map: &mut HeaderMap, permit: &Permit<'_>, listener: &Listener, open: PlaceMask, request_id: HeaderValue) {
@@ -15,8 +26,9 @@ pub fn fields(map: &mut HeaderMap, permit: &Permit<'_>, listener: &Listener, ope
         map.insert(REQUEST_ID, request_id);
         if permit.connection().is_scrubbed() {
             // A part could begin in the middle of a secret, and what is encoded cannot be looked through as it flows.
-            map.remove(RANGE);
-            map.remove(IF_RANGE);
+            for name in PARTS_AND_CODINGS {
+                map.remove(name);
+            }
             map.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
     });
@@ -32,4 +44,36 @@ pub fn target(
 ) -> Option<Uri> {
     let kept = query.and_then(|q| rewrite::strip_query(q, permit, listener, open));
     rewrite::join(permit, without_slot(called.rest, &permit.connection().injection.rules), kept.as_deref())
+}
+
+/// The target as it may be shown: with templates where the secret goes.
+pub fn shown_target(
+    called: &Called<'_>,
+    query: Option<&str>,
+    permit: &Permit<'_>,
+    listener: &Listener,
+    open: PlaceMask,
+) -> String {
+    let connection = permit.connection();
+    let rules = &connection.injection.rules;
+    let prefix = rules.iter().find_map(|rule| match rule {
+        InjectRule::Path { prefix } => Some(prefix.as_str()),
+        InjectRule::WholePath => Some("/{secret}"),
+        _ => None,
+    });
+    let path = connection.injection.tail(without_slot(called.rest, rules));
+    let mut shown = format!("{}{}{path}", connection.destination.base_path, prefix.unwrap_or_default());
+    if shown.is_empty() {
+        shown.push('/');
+    }
+    let kept = query.and_then(|q| rewrite::strip_query(q, permit, listener, open));
+    let injected = rules.iter().filter_map(|rule| match rule {
+        InjectRule::Query { name, value } => Some(Cow::Owned(format!("{name}={value}"))),
+        _ => None,
+    });
+    for (at, pair) in kept.into_iter().chain(injected).enumerate() {
+        shown.push(if at == 0 { '?' } else { '&' });
+        shown.push_str(&pair);
+    }
+    shown
 }

@@ -45,6 +45,8 @@ pub fn values<'a>(filled: Filled<'a>, rules: &[InjectRule]) -> Values<'a> {
                 found.extend(pairs.map(|p| p.decoded_value()));
             }
             InjectRule::Path { prefix } => found.extend(path_slot(filled.rest, prefix).map(|slot| slot.value)),
+            // Its callers have no path of their own.
+            InjectRule::WholePath => {}
         }
     }
     found.retain(|value| !value.is_empty());
@@ -124,6 +126,8 @@ pub fn without_slot<'a>(rest: &'a str, rules: &[InjectRule]) -> &'a str {
 pub fn shown(rest: &str, rules: &[InjectRule]) -> Option<String> {
     rules.iter().find_map(|rule| match rule {
         InjectRule::Path { prefix } => path_slot(rest, prefix).map(|slot| format!("{prefix}{}", &rest[slot.length..])),
+        // Somebody may have pasted the whole URL.
+        InjectRule::WholePath => (rest.len() > 1).then(|| "/…".to_owned()),
         _ => None,
     })
 }
