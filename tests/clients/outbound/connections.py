@@ -25,6 +25,8 @@ BEARER = "{ header: Authorization, value: 'Bearer {secret}' }"
 ACCOUNT = "AC" + "0" * 32
 BOT = "123456789:AAHfiqksKZ8WmR2zSjiQ7_v4TMAKdiHm9T0"
 
+# Connectors have the plain names.
+PREFIX = "my-"
 CONNECTIONS = {
     "openai": Connection("https://api.openai.com", BEARER, "sk-proj-own-Openai-4Qw"),
     "anthropic": Connection("https://api.anthropic.com", "{ header: x-api-key }", "sk-ant-api03-own-8Rt"),

@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import apis
-from connections import CONNECTIONS
+from connections import CONNECTIONS, PREFIX
 from judge import Arrived, judge
 
 BY_HOST = {connection.host: name for name, connection in reversed(CONNECTIONS.items())}
@@ -59,7 +59,7 @@ class Handler(BaseHTTPRequestHandler):
         body, fields = self.body(), self.headers.items()
         direct = self.path.startswith("/c/")
         if direct:
-            _, _, name, rest = (self.path + "/").split("/", 3)
+            name, rest = (self.path.removeprefix(f"/c/{PREFIX}") + "/").split("/", 1)
             target = f"{CONNECTIONS[name].base_path}/{rest[:-1]}" if rest else CONNECTIONS[name].base_path
         else:
             name, target = BY_HOST.get(self.headers["Host"]), self.path

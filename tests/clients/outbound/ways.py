@@ -15,6 +15,7 @@ sys.dont_write_bytecode = True
 
 import checks  # noqa: E402
 from checks import same  # noqa: E402, F401
+from connections import PREFIX  # noqa: E402
 
 WAYS = json.loads(os.environ["WAYS"])
 CONTROL = os.environ["CONTROL"]
@@ -26,7 +27,7 @@ class Way:
 
     def base(self, connection):
         """What stands for the provider's own base URL."""
-        return f"{self._at}/c/{connection}"
+        return f"{self._at}/c/{PREFIX}{connection}"
 
     def key(self, connection):
         """What the client is given for its API key."""

@@ -79,7 +79,7 @@ for (const use of [nodeFetch, openaiNode, anthropicNode, stripeNode]) {
   try {
     for (const [way, { at, keys }] of Object.entries(WAYS)) {
       await control('begin', { use: use.name, way })
-      await use({ base: (connection) => `${at}/c/${connection}`, key: (connection) => keys[connection] })
+      await use({ base: (connection) => `${at}/c/my-${connection}`, key: (connection) => keys[connection] })
     }
     const wrong = await control('judge', { use: use.name })
     if (wrong.length) throw new Error(['what arrived:', ...wrong].join('\n'))
