@@ -67,7 +67,12 @@ fn of_scheme<'a>(line: &'a [u8], template: &str) -> Option<Cow<'a, [u8]>> {
         return Some(Cow::Owned(if password.is_empty() { user.to_vec() } else { password.to_vec() }));
     }
     let inside = bare(line, template);
-    (inside.len() < line.trim_ascii().len()).then_some(Cow::Borrowed(inside))
+    if inside.len() < line.trim_ascii().len() {
+        return Some(Cow::Borrowed(inside));
+    }
+    // How GitHub's libraries say Bearer.
+    let (scheme, value) = line.trim_ascii().split_at_checked(6)?;
+    scheme.eq_ignore_ascii_case(b"token ").then(|| Cow::Borrowed(value.trim_ascii()))
 }
 
 /// A value without what the template writes around the secret.
@@ -158,10 +163,11 @@ mod tests {
     #[test]
     fn c4_headers_as_sdks_fill_them() {
         let bearer = [header("authorization", "Bearer {secret}")];
-        for line in ["Bearer t", "bearer  t", "Key=t", "Basic OnQ=", "Basic dDo=", "basic eDp0"] {
+        for line in ["Bearer t", "bearer  t", "Key=t", "Basic OnQ=", "Basic dDo=", "basic eDp0", "token t", "Token  t"]
+        {
             assert_eq!(read(&bearer, &[("authorization", line)], None, ""), ["t"], "{line}");
         }
-        for foreign in ["Digest t", "AWS4-HMAC-SHA256 x", "Basic !", "t"] {
+        for foreign in ["Digest t", "AWS4-HMAC-SHA256 x", "Basic !", "t", "token", "tokens t"] {
             assert!(read(&bearer, &[("authorization", foreign)], None, "").is_empty(), "{foreign}");
         }
         let token = [header("authorization", "Token token={secret}")];
