@@ -2,6 +2,7 @@
 //! where something does not hold. The ordinary tests run them over random bytes and over what fuzzing has found before;
 //! `tests/fuzz` looks for more.
 
+mod calls;
 mod decoding;
 mod inputs;
 mod messages;
@@ -9,6 +10,7 @@ mod requests;
 mod scrubbing;
 mod wires;
 
+pub use calls::calls;
 pub use decoding::decoding;
 pub use inputs::{certificate, config, proxy_protocol};
 pub use messages::{body, head, reply};

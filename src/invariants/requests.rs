@@ -17,7 +17,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method};
 
 /// A request with the first line of `bytes` as its target and the others as its fields; `None` if it is none.
-fn request(bytes: &[u8]) -> Option<Parts> {
+pub(super) fn request(bytes: &[u8]) -> Option<Parts> {
     let mut lines = bytes.split(|b| *b == b'\n');
     let mut head = [b"GET ", lines.next()?, b" HTTP/1.1\r\n"].concat();
     for line in lines.filter(|line| !line.is_empty()) {

@@ -10,6 +10,7 @@ use crate::http::h1::incoming::Early;
 use crate::http::reply;
 use crate::limit::table::{Allowances, Held};
 use crate::live::Local;
+use crate::model::listener::DoorKind;
 use crate::model::{Denial, Listener};
 use crate::net::guard::Running;
 use crate::policy::headers::strip_reply;
@@ -90,9 +91,17 @@ pub async fn answer(
     }
 }
 
+/// What a provider calls the request.
+const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-upstream-request-id");
+
 /// What is added to, and taken from, a reply that passes.
 fn sign(fields: &mut HeaderMap, exchange: &Exchange, listener: Option<&Listener>, charged: &Allowances) {
+    let theirs = fields.remove(&rewrite::REQUEST_ID);
     strip_reply(fields);
+    // A provider's support asks for its own.
+    if let Some(id) = theirs.filter(|_| listener.is_some_and(|l| l.door.kind() == DoorKind::Outbound)) {
+        fields.insert(UPSTREAM_REQUEST_ID, id);
+    }
     fields.insert(rewrite::REQUEST_ID, exchange.request_id.clone());
     if listener.is_some_and(|l| l.limit_headers) {
         reply::allowances(fields, charged);

@@ -118,7 +118,11 @@ fn c12_a_reflected_secret_becomes_stars_and_that_is_told() {
         .answering(|request| {
             let secret = request.header("x-engine-key").unwrap_or_default();
             let body = format!("you sent {secret}, in hex {}", hex(secret.as_bytes()));
-            Answer::reply("200 OK", &[("X-Echo", &secret), ("X-Keystile-Scrub", "forged")], &body)
+            Answer::reply(
+                "200 OK",
+                &[("X-Echo", &secret), ("X-Keystile-Scrub", "forged"), ("X-Request-Id", "theirs")],
+                &body,
+            )
         })
         .start();
     let reply =
@@ -128,6 +132,8 @@ fn c12_a_reflected_secret_becomes_stars_and_that_is_told() {
     assert_eq!(reply.header("x-echo"), Some(&*stars));
     assert_eq!(reply.text(), format!("you sent {stars}, in hex {stars}{stars}"));
     assert_eq!(reply.header("x-keystile-scrub"), Some("on; replaced=1"));
+    assert_ne!(reply.request_id(), "theirs");
+    assert_eq!(reply.header("x-upstream-request-id"), Some("theirs"), "what the provider's support asks for");
     let sent = world.production.last();
     assert_eq!((sent.header("range"), sent.header("accept-encoding").as_deref()), (None, Some("identity")));
     assert_eq!(world.await_record(|r| r["listener"] == "outbound")["scrubbed"], 3);
