@@ -9,6 +9,7 @@ use crate::model::connection::ConnectionId;
 use crate::model::{Connection, Denial};
 use crate::policy::outbound::rewrite::templated;
 use crate::policy::outbound::{Trial, Verification};
+use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use rustls::ClientConfig;
@@ -91,7 +92,8 @@ fn request(
     body: RequestBody,
 ) -> Result<Request<RequestBody>, Denial> {
     let value = |h: &crate::connector::Header| Some((h.name.clone(), HeaderValue::try_from(&h.value).ok()?));
-    let headers: Vec<_> = verify.headers.iter().filter_map(value).collect();
+    let json = verify.body.as_ref().map(|_| (CONTENT_TYPE, HeaderValue::from_static("application/json")));
+    let headers: Vec<_> = json.into_iter().chain(verify.headers.iter().filter_map(value)).collect();
     let trial = Trial { path: &verify.path, headers: &headers };
     let wrong = || Denial::Internal { cause: "the connector's verify is no valid call".to_owned() };
     let (target, fields) = verification.request(&trial).ok_or_else(wrong)?;

@@ -38,6 +38,8 @@ mod trailers;
 mod upgrades;
 mod upstream_h2;
 mod upstreams;
+mod verify;
+mod verify_found;
 mod wire;
 mod wire_hostile;
 mod wire_upstream;

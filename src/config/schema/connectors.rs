@@ -135,7 +135,7 @@ static VERIFY: MapShape = MapShape::new(
             .required()
             .example("/v1/me"),
         Field::new("headers", Shape::List(&HEADER_SHAPE), "Headers of this call alone."),
-        Field::new("body", TEXT, "What it sends."),
+        Field::new("body", TEXT, "What it sends, as application/json."),
         Field::new(
             "rules",
             Shape::List(&RULE_SHAPE),
