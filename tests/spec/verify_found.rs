@@ -1,7 +1,7 @@
 //! C8, C10: where a verification goes and where it does not, how commands end, and what else they tell of connections.
 
-use crate::support::Recorded;
 use crate::support::provider::{Provider, Say, reply};
+use crate::support::{H2Answer, H2Upstream, Recorded};
 use crate::tls::Authority;
 use crate::verify::{Scene, said};
 use serde_json::Value;
@@ -118,6 +118,28 @@ fn c8_a_connector_of_ones_own_says_how_and_without_rules_the_status_counts() {
     assert_eq!(request.line(), "HEAD /me?a=b&key=a-secret-of-our-own HTTP/1.1");
     assert_eq!(request.all("x-acme"), ["a-secret-of-our-own"]);
     assert_eq!(request.all("x-more"), ["more"]);
+}
+
+#[test]
+fn c8_over_http_2_the_call_is_the_same() {
+    let mut scene = Scene::new();
+    let provider = H2Upstream::answering(|_, _| H2Answer::Body("invalid_payload"));
+    let url = format!("http://{}", provider.address);
+    scene.directory.write("url.secret", format!("{url}/services/T0123ABCD/B0123ABCD/Qz7Kx2Lm9WvTyPq5Rs3NQz7K"));
+    scene.directory.write("bot.secret", format!("7182930456:{}", "Qz7Kx2L".repeat(5)));
+    scene.line(&format!(
+        "name: alerts, connector: slack-webhook, http: '2', base_url: '{url}', secret: 'file:url.secret'"
+    ));
+    scene.line(&format!("name: bot, connector: telegram, http: '2', base_url: '{url}', secret: 'file:bot.secret'"));
+    let verdicts = scene.verified(&[]);
+    assert!(verdicts.iter().all(|v| v["provider_status"] == 200), "{verdicts:#?}");
+    let arrived = provider.requests();
+    let post = arrived.iter().find(|r| r.head.method() == "POST").unwrap();
+    assert_eq!(
+        (&post.body[..], &post.head.headers()["content-type"]),
+        (&b"not json"[..], &"application/json".parse().unwrap())
+    );
+    assert!(arrived.iter().any(|r| r.head.uri().path().starts_with("/bot7182930456:Qz7")), "{arrived:?}");
 }
 
 #[test]
