@@ -167,6 +167,8 @@ fn only_the_permit_opens_secrets_and_only_its_checks_make_it() {
     assert_eq!(files_with("stood_for("), stands, "for a listener's identity");
     let explains = ["egress/explain.rs", "policy/authenticate.rs", "proxy/explain.rs"];
     assert_eq!(files_with("rehearse"), explains, "never in a journey");
+    assert_eq!(files_with(".for_scrubbing()"), [""; 0]);
+    assert_eq!(files_with("Secret::for_scrubbing"), ["model/scrub/needle.rs"], "a needle is as secret as its secret");
 }
 
 #[test]

@@ -1,54 +1,25 @@
 //! The sockets of both doors' listeners: inherited or bound, held for a successor, and shared out to the workers.
 
+use super::held::Held;
 use crate::limit::{OpenConnections, Slots};
 use crate::model::Listener;
-use crate::model::listener::DoorKind;
+use crate::model::listener::{Address, DoorKind};
 use crate::net::descriptors;
-use crate::net::handover::Groups;
 use crate::net::inherited::Inherited;
-use crate::net::listen;
+use crate::net::listen::{self, Bound};
+use crate::net::unix_socket;
 use crate::serving::accept::Door;
 use crate::serving::worker::{Order, Worker};
 use anyhow::Context as _;
+use socket2::Socket;
 use std::collections::BTreeMap;
-use std::io;
-use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// Every listening socket of the process by what it is for (`inbound 0.0.0.0:8443`), beside those who accept on it: so
-/// that a successor can be given all of them.
-#[derive(Default)]
-pub struct Held(Mutex<BTreeMap<String, Vec<TcpListener>>>);
-
-impl Held {
-    /// As long as these handles are open, the kernel goes on taking connections in.
-    pub fn keep(&self, role: String, sockets: Vec<TcpListener>) {
-        self.locked().insert(role, sockets);
-    }
-
-    pub fn let_go(&self, role: &str) {
-        self.locked().remove(role);
-    }
-
-    pub fn let_all_go(&self) {
-        self.locked().clear();
-    }
-
-    /// Handles for a successor.
-    pub fn groups(&self) -> io::Result<Groups> {
-        self.locked().iter().map(|(role, sockets)| Ok((role.clone(), listen::again(sockets)?))).collect()
-    }
-
-    fn locked(&self) -> MutexGuard<'_, BTreeMap<String, Vec<TcpListener>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// What opens and closes listeners.
 pub struct Doors {
     pub held: Held,
     /// Where each listener really listens, by its name.
-    bound: Mutex<BTreeMap<Arc<str>, SocketAddr>>,
+    bound: Mutex<BTreeMap<Arc<str>, Address>>,
     /// Connections that callers may hold, over all listeners.
     connections: Arc<Slots>,
 }
@@ -68,15 +39,15 @@ impl Doors {
     }
 
     /// Where the listeners listen, by their names, sorted.
-    pub fn addresses(&self) -> Vec<(Arc<str>, SocketAddr)> {
-        self.bound().iter().map(|(name, at)| (name.clone(), *at)).collect()
+    pub fn addresses(&self) -> Vec<(Arc<str>, Address)> {
+        self.bound().iter().map(|(name, at)| (name.clone(), at.clone())).collect()
     }
 
     /// Has the workers accept.
     pub fn listen(&self, opened: Opened, workers: &[Worker]) {
-        let Opened { name, door: kind, sockets, shares } = opened;
-        let at = sockets.first().and_then(|s| s.local_addr().ok());
-        self.held.keep(role(kind, &name), sockets);
+        let Opened { name, door: kind, bound, shares } = opened;
+        let at = bound.sockets.first().and_then(listen::address_of);
+        self.held.keep(role(kind, &name), bound);
         let door = Door::new(name.clone(), OpenConnections::new(self.connections.clone()));
         for (worker, sockets) in workers.iter().zip(shares) {
             worker.order(Order::Listen { door: door.clone(), sockets });
@@ -108,7 +79,12 @@ impl Doors {
         tracing::info!(listener = listener.door.kind().name(), address = %name, "its TLS changed: open connections are closed after their requests");
     }
 
-    fn bound(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, SocketAddr>> {
+    /// Lets others connect to a Unix socket, or fewer.
+    pub fn change_mode(&self, listener: &Listener) {
+        self.held.change_mode(&role(listener.door.kind(), &listener.address), listener.socket_mode);
+    }
+
+    fn bound(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Address>> {
         self.bound.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -127,28 +103,37 @@ fn role(door: DoorKind, name: &str) -> String {
 pub struct Opened {
     name: Arc<str>,
     door: DoorKind,
-    sockets: Vec<TcpListener>,
-    shares: Vec<Vec<TcpListener>>,
+    bound: Bound,
+    shares: Vec<Vec<Socket>>,
 }
 
 /// Opens a listener for `count` workers: on what was inherited for it, or on an address that must be ours alone.
-pub fn open(
-    listener: &Listener,
-    address: SocketAddr,
-    count: usize,
-    inherited: &mut Inherited,
-) -> anyhow::Result<Opened> {
+pub fn open(listener: &Listener, address: &Address, count: usize, inherited: &mut Inherited) -> anyhow::Result<Opened> {
     let (name, door) = (&listener.address, listener.door.kind());
-    let mut sockets = inherited.claim(&role(door, name), address);
-    if sockets.is_empty() {
-        anyhow::ensure!(
-            !listen::is_taken(address),
-            "{address} is in use: stop what listens there, or change listeners.{}[].address; from a running \
-             Keystile with `takeover_socket`, `keystile serve --takeover` takes it over",
-            door.name()
-        );
-        sockets = listen::bind(address, count).with_context(|| format!("cannot listen on {address}"))?;
-    }
-    let shares = listen::shared_out(&sockets, count).with_context(|| format!("cannot listen on {address}"))?;
-    Ok(Opened { name: name.clone(), door, sockets, shares })
+    let bound = match inherited.claim(&role(door, name), address) {
+        Some(mut claimed) => {
+            claimed.file.iter_mut().for_each(|file| file.wants(listener.socket_mode));
+            claimed
+        }
+        None => bind(listener, address, count)?,
+    };
+    let shares = listen::shared_out(&bound.sockets, count).with_context(|| format!("cannot listen on {address}"))?;
+    Ok(Opened { name: name.clone(), door, bound, shares })
+}
+
+fn bind(listener: &Listener, address: &Address, count: usize) -> anyhow::Result<Bound> {
+    let bound = match address {
+        Address::Tcp(socket) => {
+            anyhow::ensure!(
+                !listen::is_taken(*socket),
+                "{address} is in use: stop what listens there, or change listeners.{}[].address; from a running \
+                 Keystile with `takeover_socket`, `keystile serve --takeover` takes it over",
+                listener.door.kind().name()
+            );
+            listen::bind(*socket, count).map_err(anyhow::Error::from)
+        }
+        // One queue for all workers: nothing like SO_REUSEPORT is there for files.
+        Address::Unix(path) => unix_socket::bind(path, listener.socket_mode).map_err(anyhow::Error::from),
+    };
+    bound.with_context(|| format!("cannot listen on {address}"))
 }

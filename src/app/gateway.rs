@@ -7,6 +7,7 @@ use crate::config::scalar::LogTarget;
 use crate::limit::Limits;
 use crate::live::{Live, Shared};
 use crate::model::Snapshot;
+use crate::model::listener::Address;
 use crate::net::inherited::Inherited;
 use crate::net::tls::Tls;
 use crate::policy::via::Via;
@@ -18,7 +19,6 @@ use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use rustls::{ClientConfig, ServerConfig};
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -46,7 +46,7 @@ impl Gateway {
             .context("cannot open the access log")?;
         let mut opened = Vec::new();
         for (door, address) in assembled.snapshot.listeners.iter().zip(&settings.listening) {
-            opened.push(doors::open(door, *address, count, inherited)?);
+            opened.push(doors::open(door, address, count, inherited)?);
         }
         let live = Live {
             limits: Limits::build(&assembled.snapshot, None),
@@ -85,7 +85,7 @@ impl Gateway {
         let mut opened = Vec::new();
         for (door, address) in assembled.snapshot.listeners.iter().zip(&assembled.settings.listening) {
             if before.listener(&door.address).is_none() {
-                opened.push(doors::open(door, *address, count, &mut Inherited::default())?);
+                opened.push(doors::open(door, address, count, &mut Inherited::default())?);
             }
         }
         let live = Live {
@@ -106,11 +106,14 @@ impl Gateway {
                 Some(new) if new.assurance() != door.assurance() => {
                     self.doors.renew(door, &workers);
                 }
+                Some(new) if new.socket_mode != door.socket_mode => self.doors.change_mode(new),
                 Some(_) => {}
             }
         }
         let known = |name: &str| name.is_empty() || live.snapshot.workflows.iter().any(|w| &*w.name == name);
         self.metrics.retain_workflows(known);
+        let known = |name: &str| name.is_empty() || live.snapshot.connections.iter().any(|c| &*c.name == name);
+        self.metrics.retain_connections(known);
         self.metrics.config_loaded(generation, SystemTime::now());
         self.metrics.set_certificates(&assembled.settings.expiries);
         self.note_unchangeable(&assembled.settings);
@@ -119,7 +122,7 @@ impl Gateway {
     }
 
     /// Where the listeners listen, by their names, sorted.
-    pub fn addresses(&self) -> Vec<(Arc<str>, SocketAddr)> {
+    pub fn addresses(&self) -> Vec<(Arc<str>, Address)> {
         self.doors.addresses()
     }
 
@@ -163,6 +166,7 @@ impl Gateway {
 
     /// Cuts what still runs, and writes the last records of the access log.
     pub fn close(&self) {
+        self.doors.held.let_all_go();
         locked(&self.workers).iter().for_each(|w| w.order(Order::Cut));
         let deadline = Instant::now() + CUT;
         while !self.is_drained() && Instant::now() < deadline {

@@ -3,6 +3,7 @@
 pub mod doors;
 pub mod ending;
 pub mod gateway;
+pub mod held;
 mod journeys;
 pub mod notify;
 pub mod reload;

@@ -6,6 +6,7 @@ use super::notify::Notifier;
 use super::reload::{EVERY, Reloader, log_expiries, log_warnings};
 use crate::admin::{self, Health};
 use crate::assembly::{self, Assembled, Settings};
+use crate::model::listener::Address;
 use crate::net::handover::{Offer, Predecessor};
 use crate::net::inherited::Inherited;
 use crate::net::listen;
@@ -72,16 +73,17 @@ async fn run(
     let admin = open_admin(&settings, &gateway, &health, &mut inherited)?;
     // What a predecessor has beyond that, this configuration no longer wants. systemd's sockets nobody else accepts on.
     if predecessor.is_none() && !inherited.unclaimed().is_empty() {
-        let unclaimed: Vec<String> = inherited.unclaimed().iter().map(SocketAddr::to_string).collect();
-        anyhow::bail!("systemd passed on {}, where no listener has this address", unclaimed.join(", "));
+        let unclaimed = inherited.unclaimed().join(", ");
+        anyhow::bail!("systemd passed on {unclaimed}, where no listener has this address");
     }
-    drop(inherited);
     let mut signals = Signals::hear()?;
     let took_over = predecessor.is_some();
     if let Some(predecessor) = predecessor {
         predecessor.release().context("the running gateway waited too long and goes on: try again")?;
         tracing::info!("took over: the gateway before this one drains and ends");
+        gateway.doors.held.own_files();
     }
+    inherited.close();
     let taken_over = match offer(&settings, &gateway) {
         Ok(taken_over) => taken_over,
         // There is no way back: nobody else serves.
@@ -188,16 +190,18 @@ pub fn open_admin(
     let mut accepting = Vec::new();
     let mut open = |listener: &'static str, address: SocketAddr, tls: Option<Arc<ServerConfig>>| {
         let role = format!("{listener} {address}");
-        let mut sockets = inherited.claim(&role, address);
-        if sockets.is_empty() {
-            anyhow::ensure!(!listen::is_taken(address), "it is in use");
-            sockets = listen::bind(address, 1)?;
+        let opened = match inherited.claim(&role, &Address::Tcp(address)) {
+            Some(claimed) => claimed,
+            None => {
+                anyhow::ensure!(!listen::is_taken(address), "it is in use");
+                listen::bind(address, 1)?
+            }
+        };
+        let bound = opened.sockets.first().context("no socket")?.local_addr()?.as_socket().unwrap_or(address);
+        for socket in listen::again(&opened.sockets)? {
+            accepting.push(admin::open(socket.into(), tls.clone(), service.clone())?);
         }
-        let bound = sockets.first().context("no socket")?.local_addr()?;
-        for socket in listen::again(&sockets)? {
-            accepting.push(admin::open(socket, tls.clone(), service.clone())?);
-        }
-        gateway.doors.held.keep(role, sockets);
+        gateway.doors.held.keep(role, opened);
         tracing::info!(listener, %bound, "listening");
         Ok(bound)
     };
@@ -218,7 +222,10 @@ fn offer(settings: &Settings, gateway: &Arc<Gateway>) -> anyhow::Result<oneshot:
         Offer::bind(path).with_context(|| format!("cannot listen on {}: change takeover_socket", path.display()))?;
     let gateway = gateway.clone();
     let serving = move || match offer.serve(|| gateway.doors.held.groups()) {
-        Ok(()) => drop(taken.send(())),
+        Ok(()) => {
+            gateway.doors.held.hand_files_on();
+            let _ = taken.send(());
+        }
         Err(error) => tracing::error!(%error, "no successor can take over any more"),
     };
     std::thread::Builder::new().name("takeover".into()).spawn(serving).context("cannot start a thread")?;

@@ -13,6 +13,7 @@ use crate::model::connection::{
     UpstreamTimeouts, UpstreamTls,
 };
 use crate::model::name;
+use crate::model::scrub::Needles;
 use crate::net::tls::{self, Tls};
 use crate::policy::address::may_dial;
 use crate::policy::trailers;
@@ -21,19 +22,29 @@ use ipnet::IpNet;
 use rustls::ClientConfig;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
+use std::time::Duration;
 
 type Trust = Vec<Option<Tls<ClientConfig>>>;
 
 /// All connections, by index with how their upstreams are verified and how their secrets are.
+/// Connections, and what goes with each by its index.
+pub struct Connections {
+    pub list: Vec<Connection>,
+    pub trust: Trust,
+    pub verify: Vec<Option<Verify>>,
+    pub needles: Needles,
+}
+
 pub fn assemble(
     site: &Site<'_>,
     root: &View<'_>,
     environments: &Environments,
     names: &Names<'_>,
     catalogue: &Catalogue,
-) -> (Vec<Connection>, Trust, Vec<Option<Verify>>) {
+) -> Connections {
     let everywhere: Vec<IpNet> = root.values("allow_networks", scalar::cidr);
     let (mut list, mut trust, mut verify) = (Vec::new(), Trust::new(), Vec::new());
+    let mut needles = Needles::default();
     for view in root.list("connections") {
         let Some(name) = view.text("name") else { continue };
         reserved(site, &view, name, catalogue);
@@ -42,7 +53,7 @@ pub fn assemble(
         let connector = connector(site, &view, catalogue);
         let outfit = connector.map(|c| outfit(site, &view, c)).unwrap_or_default();
         let url = base_url(site, &view, &outfit);
-        let (destination, verified) = destination(site, &view, &url, &everywhere);
+        let (destination, verified) = destination(site, &view, &url, &everywhere, connector);
         let rules = rules(site, &view, connector, &outfit);
         let production = environment == environments.default;
         let belonging = Belonging { connector, base: &url, sandbox: outfit.sandbox, production };
@@ -58,16 +69,11 @@ pub fn assemble(
             injection: filled.injection,
             secret_missing: secret_missing(site, &view, &rules),
             extra_headers: outfit.headers,
-            scrub: view.flag("scrub"),
+            needle: filled.needle.map(|needle| needles.keep(needle)),
             allow: view.list("allow").map(|rule| call_rule(&rule)).collect(),
             quota: view.opt_rate("rate_limit").map(quota),
             concurrency: view.opt_integer("concurrency").map(|n| n as u32),
-            timeouts: UpstreamTimeouts {
-                connect: view.duration("timeouts.connect"),
-                head: view.duration("timeouts.head"),
-                idle: view.duration("timeouts.idle"),
-                tunnel: view.duration("timeouts.tunnel"),
-            },
+            timeouts: timeouts(&view, connector),
             retries: view.opt_integer("retries").map_or(0, |n| n as u32),
             trailers: trailers(site, &view),
         });
@@ -75,7 +81,7 @@ pub fn assemble(
         trust.push(verified);
         verify.push(outfit.verify.map(|v| Verify { path: filled.verify_path.unwrap_or(v.path), ..v }));
     }
-    (list, trust, verify)
+    Connections { list, trust, verify, needles }
 }
 
 /// K15: `/c/<name>` means the default connection where the name is a connector's.
@@ -221,6 +227,7 @@ fn destination(
     view: &View<'_>,
     url: &Uri,
     everywhere: &[IpNet],
+    connector: Option<&Connector>,
 ) -> (Destination, Option<Tls<ClientConfig>>) {
     let secure = url.scheme_str() == Some("https");
     let host = url.host().unwrap_or_default().trim_matches(['[', ']']).to_ascii_lowercase();
@@ -248,6 +255,7 @@ fn destination(
         http,
         authority: HeaderValue::try_from(authority).unwrap_or(HeaderValue::from_static("invalid")),
         base_path: url.path().trim_end_matches('/').to_owned(),
+        base_path_once: connector.is_some_and(|c| c.base_path_once),
         allow_networks: allow_networks.into(),
     };
     (destination, trust)
@@ -320,6 +328,21 @@ fn check_host(site: &Site<'_>, view: &View<'_>, field: &str, host: &str, secure:
     if !secure && !loopback && !view.flag("allow_cleartext") {
         let remedy = "write https://, or add: allow_cleartext: true";
         site.error(view.at(field), "the secret would travel in the clear", remedy);
+    }
+}
+
+/// The connection's own, else its connector's, else the usual.
+fn timeouts(view: &View<'_>, connector: Option<&Connector>) -> UpstreamTimeouts {
+    let patience = connector.map(|c| c.patience).unwrap_or_default();
+    let either = |field: &str, providers: Option<Duration>| match providers {
+        Some(duration) if !view.is_set(field) => duration,
+        _ => view.duration(field),
+    };
+    UpstreamTimeouts {
+        connect: view.duration("timeouts.connect"),
+        head: either("timeouts.head", patience.head),
+        idle: either("timeouts.idle", patience.idle),
+        tunnel: view.duration("timeouts.tunnel"),
     }
 }
 

@@ -4,7 +4,8 @@ use super::Site;
 use super::injection::{overlapping, rule};
 use crate::config::{self, At, Mistakes, View, scalar, schema};
 use crate::connector::{
-    BUILT_IN, Connector, Field, Header, Mark, Meaning, Pattern, Region, Rule, SecretForm, Verify, placeholders,
+    BUILT_IN, Connector, Field, Header, Mark, Meaning, Patience, Pattern, Region, Rule, SecretForm, Verify,
+    placeholders,
 };
 use crate::model::connection::InjectRule;
 use http::{HeaderName, HeaderValue, Method};
@@ -101,10 +102,12 @@ pub fn read(text: &str, mistakes: &RefCell<Mistakes>, file: Option<String>) -> O
         title: view.text("title").unwrap_or_default().to_owned(),
         documentation: view.text("documentation").map(str::to_owned),
         base_url: view.text("base_url").map(str::to_owned),
+        base_path_once: view.flag("base_path_once"),
         regions: regions(mistakes, &view),
         fields: fields(mistakes, &view),
         inject,
         headers: headers(mistakes, &view, "headers"),
+        patience: Patience { head: view.opt_duration("timeouts.head"), idle: view.opt_duration("timeouts.idle") },
         secret,
         verify: view.is_set("verify").then(|| verify(mistakes, &view.part("verify"))),
         file,

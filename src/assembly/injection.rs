@@ -6,13 +6,11 @@ use crate::config::{At, Mistakes, View};
 use crate::connector::{Connector, Look, Mark, path_of};
 use crate::model::Secret;
 use crate::model::connection::{InjectRule, Injection};
+use crate::model::scrub::{LEAST, Needle};
 use http::header::AUTHORIZATION;
 use http::{HeaderName, Uri};
 use std::cell::RefCell;
 use zeroize::Zeroizing;
-
-/// Secrets below are not looked for in replies (C12): too much else would be taken for them.
-const SHORT: usize = 12;
 
 /// One line of `inject`.
 pub fn rule(mistakes: &RefCell<Mistakes>, view: &View<'_>) -> Option<InjectRule> {
@@ -70,6 +68,8 @@ pub struct Belonging<'a> {
 /// A connection's secret, made ready.
 pub struct Filled {
     pub injection: Injection,
+    /// C12: what is looked for in replies, if the connection wants that and the secret is long enough.
+    pub needle: Option<Needle>,
     /// What is called to verify a secret of this form, if not what others call.
     pub verify_path: Option<String>,
 }
@@ -78,16 +78,17 @@ pub struct Filled {
 pub fn fill(site: &Site<'_>, view: &View<'_>, rules: &[InjectRule], belonging: &Belonging<'_>) -> Filled {
     let at = view.at("secret");
     // Without a value the places are known nevertheless: callers are recognised there.
-    let empty = || Filled { injection: Injection { rules: rules.to_vec(), ..Injection::default() }, verify_path: None };
+    let places = || Injection { rules: rules.to_vec(), ..Injection::default() };
+    let empty = || Filled { injection: places(), needle: None, verify_path: None };
     let found = view.opt("secret", Reference::parse).and_then(|reference| site.found(at, &reference));
     let Some(found) = found else { return empty() };
     if found.trimmed {
         site.warning(at, "white space around the secret was removed", "write the secret without it");
     }
     let Some(value) = value(site, at, found.secret, rules, belonging) else { return empty() };
-    if value.len() < SHORT {
+    if value.len() < LEAST && view.flag("scrub") {
         let reason =
-            format!("the secret has fewer than {SHORT} characters, so replies that repeat it are not scrubbed");
+            format!("the secret has fewer than {LEAST} characters, so replies that repeat it are not scrubbed");
         site.warning(at, reason, "ask for a longer one");
     }
     let look = belonging.connector.map_or(Look::Untold, |c| c.secret.look_of(&value));
@@ -96,8 +97,10 @@ pub fn fill(site: &Site<'_>, view: &View<'_>, rules: &[InjectRule], belonging: &
         Look::Known(pattern) => pattern.verify_path.clone(),
         _ => None,
     };
-    match Injection::prepare(rules, &Secret::new(value)) {
-        Ok(injection) => Filled { injection, verify_path },
+    let secret = Secret::new(value);
+    let needle = Some(&secret).filter(|_| view.flag("scrub")).and_then(|secret| Needle::of([secret]));
+    match Injection::prepare(rules, &secret) {
+        Ok(injection) => Filled { injection, needle, verify_path },
         Err(unfit) => {
             site.error(at, unfit.to_string(), "check that the right value is referred to");
             empty()

@@ -1,46 +1,48 @@
 //! `listeners`.
 
 use super::{Names, Site, quota};
-use crate::config::scalar::{self, Address};
+use crate::config::scalar;
 use crate::config::{At, View};
 use crate::model::certificate::Use;
 use crate::model::key::KeyId;
 use crate::model::listener::{
-    ConnectionCaps, Door, DoorKind, EnvironmentParameter, ForwardedField, FrontTimeouts, Listener, OutboundDoor, Place,
-    PlaceMask, Places,
+    Address, ConnectionCaps, Door, DoorKind, EnvironmentParameter, ForwardedField, FrontTimeouts, Listener,
+    OutboundDoor, Place, PlaceMask, Places,
 };
 use crate::net::tls::{self, ClientCa, Tls};
+use crate::net::unix_socket;
 use http::HeaderName;
 use rustls::ServerConfig;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The listeners of both doors, and what each is beside its rules.
 pub struct Listeners {
     pub list: Vec<Listener>,
     pub certificates: Vec<Option<Tls<ServerConfig>>>,
-    pub addresses: Vec<SocketAddr>,
+    pub addresses: Vec<Address>,
 }
 
 pub fn assemble(site: &Site<'_>, root: &View<'_>, names: &Names<'_>) -> Listeners {
     let mut all = Listeners { list: Vec::new(), certificates: Vec::new(), addresses: Vec::new() };
     for (field, kind) in [("listeners.inbound", DoorKind::Inbound), ("listeners.outbound", DoorKind::Outbound)] {
         for view in root.list(field) {
-            let Some(socket) = tcp(site, &view) else { continue };
-            if all.addresses.contains(&socket) && socket.port() != 0 {
+            let Some(address) = address(site, root, &view) else { continue };
+            if all.addresses.contains(&address) && !is_any_port(&address) {
                 site.error(view.at("address"), "another listener has this address", "give each listener its own");
             }
-            let tls = server_tls(site, &view, &socket.to_string(), client_ca(site, &view));
+            let tls = server_tls(site, &view, &address.to_string(), client_ca(site, &view));
             let door = match kind {
                 DoorKind::Inbound => Door::Inbound,
-                DoorKind::Outbound => Door::Outbound(outbound(site, &view, names, socket)),
+                DoorKind::Outbound => Door::Outbound(outbound(site, &view, names, &address)),
             };
             all.list.push(Listener {
                 callers: tls.as_ref().and_then(|tls| tls.callers),
-                ..listener(site, &view, socket, all.list.len(), door)
+                ..listener(site, &view, &address, all.list.len(), door)
             });
             all.certificates.push(tls.map(|tls| tls.tls));
-            all.addresses.push(socket);
+            all.addresses.push(address);
         }
     }
     let none = |field: &str| root.list(field).next().is_none();
@@ -51,10 +53,52 @@ pub fn assemble(site: &Site<'_>, root: &View<'_>, names: &Names<'_>) -> Listener
     all
 }
 
+/// Where a listener of either door listens.
+fn address(site: &Site<'_>, root: &View<'_>, view: &View<'_>) -> Option<Address> {
+    let path = match view.opt("address", scalar::address)? {
+        Address::Unix(path) => socket_path(site.base, &path),
+        tcp => {
+            if view.is_set("mode") {
+                let remedy = "leave it out, or listen on a Unix socket: unix:/run/keystile/listener.sock";
+                site.error(view.at("mode"), "mode is a Unix socket's, and this address has a port", remedy);
+            }
+            return Some(tcp);
+        }
+    };
+    if !unix_socket::fits(&path) {
+        let remedy = "use a shorter one: with its directory, a socket's path may have 107 bytes";
+        site.error(view.at("address"), "the path is too long for a Unix socket", remedy);
+    }
+    if view.is_set("tls") {
+        let remedy = "leave it out: what goes through a Unix socket does not leave this machine";
+        site.error(view.at("tls"), "a Unix socket with tls", remedy);
+    }
+    if root.opt_path("takeover_socket").is_some_and(|other| socket_path(site.base, other) == path) {
+        site.error(view.at("address"), "takeover_socket has this path", "give each a path of its own");
+    }
+    Some(Address::Unix(path))
+}
+
+/// A socket's whole path, from the directory of the configuration: what it is called in logs, limits and takeovers must
+/// not depend on where a process was started.
+pub fn socket_path(base: &Path, path: &Path) -> PathBuf {
+    let path = base.join(path);
+    std::path::absolute(&path).unwrap_or(path)
+}
+
+/// Port 0 means "any free one".
+fn is_any_port(address: &Address) -> bool {
+    matches!(address, Address::Tcp(socket) if socket.port() == 0)
+}
+
 /// C4: an identity is for those alone who are on this machine, or in this pod.
-fn outbound(site: &Site<'_>, view: &View<'_>, names: &Names<'_>, socket: SocketAddr) -> OutboundDoor {
-    if view.is_set("identity") && !socket.ip().is_loopback() {
-        let remedy = "use 127.0.0.1, or leave identity out, so that callers send a token";
+fn outbound(site: &Site<'_>, view: &View<'_>, names: &Names<'_>, address: &Address) -> OutboundDoor {
+    let near = match address {
+        Address::Tcp(socket) => socket.ip().is_loopback(),
+        Address::Unix(_) => true,
+    };
+    if view.is_set("identity") && !near {
+        let remedy = "use 127.0.0.1 or unix:PATH, or leave identity out, so that callers send a token";
         site.error(view.at("identity"), "whoever reaches this address would be this key", remedy);
     }
     if view.is_set("hosts") && !view.is_set("identity") {
@@ -80,12 +124,13 @@ fn outbound(site: &Site<'_>, view: &View<'_>, names: &Names<'_>, socket: SocketA
     OutboundDoor { identity, hosts: hosts.collect() }
 }
 
-fn listener(site: &Site<'_>, view: &View<'_>, socket: SocketAddr, index: usize, door: Door) -> Listener {
-    // Port 0 means "any free one"; the index keeps two of them apart.
-    let address = if socket.port() == 0 { format!("{socket}#{index}") } else { socket.to_string() };
+fn listener(site: &Site<'_>, view: &View<'_>, address: &Address, index: usize, door: Door) -> Listener {
+    // The index keeps two of them apart.
+    let address = if is_any_port(address) { format!("{address}#{index}") } else { address.to_string() };
     let inbound = Some(view).filter(|_| door == Door::Inbound);
     Listener {
         address: address.into(),
+        socket_mode: view.get("mode", scalar::mode),
         places: places(site, view, door.kind()),
         door,
         tls: view.is_set("tls"),

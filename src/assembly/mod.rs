@@ -10,7 +10,10 @@ mod listeners;
 mod stamp;
 mod workflows;
 
+pub use listeners::socket_path;
 pub use stamp::Stamp;
+
+use connections::Connections;
 
 use crate::config::reference::Reference;
 use crate::config::scalar::{LogTarget, Rate};
@@ -20,6 +23,7 @@ use crate::connector::Verify;
 use crate::model::certificate::Expiry;
 use crate::model::directory::Directory;
 use crate::model::environment::{Environment, EnvironmentId};
+use crate::model::listener::Address;
 use crate::model::{Quota, Snapshot};
 use crate::net::tls::Tls;
 use crate::telemetry::timestamp;
@@ -54,7 +58,7 @@ pub struct Assembled {
 #[derive(Clone)]
 pub struct Settings {
     /// Where the listeners of both doors listen, by their index.
-    pub listening: Vec<SocketAddr>,
+    pub listening: Vec<Address>,
     pub admin: SocketAddr,
     pub admin_tls: Option<Arc<ServerConfig>>,
     pub health: Option<SocketAddr>,
@@ -162,7 +166,8 @@ pub fn from_text(text: &str, name: &str, base: &Path) -> Result<Assembled, Rejec
     let (admin, admin_tls) = listeners::admin(&site, &root);
     let health = listeners::health(&site, &root);
     let connectors = connectors::assemble(&site, &root);
-    let (connections, trust, verify) = connections::assemble(&site, &root, &environments, &names, &connectors);
+    let Connections { list: connections, trust, verify, needles } =
+        connections::assemble(&site, &root, &environments, &names, &connectors);
     let (workflows, routes) = workflows::assemble(&site, &root, &names, &connections, &listeners.list);
     let (keys, digests) = keys::assemble(&site, &root, &names, &workflows, &connections, &listeners.list);
     let settings = Settings {
@@ -193,6 +198,7 @@ pub fn from_text(text: &str, name: &str, base: &Path) -> Result<Assembled, Rejec
         environments,
         default_environment,
         connections,
+        needles,
         workflows,
         keys,
         digests,

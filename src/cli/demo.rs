@@ -6,6 +6,7 @@ use crate::app::notify::Notifier;
 use crate::app::runtime::{Signals, follow, open_admin};
 use crate::app::{Gateway, ending, reload::Reloader};
 use crate::assembly;
+use crate::model::listener::Address;
 use crate::model::token::Digest;
 use crate::net::inherited::Inherited;
 use anyhow::Context as _;
@@ -39,7 +40,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         let gateway = Arc::new(Gateway::start(assembled, &mut Inherited::default())?);
         let health = Arc::new(Health::new(1));
         let admin = open_admin(&settings, &gateway, &health, &mut Inherited::default())?.address;
-        let at = gateway.addresses().first().map(|(_, at)| *at).context("the demo has no listener")?;
+        let at = gateway.addresses().into_iter().next().map(|(_, at)| at).context("the demo has no listener")?;
         let mut signals = Signals::hear()?;
         print!("{}", lines(at, admin, &path, &callers));
         let reloader = Reloader::new(gateway.clone(), health.clone(), Arc::new(Notifier::silent()), path);
@@ -154,7 +155,7 @@ log: {{ level: warn, format: text, access: "file:{log}" }}
     )
 }
 
-fn lines(at: SocketAddr, admin: SocketAddr, path: &Path, callers: &Callers) -> String {
+fn lines(at: Address, admin: SocketAddr, path: &Path, callers: &Callers) -> String {
     let Callers { crm, tester, slow } = callers;
     let (crm, tester, slow) = (crm.as_str(), tester.as_str(), slow.as_str());
     let steps = [

@@ -3,7 +3,7 @@
 use super::ConfigFile;
 use super::output::{Format, print};
 use crate::assembly;
-use crate::model::listener::DoorKind;
+use crate::model::listener::{Address, DoorKind};
 use crate::model::{ClientCertificate, Listener, Snapshot};
 use crate::net::certificate;
 use crate::serving::explanation::{Explanation, Question};
@@ -81,7 +81,14 @@ pub fn run(arguments: Arguments, format: Format) -> anyhow::Result<ExitCode> {
 fn listener<'s>(snapshot: &'s Snapshot, arguments: &Arguments) -> anyhow::Result<&'s Listener> {
     let mut listeners = snapshot.listeners.iter();
     let found = match &arguments.listener {
-        Some(address) => listeners.find(|l| *l.address == **address),
+        Some(address) => {
+            let socket = address.strip_prefix("unix:").map(|path| {
+                let base = assembly::base_of(&arguments.file.config);
+                Address::Unix(assembly::socket_path(base, Path::new(path))).to_string()
+            });
+            let name = socket.as_ref().unwrap_or(address);
+            listeners.find(|l| *l.address == **name)
+        }
         None => {
             let path = arguments.url.parse::<Uri>().map(|url| url.path().to_owned()).unwrap_or_default();
             let wanted = if path.starts_with("/c/") { DoorKind::Outbound } else { DoorKind::Inbound };

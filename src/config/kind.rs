@@ -24,6 +24,8 @@ pub enum Kind {
     Rate,
     /// `127.0.0.1:8082` or `unix:PATH`
     Address,
+    /// `0660`
+    Mode,
     /// `engine-2.internal:5678`
     Site,
     /// `10.0.0.0/8`
@@ -97,6 +99,7 @@ impl Kind {
             Kind::Size => scalar::size(text).map(drop),
             Kind::Rate => scalar::rate(text).map(drop),
             Kind::Address => scalar::address(text).map(drop),
+            Kind::Mode => scalar::mode(text).map(drop),
             Kind::Site => scalar::site(text).map(drop),
             Kind::Cidr => scalar::cidr(text).map(drop),
             Kind::Url => scalar::url(text).map(drop),
@@ -156,6 +159,7 @@ impl Kind {
             Kind::Size => "a size such as 16KiB",
             Kind::Rate => "a rate such as 100/s or 600/min burst 50",
             Kind::Address => "an address such as 127.0.0.1:8082, or unix:PATH",
+            Kind::Mode => "the rights of a file such as 0660",
             Kind::Site => "a host and a port such as engine-2.internal:5678",
             Kind::Cidr => "a network such as 10.0.0.0/8",
             Kind::Url => "a URL such as https://api.example.com",
@@ -193,6 +197,7 @@ impl Kind {
             Kind::Size => "^[0-9]+(B|kB|KB|KiB|MB|MiB|GB|GiB)?$",
             Kind::Rate => "^[0-9]+/(s|sec|min|h|hour|day)( burst [0-9]+)?$",
             Kind::Address => "^(unix:.+|.+:[0-9]+)$",
+            Kind::Mode => "^0?[0-7]{3}$",
             Kind::Site => "^.+:[0-9]+$",
             Kind::Cidr => "^[0-9A-Fa-f.:]+(/[0-9]+)?$",
             Kind::Url => "^[Hh][Tt][Tt][Pp][Ss]?://[^@?#]+$",

@@ -4,11 +4,12 @@ use std::{net::SocketAddr, path::Path, time::Duration};
 
 use super::{
     kind::Kind,
-    scalar::{self, Address, Rate, Wrong},
+    scalar::{self, Rate, Wrong},
     shape::Shape,
     tree::Node,
     view::View,
 };
+use crate::model::listener::Address;
 
 impl<'a> View<'a> {
     /// The text of this value, if it fits the schema; else its default.

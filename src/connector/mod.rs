@@ -22,6 +22,7 @@ use crate::model::connection::InjectRule;
 use http::HeaderName;
 use regex_lite::Regex;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The connector of a connection that says everything itself.
 pub const CUSTOM: &str = "custom";
@@ -34,10 +35,13 @@ pub struct Connector {
     pub documentation: Option<String>,
     /// May hold `{field}`.
     pub base_url: Option<String>,
+    /// Callers write the base URL's path themselves, or leave it out.
+    pub base_path_once: bool,
     pub regions: Vec<Region>,
     pub fields: Vec<Field>,
     pub inject: Vec<InjectRule>,
     pub headers: Vec<Header>,
+    pub patience: Patience,
     pub secret: SecretForm,
     pub verify: Option<Verify>,
     /// The file that it was read from; `None` for those of the catalogue.
@@ -77,6 +81,15 @@ pub struct Header {
     pub value: String,
     /// Replaces the caller's own.
     pub always: bool,
+}
+
+/// How long a provider may take, where that is not the usual.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Patience {
+    /// From the request to the head of the reply.
+    pub head: Option<Duration>,
+    /// Without a byte of the reply's body.
+    pub idle: Option<Duration>,
 }
 
 /// What the provider's secrets look like.

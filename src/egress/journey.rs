@@ -2,7 +2,8 @@
 
 use crate::http::body::RequestBody;
 use crate::http::inspect::inspect;
-use crate::http::upstream::Patience;
+use crate::http::scrubbed::{scrub_fields, scrubbed};
+use crate::http::upstream::{Patience, UpstreamBody};
 use crate::model::directory::Named;
 use crate::model::key::KeyId;
 use crate::model::listener::Door;
@@ -14,7 +15,9 @@ use crate::policy::outbound::{Called, authorise, called, guard, identify, rewrit
 use crate::policy::{Authenticated, forwarded};
 use crate::serving::answer::{Arrival, Passed};
 use crate::serving::exchange::Exchange;
+use crate::serving::reply_body::{InForce, Passing};
 use crate::serving::steps::{authenticated, body_fits, say_early, upstream_request};
+use http::{Method, Response};
 
 /// The journey itself. Whatever ends it early ends it before anything was sent.
 pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Denial> {
@@ -57,6 +60,8 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Denial> {
     parts.uri = target.ok_or_else(|| Denial::Internal { cause: "the provider's target is not valid".to_owned() })?;
     rewrite::fields(&mut parts.headers, &permit, listener, open, log.request_id.clone());
     core.via.mark(&mut parts.headers, parts.version);
+    let method = parts.method.clone();
+    let needle = permit.connection().needle.map(|needle| InForce::new(live.clone(), needle));
     let (body, upload) = RequestBody::new(body, max_body, listener.timeouts.body_idle);
     log.sending(upload.clone());
     let reply = {
@@ -65,13 +70,29 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Denial> {
         let until = log.started() + listener.timeouts.request;
         let patience = Patience { until: until.into(), head: connection.timeouts.head };
         core.upstreams
-            .send(connection, trust, upstream_request(parts, body), &upload, patience, |status, fields| {
+            .send(connection, trust, upstream_request(parts, body), &upload, patience, |status, mut fields| {
+                if let Some(needle) = &needle {
+                    scrub_fields(needle, &mut fields);
+                }
                 say_early(early.as_ref(), status, fields)
             })
             .await?
     };
     log.answered(reply.status().as_u16());
-    Ok(Passed { reply, held, charged, switched: None })
+    Ok(Passed { reply: without_secrets(reply, &method, needle)?, held, charged })
+}
+
+/// C12: the provider's reply without the connection's secret; what cannot be looked through is stopped.
+fn without_secrets(
+    reply: Response<UpstreamBody>,
+    method: &Method,
+    needle: Option<InForce>,
+) -> Result<Response<Passing>, Denial> {
+    let Some(needle) = needle else { return Ok(reply.map(Passing::AsItIs)) };
+    match scrubbed(reply, method, needle) {
+        Ok(reply) => Ok(reply.map(Passing::Scrubbed)),
+        Err(why) => Err(Denial::UpstreamProtocol { cause: why.to_owned() }),
+    }
 }
 
 /// C4: the key that the listener stands for.

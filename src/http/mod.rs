@@ -1,6 +1,7 @@
 //! Floor 4: HTTP itself: what is read, what is answered, and the way to the upstream.
 
 pub mod body;
+pub mod coding;
 pub mod endpoints;
 pub mod failure;
 pub mod h1;
@@ -10,5 +11,6 @@ pub mod kept;
 pub mod pool;
 pub mod reply;
 pub mod retry;
+pub mod scrubbed;
 pub mod upstream;
 pub mod upstream_body;

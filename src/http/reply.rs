@@ -10,6 +10,8 @@ use std::borrow::Cow;
 
 /// Marks a reply that the gateway wrote; what an upstream says never carries it.
 pub const ERROR: HeaderName = HeaderName::from_static("x-keystile-error");
+/// C12: a reply was looked through for the connection's secret, and how often it stood in the head.
+pub const SCRUB: HeaderName = HeaderName::from_static("x-keystile-scrub");
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
@@ -105,6 +107,14 @@ fn escaped(detail: Cow<'static, str>) -> Cow<'static, str> {
             let quoted = serde_json::to_string(&made).unwrap_or_default();
             Cow::Owned(quoted.get(1..quoted.len() - 1).unwrap_or_default().to_owned())
         }
+    }
+}
+
+/// C12: what [`SCRUB`] says.
+pub fn scrub(replaced: u64) -> HeaderValue {
+    match replaced {
+        0 => HeaderValue::from_static("on"),
+        _ => HeaderValue::try_from(format!("on; replaced={replaced}")).unwrap_or(HeaderValue::from_static("on")),
     }
 }
 

@@ -2,14 +2,18 @@
 //! where something does not hold. The ordinary tests run them over random bytes and over what fuzzing has found before;
 //! `tests/fuzz` looks for more.
 
+mod decoding;
 mod inputs;
 mod messages;
 mod requests;
+mod scrubbing;
 mod wires;
 
+pub use decoding::decoding;
 pub use inputs::{certificate, config, proxy_protocol};
 pub use messages::{body, head, reply};
 pub use requests::{credentials, rewriting, routing};
+pub use scrubbing::scrubbing;
 pub use wires::{server, upstream};
 
 use bytes::Bytes;

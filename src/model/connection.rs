@@ -2,6 +2,7 @@
 
 use super::environment::EnvironmentId;
 use super::quota::Quota;
+use super::scrub::NeedleId;
 use super::secret::{Secret, SecretHeader};
 use http::{HeaderName, HeaderValue, Method};
 use ipnet::IpNet;
@@ -31,8 +32,8 @@ pub struct Connection {
     pub secret_missing: bool,
     /// What the provider wants in requests beside the secret.
     pub extra_headers: Vec<ExtraHeader>,
-    /// C12: its secret is removed from replies. Outbound alone.
-    pub scrub: bool,
+    /// C12: how its secret is found in replies; `None`: they pass as they are. Outbound alone.
+    pub needle: Option<NeedleId>,
     /// C11: what may be called through it; empty means everything. Outbound alone.
     pub allow: Box<[CallRule]>,
     pub quota: Option<Quota>,
@@ -47,7 +48,7 @@ pub struct Connection {
 impl Connection {
     /// C12: whether replies to outbound calls are looked through.
     pub fn is_scrubbed(&self) -> bool {
-        self.scrub
+        self.needle.is_some()
     }
 }
 
@@ -76,6 +77,8 @@ pub struct Destination {
     pub authority: HeaderValue,
     /// Before every path; without a slash at its end, so often empty.
     pub base_path: String,
+    /// Outbound calls whose path begins with the base path already do not get it twice: its SDKs write it.
+    pub base_path_once: bool,
     /// C13: private networks that may be dialled for it; the configuration's own are among them.
     pub allow_networks: Arc<[IpNet]>,
 }

@@ -4,14 +4,37 @@ use super::key::KeyId;
 use super::quota::Quota;
 use http::HeaderName;
 use ipnet::IpNet;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Where a listener listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// An IP address and a port.
+    Tcp(SocketAddr),
+    /// A socket in the file system.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Tcp(address) => write!(f, "{address}"),
+            Address::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
 
 /// One address that callers reach, and its rules.
 #[derive(Debug)]
 pub struct Listener {
-    /// As configured, `0.0.0.0:8443`; names the listener in limits and logs.
+    /// As configured, `0.0.0.0:8443`, or `unix:` and the whole path; names the listener in limits and logs.
     pub address: Arc<str>,
+    /// The rights of a Unix socket's file: whom they let write may connect.
+    pub socket_mode: u32,
     pub door: Door,
     pub tls: bool,
     /// HTTP/2 without TLS, to those who begin with its preface.

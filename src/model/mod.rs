@@ -11,6 +11,7 @@ pub mod listener;
 pub mod name;
 pub mod quota;
 pub mod routes;
+pub mod scrub;
 pub mod secret;
 pub mod snapshot;
 pub mod template;

@@ -1,6 +1,7 @@
 //! A secret is a type, not a string: it has no `Display`, no `Serialize`, no `PartialEq`; `Debug` says nothing; its
 //! memory is wiped when it goes. Its bytes come out only against a [`MayOpen`], which the permit and the verification
-//! alone implement (`tests/layers.rs` holds that), or as another secret.
+//! alone implement (`tests/layers.rs` holds that), or as another secret: one that is sent, or the needle that is looked
+//! for in replies.
 
 use http::HeaderValue;
 use std::fmt;
@@ -66,6 +67,11 @@ impl Secret {
         let mut value = HeaderValue::from_bytes(&self.0).ok()?;
         value.set_sensitive(true);
         Some(SecretHeader(value))
+    }
+
+    /// The bytes, to make a needle of, which is as secret as this.
+    pub(in crate::model) fn for_scrubbing(&self) -> &[u8] {
+        &self.0
     }
 
     /// The bytes, for somebody whose every check has passed.

@@ -6,6 +6,7 @@ use super::environment::{Environment, EnvironmentId};
 use super::key::{Key, KeyId, Slot};
 use super::listener::Listener;
 use super::routes::Routes;
+use super::scrub::Needles;
 use super::token::Digest;
 use super::workflow::{Workflow, WorkflowId};
 use std::collections::HashMap;
@@ -18,6 +19,8 @@ pub struct Snapshot {
     pub environments: Vec<Environment>,
     pub default_environment: EnvironmentId,
     pub connections: Vec<Connection>,
+    /// What is looked for in replies to outbound calls.
+    pub needles: Needles,
     pub workflows: Vec<Workflow>,
     pub keys: Vec<Key>,
     pub digests: Digests,

@@ -3,10 +3,11 @@
 //! SO_REUSEPORT alone would lose connections: each process has queues of its own, and what waits in them is reset when
 //! they are closed. Sockets that are passed on are never closed, and neither are their queues.
 //!
-//! One packet a group of sockets, its text saying what they are for; an empty one at the end. The successor answers with
-//! `ready` once it serves; if it never does, nothing has happened.
+//! One packet a group of sockets, its text saying what they are for, and in a second line whether their file goes with
+//! them; an empty one at the end. The successor answers with `ready` once it serves; if it never does, nothing has happened.
 
 use super::inherited::Inherited;
+use super::unix_socket::SocketFile;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
     recvmsg, sendmsg, sockopt,
@@ -16,7 +17,6 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use std::fs;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::net::TcpListener;
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -30,8 +30,17 @@ const READY: &[u8] = b"ready";
 /// How long either side waits for the other: a successor reads its configuration and starts in between.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Listening sockets by what they are for.
-pub type Groups = Vec<(String, Vec<TcpListener>)>;
+/// The second line of a group whose socket's file is the successor's to remove.
+const FILE: &str = "file";
+
+/// Listening sockets of one address.
+pub struct Group {
+    /// What they are for.
+    pub role: String,
+    /// Whether there is a file that is ours, and the successor's after us.
+    pub file: bool,
+    pub sockets: Vec<Socket>,
+}
 
 /// Where successors ask for our sockets.
 pub struct Offer(Socket);
@@ -51,7 +60,7 @@ impl Offer {
     }
 
     /// Hands over to whoever asks, until one has taken over. Blocks.
-    pub fn serve(&self, sockets: impl Fn() -> io::Result<Groups>) -> io::Result<()> {
+    pub fn serve(&self, sockets: impl Fn() -> io::Result<Vec<Group>>) -> io::Result<()> {
         loop {
             let (successor, _) = self.0.accept()?;
             match hand_over(&successor, &sockets) {
@@ -64,28 +73,28 @@ impl Offer {
 }
 
 /// True: the successor serves.
-fn hand_over(successor: &Socket, sockets: &impl Fn() -> io::Result<Groups>) -> io::Result<bool> {
+fn hand_over(successor: &Socket, sockets: &impl Fn() -> io::Result<Vec<Group>>) -> io::Result<bool> {
     only_our_user(successor)?;
-    for (role, group) in sockets()? {
-        for part in group.chunks(GROUP) {
-            send(successor, &role, part)?;
+    for Group { role, file, sockets } in sockets()? {
+        let text = if file { format!("{role}\n{FILE}\n") } else { format!("{role}\n") };
+        for part in sockets.chunks(GROUP) {
+            send(successor, &text, part)?;
         }
     }
-    send(successor, "", &[])?;
+    // An empty packet would look like the end of the connection.
+    send(successor, "\n", &[])?;
     let mut answer = [0; READY.len()];
     let (length, _) = rustix::net::recv(successor, &mut answer, RecvFlags::empty())?;
     Ok(answer.get(..length) == Some(READY))
 }
 
-fn send(to: &Socket, role: &str, sockets: &[TcpListener]) -> io::Result<()> {
+fn send(to: &Socket, text: &str, sockets: &[Socket]) -> io::Result<()> {
     let sockets: Vec<_> = sockets.iter().map(AsFd::as_fd).collect();
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(GROUP))];
     let mut attached = SendAncillaryBuffer::new(&mut space);
     if !sockets.is_empty() && !attached.push(SendAncillaryMessage::ScmRights(&sockets)) {
         return Err(io::Error::other("too many sockets in one packet"));
     }
-    // An empty packet would look like the end of the connection.
-    let text = format!("{role}\n");
     sendmsg(to, &[IoSlice::new(text.as_bytes())], &mut attached, SendFlags::NOSIGNAL)?;
     Ok(())
 }
@@ -123,12 +132,18 @@ fn receive(from: &Socket, inherited: &mut Inherited) -> io::Result<bool> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(GROUP))];
     let mut attached = RecvAncillaryBuffer::new(&mut space);
     let received = recvmsg(from, &mut [IoSliceMut::new(&mut text)], &mut attached, RecvFlags::CMSG_CLOEXEC)?;
-    let role = text.get(..received.bytes).and_then(|text| std::str::from_utf8(text).ok()?.strip_suffix('\n'));
-    let role = role.ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "it handed over nothing"))?;
+    let text = text.get(..received.bytes).and_then(|text| std::str::from_utf8(text).ok()?.strip_suffix('\n'));
+    let text = text.ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "it handed over nothing"))?;
+    let (role, more) = text.split_once('\n').unwrap_or((text, ""));
     for message in attached.drain() {
         if let RecvAncillaryMessage::ScmRights(sockets) = message {
             for socket in sockets {
-                inherited.push(Some(role.to_owned()), TcpListener::from(socket))?;
+                let socket = Socket::from(socket);
+                let file = (more == FILE).then(|| SocketFile::of(&socket));
+                // Without its file nobody could reach it: it is bound anew.
+                if !matches!(file, Some(None)) {
+                    inherited.push(Some(role.to_owned()), file.flatten(), socket)?;
+                }
             }
         }
     }
@@ -149,8 +164,9 @@ fn only_our_user(socket: &Socket) -> io::Result<Pid> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::listener::Address;
     use std::io::{Read, Write};
-    use std::net::TcpStream;
+    use std::net::{TcpListener, TcpStream};
 
     #[test]
     fn what_waits_in_a_queue_is_served_by_the_successor() {
@@ -160,17 +176,19 @@ mod tests {
         let offer = Offer::bind(&path).unwrap();
         let mut waiting = TcpStream::connect(at).unwrap();
         let old = std::thread::spawn(move || {
-            let many = || (0..GROUP + 1).map(|_| listener.try_clone()).collect::<io::Result<Vec<_>>>();
-            offer.serve(|| Ok(vec![("admin".into(), vec![]), ("inbound".into(), many()?)]))
+            let many = || (0..GROUP + 1).map(|_| Ok(listener.try_clone()?.into())).collect::<io::Result<Vec<_>>>();
+            let group = |role: &str, sockets| Group { role: role.into(), file: false, sockets };
+            offer.serve(|| Ok(vec![group("admin", vec![]), group("inbound", many()?)]))
         });
         drop(Predecessor::meet(&path).unwrap());
         let (predecessor, mut inherited) = Predecessor::meet(&path).unwrap();
         predecessor.release().unwrap();
         old.join().unwrap().unwrap();
-        let sockets = inherited.claim("inbound", "127.0.0.1:1".parse().unwrap());
+        let anywhere = Address::Tcp("127.0.0.1:1".parse().unwrap());
+        let sockets = inherited.claim("inbound", &anywhere).unwrap().sockets;
         assert_eq!(sockets.len(), GROUP + 1);
         sockets[0].set_nonblocking(false).unwrap();
-        sockets[0].accept().unwrap().0.write_all(b"hello").unwrap();
+        TcpStream::from(sockets[0].accept().unwrap().0).write_all(b"hello").unwrap();
         let mut told = [0; 5];
         waiting.read_exact(&mut told).unwrap();
         assert_eq!((&told, Predecessor::meet(&path).is_err()), (b"hello", true), "and then nobody hands over");

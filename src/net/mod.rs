@@ -1,5 +1,6 @@
 //! Floor 3: sockets: who may knock, how long they may take, and the way out.
 
+pub mod accepted;
 pub mod certificate;
 pub mod clock;
 pub mod descriptors;
@@ -18,3 +19,4 @@ pub mod relay;
 pub mod scripted;
 pub mod stream;
 pub mod tls;
+pub mod unix_socket;

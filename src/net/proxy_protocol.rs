@@ -3,10 +3,9 @@
 //! The parser is strict and total. What it needs most is that `Incomplete` means "all of this belongs to the header":
 //! so the reader may take what it saw, and never takes a byte of what comes after, which may be TLS.
 
+use super::accepted::Accepted;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
 
 /// The longest line of version 1, its CRLF included.
 const LONGEST_LINE: usize = 107;
@@ -134,13 +133,13 @@ fn port_at(block: &[u8], at: usize) -> Option<u16> {
 }
 
 /// Takes the header off a connection, and not one byte more; returns whom it names.
-pub async fn read(tcp: &mut TcpStream) -> io::Result<Option<SocketAddr>> {
+pub async fn read(stream: &mut Accepted) -> io::Result<Option<SocketAddr>> {
     let malformed = || io::Error::new(io::ErrorKind::InvalidData, "no PROXY protocol header");
     let mut bytes = vec![0; FIXED + LONGEST_BLOCK];
     let mut taken = 0;
     loop {
         let room = bytes.get_mut(taken..).filter(|room| !room.is_empty()).ok_or_else(malformed)?;
-        let seen = tcp.peek(room).await?;
+        let seen = stream.peek(room).await?;
         if seen == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
@@ -149,7 +148,7 @@ pub async fn read(tcp: &mut TcpStream) -> io::Result<Option<SocketAddr>> {
             Verdict::Header { length, source } => (length, Some(source)),
             Verdict::Malformed => return Err(malformed()),
         };
-        tcp.read_exact(&mut bytes[taken..until]).await?;
+        stream.read_exact(&mut bytes[taken..until]).await?;
         taken = until;
         if let Some(source) = source {
             return Ok(source);

@@ -1,6 +1,7 @@
 use super::*;
 use proptest::prelude::*;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 
 fn header(length: usize, source: &str) -> Verdict {
     Verdict::Header { length, source: Some(source.parse().unwrap()) }
@@ -131,26 +132,31 @@ proptest! {
 fn exactly_the_header_is_taken_however_it_is_sent() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let headers =
             [b"PROXY TCP4 192.0.2.1 192.0.2.2 56324 443\r\n".to_vec(), v2(0x21, 0x11, &v4_block(b"\x04\0\0"))];
         for header in headers {
             for split in 0..header.len() {
-                let mut caller = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-                caller.set_nodelay(true).unwrap();
-                let (mut accepted, _) = listener.accept().await.unwrap();
-                let (first, second) = header.split_at(split);
-                let sending = async {
-                    caller.write_all(first).await.unwrap();
-                    tokio::task::yield_now().await;
-                    caller.write_all(&[second, b"\x16after"].concat()).await.unwrap();
-                };
-                let (source, ()) = tokio::join!(read(&mut accepted), sending);
-                assert_eq!(source.unwrap(), Some("192.0.2.1:56324".parse().unwrap()));
-                let mut rest = [0; 6];
-                accepted.read_exact(&mut rest).await.unwrap();
-                assert_eq!(&rest, b"\x16after");
+                let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+                tcp.set_nodelay(true).unwrap();
+                is_taken(tcp, Accepted::Tcp(listener.accept().await.unwrap().0), header.split_at(split)).await;
+                let (unix, accepted) = UnixStream::pair().unwrap();
+                is_taken(unix, Accepted::Unix(accepted), header.split_at(split)).await;
             }
         }
     });
+}
+
+/// Sends a header in two pieces, the second with what comes after it.
+async fn is_taken(mut caller: impl AsyncWrite + Unpin, mut accepted: Accepted, (first, second): (&[u8], &[u8])) {
+    let sending = async {
+        caller.write_all(first).await.unwrap();
+        tokio::task::yield_now().await;
+        caller.write_all(&[second, b"\x16after"].concat()).await.unwrap();
+    };
+    let (source, ()) = tokio::join!(read(&mut accepted), sending);
+    assert_eq!(source.unwrap(), Some("192.0.2.1:56324".parse().unwrap()));
+    let mut rest = [0; 6];
+    accepted.read_exact(&mut rest).await.unwrap();
+    assert_eq!(&rest, b"\x16after");
 }

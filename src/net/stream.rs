@@ -6,11 +6,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 
-/// TCP, or TLS over it, of either end.
+/// TCP, or TLS over it, of either end; or a caller's through a Unix socket.
 pub enum Stream {
     Tcp(TcpStream),
+    Unix(UnixStream),
     Server(Box<tokio_rustls::server::TlsStream<TcpStream>>),
     Client(Box<tokio_rustls::client::TlsStream<TcpStream>>),
     #[cfg(any(test, fuzzing))]
@@ -18,23 +19,29 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// Whether it ends, when it is dropped, in a reset instead of in order: the peer sees that something is missing.
+    /// Whether it ends, when it is dropped, in a reset instead of in order: the peer sees that something is missing. Unix
+    /// sockets have no resets.
     pub fn reset_when_dropped(&self, reset: bool) {
-        let tcp = match self {
-            Stream::Tcp(tcp) => tcp,
-            Stream::Server(tls) => tls.get_ref().0,
-            Stream::Client(tls) => tls.get_ref().0,
+        match self {
+            Stream::Tcp(tcp) => without_order(tcp, reset),
+            Stream::Server(tls) => without_order(tls.get_ref().0, reset),
+            Stream::Client(tls) => without_order(tls.get_ref().0, reset),
+            Stream::Unix(_) => {}
             #[cfg(any(test, fuzzing))]
-            Stream::Scripted(_) => return,
-        };
-        let _ = SockRef::from(tcp).set_linger(reset.then_some(Duration::ZERO));
+            Stream::Scripted(_) => {}
+        }
     }
+}
+
+pub(super) fn without_order(tcp: &TcpStream, reset: bool) {
+    let _ = SockRef::from(tcp).set_linger(reset.then_some(Duration::ZERO));
 }
 
 macro_rules! on_each {
     ($self:ident, $stream:ident => $call:expr) => {
         match $self.get_mut() {
             Stream::Tcp($stream) => $call,
+            Stream::Unix($stream) => $call,
             Stream::Server($stream) => $call,
             Stream::Client($stream) => $call,
             #[cfg(any(test, fuzzing))]
@@ -65,6 +72,7 @@ impl AsyncWrite for Stream {
     fn is_write_vectored(&self) -> bool {
         match self {
             Stream::Tcp(s) => s.is_write_vectored(),
+            Stream::Unix(s) => s.is_write_vectored(),
             Stream::Server(s) => s.is_write_vectored(),
             Stream::Client(s) => s.is_write_vectored(),
             #[cfg(any(test, fuzzing))]

@@ -79,6 +79,10 @@ pub fn authorise<'s>(
     if connection.environment != environment.id {
         return Err(Denial::EnvironmentMismatch { wants: Some(environment.name.clone()) });
     }
+    // Hazard 24: without its secret the upstream would be asked by nobody.
+    if connection.secret_missing {
+        return Err(Denial::SecretUnavailable { connection: connection.name.clone() });
+    }
     Ok(Invocation { permit: Permit::granted(key, caller.slot(), environment, connection), workflow })
 }
 

@@ -8,6 +8,7 @@ use crate::model::environment::Environment;
 use crate::model::key::{Grants, KeyId, Scopes};
 use crate::model::listener::{ConnectionCaps, EnvironmentParameter, FrontTimeouts, Listener, PlaceMask, Places};
 use crate::model::routes::Routes;
+use crate::model::scrub::Needles;
 use crate::model::snapshot::Digests;
 use crate::model::template::Template;
 use crate::model::workflow::WorkflowId;
@@ -66,6 +67,7 @@ pub fn door() -> Listener {
         max_body: 1024,
         max_head: 16384,
         max_uri: 8192,
+        socket_mode: 0o660,
         timeouts: FrontTimeouts { head: second, body_idle: second, request: second, idle: second },
     }
 }
@@ -93,10 +95,11 @@ pub fn connection(index: u32, environment: u16) -> Connection {
             http: HttpVersion::Auto,
             authority: HeaderValue::from_static("127.0.0.1:1"),
             base_path: String::new(),
+            base_path_once: false,
             allow_networks: vec![].into(),
         },
         injection: injection("X-Engine-Key"),
-        scrub: true,
+        needle: None,
         allow: [].into(),
         quota: None,
         concurrency: None,
@@ -167,6 +170,7 @@ pub fn snapshot() -> Snapshot {
     }
     let connections = vec![connection(0, 0), connection(1, 1)];
     Snapshot {
+        needles: Needles::default(),
         directory: Directory::of(&connections, &keys),
         listeners: vec![door()],
         environments: vec![environment(0, "Production"), environment(1, "Test")],

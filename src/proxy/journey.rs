@@ -16,6 +16,7 @@ use crate::policy::{Invocation, Presented, address, authorise, environment, iden
 use crate::serving::answer::{Arrival, Passed};
 use crate::serving::exchange::Exchange;
 use crate::serving::front::Front;
+use crate::serving::reply_body::Passing;
 use crate::serving::steps::{authenticated, body_fits, say_early, upstream_request};
 use http::StatusCode;
 use http::header::{self, HeaderValue};
@@ -65,7 +66,11 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Denial> {
     };
     log.answered(reply.status().as_u16());
     let switched = standing.filter(|_| reply.status() == StatusCode::SWITCHING_PROTOCOLS);
-    Ok(Passed { reply, held, charged, switched })
+    let reply = reply.map(|body| match switched {
+        Some(standing) => Passing::Switched(body, Box::new(standing)),
+        None => Passing::AsItIs(body),
+    });
+    Ok(Passed { reply, held, charged })
 }
 
 /// Where this request's credential may stand: the listener's places, as far as its workflow leaves them open.

@@ -8,16 +8,15 @@ use crate::limit::{Admitted, OpenConnections};
 use crate::live::Local;
 use crate::model::Listener;
 use crate::model::listener::ConnectionRefusal;
+use crate::net::accepted::{Accepted, Acceptor};
 use crate::net::proxy_protocol;
 use crate::policy::address::within;
-use socket2::SockRef;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 /// Connections that are still taken out of the kernel's queue once we stop: as many as it may hold.
@@ -48,16 +47,16 @@ pub async fn accept<J: Journeys>(
     journeys: J,
     core: Rc<Core>,
     door: Arc<Door>,
-    listener: TcpListener,
+    acceptor: Acceptor,
     mut stop: watch::Receiver<bool>,
 ) {
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = acceptor.accept() => accepted,
             _ = stop.wait_for(|stop| *stop) => break,
         };
         match accepted {
-            Ok((tcp, peer)) => admit(journeys, &core, &door, tcp, peer, &stop),
+            Ok((accepted, peer)) => admit(journeys, &core, &door, accepted, peer, &stop),
             Err(error) => {
                 // Out of descriptors, mostly: wait for some to come back instead of spinning (hazard 29).
                 door.failed.say(|before| {
@@ -68,12 +67,7 @@ pub async fn accept<J: Journeys>(
         }
     }
     // Closing the socket resets what waits in its queue, though those callers were told that they are connected.
-    let Ok(listener) = listener.into_std() else { return };
-    for (tcp, peer) in std::iter::from_fn(|| listener.accept().ok()).take(LAST) {
-        if let Ok(tcp) = tcp.set_nonblocking(true).and_then(|()| TcpStream::from_std(tcp)) {
-            admit(journeys, &core, &door, tcp, peer, &stop);
-        }
-    }
+    acceptor.rest(LAST, |accepted, peer| admit(journeys, &core, &door, accepted, peer, &stop));
 }
 
 /// Lets a connection in, or closes it at once.
@@ -81,7 +75,7 @@ fn admit<J: Journeys>(
     journeys: J,
     core: &Rc<Core>,
     door: &Arc<Door>,
-    tcp: TcpStream,
+    accepted: Accepted,
     peer: SocketAddr,
     stop: &watch::Receiver<bool>,
 ) {
@@ -89,7 +83,7 @@ fn admit<J: Journeys>(
     let Some(rules) = rules(&live, door) else { return };
     let mut admitted = match door.open.admit(rules.caps) {
         Ok(admitted) => admitted,
-        Err(why) => return refuse(core, door, &tcp, why),
+        Err(why) => return refuse(core, door, accepted, why),
     };
     let known = match (rules.proxy_protocol, within(peer.ip(), &rules.trusted_proxies)) {
         (true, false) => Err(ConnectionRefusal::UntrustedPeer),
@@ -98,14 +92,14 @@ fn admit<J: Journeys>(
         (_, true) => Ok(()),
     };
     if let Err(why) = known {
-        return refuse(core, door, &tcp, why);
+        return refuse(core, door, accepted, why);
     }
     let (core, door, stop) = (core.clone(), door.clone(), stop.clone());
     if rules.proxy_protocol {
-        tokio::task::spawn_local(introduced(journeys, core, door, tcp, peer, admitted, stop));
+        tokio::task::spawn_local(introduced(journeys, core, door, accepted, peer, admitted, stop));
     } else {
         tokio::task::spawn_local(async move {
-            connection(journeys, core, door.address.clone(), tcp, peer, stop).await;
+            connection(journeys, core, door.address.clone(), accepted, peer, stop).await;
             drop(admitted);
         });
     }
@@ -116,26 +110,26 @@ async fn introduced<J: Journeys>(
     journeys: J,
     core: Rc<Core>,
     door: Arc<Door>,
-    mut tcp: TcpStream,
+    mut accepted: Accepted,
     balancer: SocketAddr,
     mut admitted: Admitted,
     stop: watch::Receiver<bool>,
 ) {
     let Some(patience) = rules(&core.live(), &door).map(|rules| rules.timeouts.head) else { return };
-    let header = tokio::time::timeout(patience, proxy_protocol::read(&mut tcp)).await;
+    let header = tokio::time::timeout(patience, proxy_protocol::read(&mut accepted)).await;
     let peer = match header.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
         Ok(named) => named.unwrap_or(balancer),
-        Err(_) => return refuse(&core, &door, &tcp, ConnectionRefusal::ProxyHeader),
+        Err(_) => return refuse(&core, &door, accepted, ConnectionRefusal::ProxyHeader),
     };
     let live = core.live();
     let Some(rules) = rules(&live, &door) else { return };
     if !within(peer.ip(), &rules.trusted_proxies)
         && let Err(why) = admitted.belongs_to(peer.ip(), rules.caps)
     {
-        return refuse(&core, &door, &tcp, why);
+        return refuse(&core, &door, accepted, why);
     }
     drop(live);
-    connection(journeys, core, door.address.clone(), tcp, peer, stop).await;
+    connection(journeys, core, door.address.clone(), accepted, peer, stop).await;
     drop(admitted);
 }
 
@@ -145,10 +139,9 @@ fn rules<'a>(live: &'a Local, door: &Door) -> Option<&'a Listener> {
 }
 
 /// Closes a connection without an answer, counted and told.
-fn refuse(core: &Core, door: &Door, tcp: &TcpStream, why: ConnectionRefusal) {
+fn refuse(core: &Core, door: &Door, accepted: Accepted, why: ConnectionRefusal) {
     core.metrics.connection_refused(why);
-    // A reset leaves nothing behind; an orderly close would hold the connection in the kernel for another minute.
-    let _ = SockRef::from(tcp).set_linger(Some(Duration::ZERO));
+    accepted.refuse();
     door.refused.say(|before| {
         tracing::warn!(address = %door.address, reason = why.name(), before, "connections are refused");
     });

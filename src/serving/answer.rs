@@ -4,18 +4,16 @@ use super::core::Core;
 use super::exchange::Exchange;
 use super::front::Front;
 use super::panics::caught;
-use super::reply_body::ReplyBody;
+use super::reply_body::{Passing, ReplyBody};
 use crate::http::body::CallersBody;
 use crate::http::h1::incoming::Early;
 use crate::http::reply;
-use crate::http::upstream::UpstreamBody;
 use crate::limit::table::{Allowances, Held};
-use crate::live::Live;
+use crate::live::Local;
 use crate::model::{Denial, Listener};
 use crate::net::guard::Running;
 use crate::policy::headers::strip_reply;
 use crate::policy::rewrite;
-use crate::policy::standing::Standing;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Request, Response};
@@ -25,7 +23,7 @@ use std::rc::Rc;
 /// A request that has come in.
 pub struct Arrival<'a> {
     pub core: &'a Rc<Core>,
-    pub live: &'a Live,
+    pub live: &'a Local,
     pub front: &'a Front,
     pub parts: &'a mut Parts,
     pub body: CallersBody,
@@ -36,11 +34,9 @@ pub struct Arrival<'a> {
 
 /// What a journey brings home: the upstream's reply, and what goes with it.
 pub struct Passed {
-    pub reply: Response<UpstreamBody>,
+    pub reply: Response<Passing>,
     pub held: Held,
     pub charged: Allowances,
-    /// The reply switches protocols, as was permitted.
-    pub switched: Option<Standing>,
 }
 
 /// Where requests go from here, by the door they came through.
@@ -66,13 +62,18 @@ pub async fn answer(
     let outcome = caught(pin!(journeys.travel(arrival))).await;
     let listener = live.listener(&front.address).map(|at| &live.snapshot.listeners[at]);
     match outcome {
-        Ok(Passed { reply, held, charged, switched }) => {
+        Ok(Passed { reply, held, charged }) => {
             let (mut head, body) = reply.into_parts();
             sign(&mut head.headers, &exchange, listener, &charged);
-            if let Some(standing) = switched {
-                head.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-                head.headers.insert(header::UPGRADE, standing.protocol().clone());
-                return Response::from_parts(head, ReplyBody::switched(body, exchange, held, running, standing));
+            match &body {
+                Passing::AsItIs(_) => {}
+                Passing::Switched(_, standing) => {
+                    head.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+                    head.headers.insert(header::UPGRADE, standing.protocol().clone());
+                }
+                Passing::Scrubbed(body) => {
+                    head.headers.insert(reply::SCRUB, reply::scrub(body.replaced()));
+                }
             }
             Response::from_parts(head, ReplyBody::passed(body, exchange, held, running))
         }

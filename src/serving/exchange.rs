@@ -66,6 +66,8 @@ pub struct Exchange {
     cause: Option<Cow<'static, str>>,
     bytes_out: u64,
     tunnelled: (u64, u64),
+    /// Secrets that were taken from the reply.
+    scrubbed: u64,
     end: End,
     _in_flight: InFlight,
 }
@@ -101,6 +103,7 @@ impl Exchange {
             cause: None,
             bytes_out: 0,
             tunnelled: (0, 0),
+            scrubbed: 0,
             end: End::ClientGone,
             core,
             live,
@@ -165,6 +168,11 @@ impl Exchange {
         self.tunnelled = bytes;
     }
 
+    /// C12: how many secrets the reply held so far.
+    pub fn scrubbed(&mut self, replaced: u64) {
+        self.scrubbed = replaced;
+    }
+
     pub fn end(&mut self, end: End) {
         self.end = end;
     }
@@ -192,6 +200,7 @@ impl Drop for Exchange {
         let bytes_in = self.upload.as_ref().map_or(0, |u| u.bytes.get()) + self.tunnelled.0;
         let bytes_out = self.bytes_out + self.tunnelled.1;
         let workflow = self.run.and_then(|(w, _, _)| w).map(|w| &*snapshot.workflow(w).name);
+        let connection = self.run.map(|(_, _, c)| &*snapshot.connection(c).name);
         let environment = self.run.map(|(_, e, _)| &*snapshot.environment(e).name);
         let end = match self.end {
             End::Complete => "complete",
@@ -209,7 +218,11 @@ impl Drop for Exchange {
             (None, _) => end,
         };
         self.core.metrics.observe(&Sample {
-            workflow: workflow.unwrap_or_default(),
+            door: self.door,
+            name: match self.door {
+                DoorKind::Inbound => workflow.unwrap_or_default(),
+                DoorKind::Outbound => connection.unwrap_or_default(),
+            },
             environment: environment.unwrap_or_default(),
             status: self.status,
             code,
@@ -218,6 +231,9 @@ impl Drop for Exchange {
             bytes_in,
             bytes_out,
         });
+        if let Some(connection) = connection.filter(|_| self.scrubbed > 0) {
+            self.core.metrics.upstream_pool(connection).scrubbed(self.scrubbed);
+        }
         self.core.access.record(&AccessRecord {
             time_ms: self.now,
             request_id: self.request_id.to_str().unwrap_or_default(),
@@ -231,13 +247,14 @@ impl Drop for Exchange {
             key_id: self.key.map(|(k, _)| snapshot.key(k).id.as_str()),
             workflow,
             environment,
-            connection: self.run.map(|(_, _, c)| &*snapshot.connection(c).name),
+            connection,
             status: self.status,
             code: self.refused.map(|(code, _)| code),
             whose: self.refused.map(|(_, whose)| whose),
             cause: self.cause.as_deref(),
             credential_place: self.place,
             credential_in_query: self.in_query,
+            scrubbed: self.scrubbed,
             bytes_in,
             bytes_out,
             duration_us: total.as_micros() as u64,

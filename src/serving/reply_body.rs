@@ -4,8 +4,11 @@ use super::exchange::{End, Exchange};
 use super::tunnel::Tunnel;
 use crate::http::body::CutOff;
 use crate::http::h1;
+use crate::http::scrubbed::Scrubbed;
 use crate::http::upstream::UpstreamBody;
 use crate::limit::table::Held;
+use crate::live::Local;
+use crate::model::scrub::{Needle, NeedleId};
 use crate::net::guard::Running;
 use crate::net::relay::Relay;
 use crate::net::stream::Stream;
@@ -13,6 +16,7 @@ use crate::policy::standing::Standing;
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use std::future::Future;
+use std::ops::Deref;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -29,6 +33,56 @@ pub struct ReplyBody {
 enum From {
     Gateway(Option<Bytes>),
     Upstream(Box<UpstreamBody>),
+    Scrubbed(Box<Scrubbed<UpstreamBody, InForce>>),
+}
+
+/// C12: what is looked for in a reply, kept alive by the generation that the request began with: a rotation in mid-stream
+/// changes nothing.
+pub struct InForce {
+    live: Local,
+    needle: NeedleId,
+}
+
+impl InForce {
+    pub fn new(live: Local, needle: NeedleId) -> InForce {
+        InForce { live, needle }
+    }
+}
+
+impl Deref for InForce {
+    type Target = Needle;
+
+    fn deref(&self) -> &Needle {
+        self.live.snapshot.needles.at(self.needle)
+    }
+}
+
+/// An upstream's body on its way to the caller.
+pub enum Passing {
+    AsItIs(UpstreamBody),
+    /// A 101, and what it was permitted for: what follows goes both ways as long as that holds.
+    Switched(UpstreamBody, Box<Standing>),
+    Scrubbed(Scrubbed<UpstreamBody, InForce>),
+}
+
+impl From {
+    /// Whether all of it was read, and has gone on.
+    fn has_ended(&self) -> bool {
+        match self {
+            From::Gateway(text) => text.is_none(),
+            From::Upstream(body) => body.is_whole(),
+            From::Scrubbed(body) => body.has_ended(),
+        }
+    }
+
+    /// Whether it was cut because the upstream fell silent.
+    fn fell_silent(&self) -> bool {
+        match self {
+            From::Gateway(_) => false,
+            From::Upstream(body) => body.is_timed_out(),
+            From::Scrubbed(body) => body.inner().is_timed_out(),
+        }
+    }
 }
 
 impl ReplyBody {
@@ -39,23 +93,20 @@ impl ReplyBody {
         ReplyBody { from: From::Gateway(Some(text)), exchange, held: Held::new(), running, standing: None }
     }
 
-    /// What the upstream says, as it comes.
-    pub fn passed(body: UpstreamBody, mut exchange: Box<Exchange>, held: Held, running: Running) -> ReplyBody {
-        if body.is_whole() {
+    /// What the upstream says, as it comes, or without the secret.
+    pub fn passed(body: Passing, mut exchange: Box<Exchange>, held: Held, running: Running) -> ReplyBody {
+        let (from, standing) = match body {
+            Passing::AsItIs(body) => (From::Upstream(Box::new(body)), None),
+            Passing::Switched(body, standing) => (From::Upstream(Box::new(body)), Some(*standing)),
+            Passing::Scrubbed(body) => (From::Scrubbed(Box::new(body)), None),
+        };
+        if standing.is_none() && from.has_ended() {
             exchange.end(End::Complete);
         }
-        ReplyBody { from: From::Upstream(Box::new(body)), exchange, held, running, standing: None }
-    }
-
-    /// What follows a 101, as long as `standing` holds.
-    pub fn switched(
-        body: UpstreamBody,
-        exchange: Box<Exchange>,
-        held: Held,
-        running: Running,
-        standing: Standing,
-    ) -> ReplyBody {
-        ReplyBody { from: From::Upstream(Box::new(body)), exchange, held, running, standing: Some(standing) }
+        if let From::Scrubbed(body) = &from {
+            exchange.scrubbed(body.replaced());
+        }
+        ReplyBody { from, exchange, held, running, standing }
     }
 }
 
@@ -65,28 +116,30 @@ impl Body for ReplyBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, CutOff>>> {
         let this = &mut *self;
-        let body = match &mut this.from {
+        let polled = match &mut this.from {
             From::Gateway(text) => {
                 this.running.handed_over();
                 return Poll::Ready(text.take().map(|t| Ok(Frame::data(t))));
             }
-            From::Upstream(body) => body,
+            From::Upstream(body) => Pin::new(&mut **body).poll_frame(cx),
+            From::Scrubbed(body) => Pin::new(&mut **body).poll_frame(cx),
         };
-        let polled = Pin::new(&mut **body).poll_frame(cx);
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
                 this.running.handed_over();
                 this.exchange.sent(frame.data_ref().map_or(0, Bytes::len));
-                if body.is_whole() {
+                if this.from.has_ended() {
                     this.exchange.end(End::Complete);
                 }
             }
             Poll::Ready(Some(Err(CutOff))) => {
-                let silent = body.is_timed_out();
-                this.exchange.end(if silent { End::UpstreamIdle } else { End::UpstreamDied });
+                this.exchange.end(if this.from.fell_silent() { End::UpstreamIdle } else { End::UpstreamDied });
             }
             Poll::Ready(None) => this.exchange.end(End::Complete),
             Poll::Pending => this.running.waiting(),
+        }
+        if let From::Scrubbed(body) = &this.from {
+            this.exchange.scrubbed(body.replaced());
         }
         polled
     }
@@ -96,6 +149,7 @@ impl Body for ReplyBody {
             _ if self.standing.is_some() => true,
             From::Gateway(text) => text.as_ref().is_none_or(Bytes::is_empty),
             From::Upstream(body) => body.is_end_stream(),
+            From::Scrubbed(body) => body.is_end_stream(),
         }
     }
 
@@ -103,6 +157,7 @@ impl Body for ReplyBody {
         match &self.from {
             From::Gateway(text) => SizeHint::with_exact(text.as_ref().map_or(0, Bytes::len) as u64),
             From::Upstream(body) => body.size_hint(),
+            From::Scrubbed(body) => body.size_hint(),
         }
     }
 }

@@ -7,6 +7,7 @@ use super::reply_body::ReplyBody;
 use crate::http::body::CallersBody;
 use crate::http::h1::{self, incoming::Early};
 use crate::model::Listener;
+use crate::net::accepted::Accepted;
 use crate::net::certificate;
 use crate::net::frame_guard::FrameGuard;
 use crate::net::guard::{Activity, Guarded};
@@ -25,7 +26,6 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 /// Bytes hyper may buffer of a head beyond our own limits, so that we are the ones who refuse, and with a reason.
@@ -43,24 +43,26 @@ pub async fn connection<J: Journeys>(
     journeys: J,
     core: Rc<Core>,
     address: Arc<str>,
-    tcp: TcpStream,
+    accepted: Accepted,
     peer: SocketAddr,
     // Held to the end: while there is one, the worker is not done.
     mut stop: watch::Receiver<bool>,
 ) {
-    let _ = tcp.set_nodelay(true);
+    accepted.set_nodelay();
     let live = core.live();
     let Some(at) = live.listener(&address) else { return };
     let door = &live.snapshot.listeners[at];
     let (timeouts, head) = (door.timeouts, door.max_head.saturating_add(BEYOND));
     let (rules, assurance, kind) = (rules(door), door.assurance(), door.door.kind());
     let (stream, h2, certificate) = match &live.certificates[at] {
-        None if door.h2c => match tokio::time::timeout(timeouts.head, begins_http2(&tcp)).await {
-            Ok(Some(h2)) => (Stream::Tcp(tcp), h2, None),
+        None if door.h2c => match tokio::time::timeout(timeouts.head, begins_http2(&accepted)).await {
+            Ok(Some(h2)) => (Stream::from(accepted), h2, None),
             Ok(None) | Err(_) => return,
         },
-        None => (Stream::Tcp(tcp), false, None),
+        None => (Stream::from(accepted), false, None),
         Some(tls) => {
+            // Where a Unix socket has `tls`, the configuration is refused.
+            let Accepted::Tcp(tcp) = accepted else { return };
             let handshake = tokio_rustls::TlsAcceptor::from(tls.config.clone()).accept(tcp);
             match tokio::time::timeout(timeouts.head, handshake).await {
                 Ok(Ok(stream)) => {

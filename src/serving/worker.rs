@@ -4,9 +4,10 @@
 use super::accept::{self, Door};
 use super::answer::Journeys;
 use super::core::Core;
+use crate::net::accepted::Acceptor;
 use crate::net::listen;
+use socket2::Socket;
 use std::collections::HashMap;
-use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -17,7 +18,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub enum Order {
     Listen {
         door: Arc<Door>,
-        sockets: Vec<TcpListener>,
+        sockets: Vec<Socket>,
     },
     Unlisten {
         address: Arc<str>,
@@ -101,7 +102,7 @@ impl Worker {
 /// A listener's sockets and the connections that were accepted on them.
 struct Listening {
     door: Arc<Door>,
-    sockets: Vec<TcpListener>,
+    sockets: Vec<Socket>,
     /// Every connection holds a receiver: none left means that all are closed.
     stop: watch::Sender<bool>,
 }
@@ -112,12 +113,12 @@ impl Listening {
         journeys: J,
         core: &Rc<Core>,
         door: Arc<Door>,
-        sockets: Vec<TcpListener>,
+        sockets: Vec<Socket>,
     ) -> std::io::Result<Listening> {
         let stop = watch::Sender::new(false);
         for socket in listen::again(&sockets)? {
-            let accepting = tokio::net::TcpListener::from_std(socket)?;
-            tokio::task::spawn_local(accept::accept(journeys, core.clone(), door.clone(), accepting, stop.subscribe()));
+            let acceptor = Acceptor::on(socket)?;
+            tokio::task::spawn_local(accept::accept(journeys, core.clone(), door.clone(), acceptor, stop.subscribe()));
         }
         Ok(Listening { door, sockets, stop })
     }

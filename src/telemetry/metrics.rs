@@ -120,6 +120,13 @@ impl Metrics {
         }
     }
 
+    /// The same for connections that calls went through.
+    pub fn retain_connections(&self, keep: impl Fn(&str) -> bool) {
+        for core in locked(&self.shared.cores).iter() {
+            core.retain_connections(&keep);
+        }
+    }
+
     /// Everything, as OpenMetrics text of [`CONTENT_TYPE`].
     pub fn render(&self) -> String {
         let mut out = String::new();
@@ -141,6 +148,7 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::listener::DoorKind;
     use std::time::Duration;
 
     fn metrics() -> Metrics {
@@ -149,7 +157,8 @@ mod tests {
 
     fn sample() -> Sample<'static> {
         Sample {
-            workflow: "orders",
+            door: DoorKind::Inbound,
+            name: "orders",
             environment: "Production",
             status: 200,
             code: "",
@@ -272,7 +281,7 @@ mod tests {
     fn hazard_33_a_label_cannot_forge_a_line() {
         let metrics = metrics();
         let workflow = "a\"} 1\nforged 2\n\\";
-        metrics.core().observe(&Sample { workflow, ..sample() });
+        metrics.core().observe(&Sample { name: workflow, ..sample() });
         assert!(!metrics.render().lines().any(|line| line.starts_with("forged")));
     }
 }

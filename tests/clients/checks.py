@@ -6,7 +6,7 @@ import sys
 import time
 import traceback
 
-PLAIN, TLS, CA, TOKEN = (os.environ[name] for name in ("PLAIN", "TLS", "CA", "TOKEN"))
+PLAIN, TLS, CA, TOKEN = (os.environ.get(name) for name in ("PLAIN", "TLS", "CA", "TOKEN"))
 SIZES = [0, 1, 1000, 65536, 1_000_003, 20_000_000]
 BLOCK = bytes((n * 7 + n // 251) % 256 for n in range(1 << 16))
 

@@ -328,6 +328,7 @@ fn stand_ins() -> World {
         )
         .connection("mine", &format!("connector: gemini, {key}, secret: 'file:a.secret'"))
         .connection("later", "connector: gemini, base_url: 'http://{production}'")
+        .workflow("later", "template: 'GET /later-1/{rest...}', upstream: { Production: later }")
         .start()
 }
 
@@ -360,10 +361,12 @@ fn c6_c15_a_connectors_name_means_its_default_connection_with_all_that_the_provi
 }
 
 #[test]
-fn a_connection_without_its_secret_refuses_calls() {
+fn hazard_24_a_connection_without_its_secret_refuses_calls_through_either_door() {
     let world = stand_ins();
     let reply = world.call_out("GET", "/c/later/v1/models").header("Keystile-Key", token("caller")).send();
     assert_eq!(reply.verdict(), "503 secret_unavailable");
+    let inbound = world.get("/later-1/models").key(&token("all")).send();
+    assert_eq!(inbound.verdict(), "503 secret_unavailable");
     world.assert_untouched();
 }
 

@@ -35,6 +35,7 @@ mod tls;
 mod tls_client;
 mod tls_reload;
 mod trailers;
+mod unix_sockets;
 mod upgrades;
 mod upstream_h2;
 mod upstreams;

@@ -1,5 +1,6 @@
 //! The outbound door, rows C1–C15: calls by a connection's name, over real sockets.
 
+use crate::support::upstream::Answer;
 use crate::support::world::PRODUCTION_SECRET;
 use crate::support::*;
 
@@ -109,4 +110,52 @@ fn c4_an_identity_beyond_loopback_is_refused_when_loaded() {
         Setup::new(&yaml).file("production.secret", "x".repeat(20)).file("test.secret", "y".repeat(20)).refused();
     assert!(said.contains("listeners.outbound[0].identity"), "{said}");
     assert!(said.contains("whoever reaches this address would be this key"), "{said}");
+}
+
+#[test]
+fn c12_a_reflected_secret_becomes_stars_and_that_is_told() {
+    let world = world()
+        .answering(|request| {
+            let secret = request.header("x-engine-key").unwrap_or_default();
+            let body = format!("you sent {secret}, in hex {}", hex(secret.as_bytes()));
+            Answer::reply("200 OK", &[("X-Echo", &secret), ("X-Keystile-Scrub", "forged")], &body)
+        })
+        .start();
+    let reply =
+        world.call_out("GET", "/c/engine-production/x").key(&token("caller")).header("Range", "bytes=0-9").send();
+    assert_eq!(reply.verdict(), "200", "{}", reply.text());
+    let stars = "*".repeat(PRODUCTION_SECRET.len());
+    assert_eq!(reply.header("x-echo"), Some(&*stars));
+    assert_eq!(reply.text(), format!("you sent {stars}, in hex {stars}{stars}"));
+    assert_eq!(reply.header("x-keystile-scrub"), Some("on; replaced=1"));
+    let sent = world.production.last();
+    assert_eq!((sent.header("range"), sent.header("accept-encoding").as_deref()), (None, Some("identity")));
+    assert_eq!(world.await_record(|r| r["listener"] == "outbound")["scrubbed"], 3);
+    let metrics = world.metrics();
+    assert!(
+        metrics.contains(r#"keystile_upstream_secrets_scrubbed_total{connection="engine-production"} 3"#),
+        "{metrics}"
+    );
+    assert!(metrics.contains(r#"keystile_calls_total{connection="engine-production",environment="Production","#));
+}
+
+#[test]
+fn c12_what_cannot_be_looked_through_is_stopped_and_a_connection_can_do_without() {
+    let world = world()
+        .connection("open", "base_url: 'http://{production}', inject: { header: X-Engine-Key }, secret: 'file:production.secret', scrub: false")
+        .answering(|request| {
+            let secret = request.header("x-engine-key").unwrap_or_default();
+            let coding = if request.target().ends_with("strange") { "x-strange" } else { "identity" };
+            Answer::reply("200 OK", &[("Content-Encoding", coding)], &secret)
+        })
+        .start();
+    let ask = |name: &str, path: &str| world.call_out("GET", &format!("/c/{name}/{path}")).key(&token("both")).send();
+    assert_eq!(ask("engine-production", "strange").verdict(), "502 upstream_protocol");
+    assert_eq!(ask("open", "strange").text(), PRODUCTION_SECRET);
+    let plain = ask("open", "x");
+    assert_eq!((plain.text().as_str(), plain.header("x-keystile-scrub")), (PRODUCTION_SECRET, None));
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -3,14 +3,14 @@
 use crate::support::gateway::Gateway;
 use crate::support::{Connection, World};
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
 /// Callers who never stop: some with a new connection for each request, some with one for as long as it lasts.
-struct Load {
+pub struct Load {
     stop: Arc<AtomicBool>,
     answered: Arc<AtomicUsize>,
     callers: Vec<JoinHandle<Vec<String>>>,
@@ -18,17 +18,23 @@ struct Load {
 
 impl Load {
     fn on(world: &World) -> Load {
+        let address = world.address();
+        Load::through(move || Ok(Connection::open(address)), &world.call("crm").bytes())
+    }
+
+    /// Each with this request.
+    pub fn through(open: impl Fn() -> io::Result<Connection> + Clone + Send + 'static, request: &[u8]) -> Load {
         let load = Load { stop: Arc::default(), answered: Arc::default(), callers: Vec::new() };
-        let (address, request) = (world.address(), world.call("crm").bytes());
         let callers = (0..4).map(|n| {
-            let (stop, answered, request) = (load.stop.clone(), load.answered.clone(), request.clone());
+            let (stop, answered, request) = (load.stop.clone(), load.answered.clone(), request.to_owned());
+            let open = open.clone();
             std::thread::spawn(move || {
                 let mut failures = Vec::new();
                 let mut kept: Option<Connection> = None;
                 while !stop.load(Ordering::SeqCst) {
                     let outcome = match kept.take().filter(|_| n % 2 == 0) {
-                        Some(connection) => reused(connection, address, &request),
-                        None => fresh(address, &request),
+                        Some(connection) => reused(connection, &open, &request),
+                        None => fresh(&open, &request),
                     };
                     match outcome {
                         Ok(connection) => kept = connection,
@@ -43,7 +49,7 @@ impl Load {
     }
 
     /// Waits for so many more requests.
-    fn go_on(&self, requests: usize) {
+    pub fn go_on(&self, requests: usize) {
         let until = self.answered.load(Ordering::SeqCst) + requests;
         let deadline = std::time::Instant::now() + crate::support::PATIENCE;
         while self.answered.load(Ordering::SeqCst) < until {
@@ -53,7 +59,7 @@ impl Load {
     }
 
     #[track_caller]
-    fn end(self) {
+    pub fn end(self) {
         self.stop.store(true, Ordering::SeqCst);
         let failures: Vec<String> = self.callers.into_iter().flat_map(|c| c.join().unwrap()).collect();
         let answered = self.answered.load(Ordering::SeqCst);
@@ -77,23 +83,27 @@ fn ask(mut connection: Connection, request: &[u8]) -> io::Result<Option<Connecti
     Ok((!last).then_some(connection))
 }
 
-fn fresh(address: SocketAddr, request: &[u8]) -> io::Result<Option<Connection>> {
-    ask(Connection::open(address), request)
+fn fresh(open: impl Fn() -> io::Result<Connection>, request: &[u8]) -> io::Result<Option<Connection>> {
+    ask(open()?, request)
 }
 
 /// A server may close a connection between two requests at any time (RFC 9112, 9.5): then the request, of which nothing
 /// was answered, is sent again on a new one. On that there is no excuse.
-fn reused(connection: Connection, address: SocketAddr, request: &[u8]) -> io::Result<Option<Connection>> {
+fn reused(
+    connection: Connection,
+    open: impl Fn() -> io::Result<Connection>,
+    request: &[u8],
+) -> io::Result<Option<Connection>> {
     match ask(connection, request) {
         Err(error) if matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => {
-            fresh(address, request)
+            fresh(open, request)
         }
         outcome => outcome,
     }
 }
 
 /// Puts `next` in the place of the world's gateway and returns the old one.
-fn replace(world: &mut World, next: Gateway) -> Gateway {
+pub fn replace(world: &mut World, next: Gateway) -> Gateway {
     std::mem::replace(&mut world.gateway, next)
 }
 

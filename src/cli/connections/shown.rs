@@ -84,7 +84,7 @@ pub fn shown(assembled: &Assembled, id: ConnectionId) -> Shown {
             head: show_duration(c.timeouts.head),
             idle: show_duration(c.timeouts.idle),
         },
-        scrub: c.scrub,
+        scrub: c.is_scrubbed(),
         verify: Subject::of(assembled, id).shown(),
         status: if c.secret_missing { "needs_secret" } else { "unknown" },
     }

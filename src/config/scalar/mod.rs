@@ -10,7 +10,7 @@ mod word;
 
 pub use connector::{Statuses, field_name, pattern, status, url_template};
 pub use place::{
-    Address, LogTarget, address, call_path, cidr, header_name, inject_path, log_target, method, path, query_name, site,
+    LogTarget, address, call_path, cidr, header_name, inject_path, log_target, method, mode, path, query_name, site,
     template, url,
 };
 pub use quantity::{Rate, duration, integer, rate, show_duration, show_size, size};

@@ -1,8 +1,7 @@
 //! Places: addresses, networks, URLs, files, and the parts of a request.
 
 use std::{
-    fmt,
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     path::{Path, PathBuf},
 };
 
@@ -11,25 +10,8 @@ use ipnet::IpNet;
 
 use super::{Wrong, quoted};
 use crate::model::connection::Site;
+use crate::model::listener::Address;
 use crate::model::template::Template;
-
-/// Where a listener listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Address {
-    /// An IP address and a port.
-    Tcp(SocketAddr),
-    /// A socket in the file system.
-    Unix(PathBuf),
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Address::Tcp(address) => write!(f, "{address}"),
-            Address::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
-    }
-}
 
 /// `0.0.0.0:8443`, `[::]:8443` or `unix:/run/keystile.sock`. No host names: which address they mean is decided
 /// elsewhere and can change.
@@ -115,6 +97,15 @@ pub fn path(text: &str) -> Result<&Path, Wrong> {
         return Err(Wrong::new("not the path of a file", "the path of a file or directory"));
     }
     Ok(Path::new(text))
+}
+
+/// `0660`: the rights of a file, in octal as chmod takes them. Whoever listens must be able to connect to itself.
+pub fn mode(text: &str) -> Result<u32, Wrong> {
+    let octal = (3..=4).contains(&text.len()) && text.bytes().all(|b| matches!(b, b'0'..=b'7'));
+    match u32::from_str_radix(text, 8) {
+        Ok(mode) if octal && mode <= 0o777 && mode & 0o600 == 0o600 => Ok(mode),
+        _ => Err(Wrong::is_not(text, "the rights of a socket's file", "octal digits from 0600 to 0777, such as 0660")),
+    }
 }
 
 /// A header that may carry a credential: none that says how the message is framed or where it goes. What is no name

@@ -1,6 +1,17 @@
 use proptest::prelude::*;
+use std::net::SocketAddr;
 
 use super::*;
+
+#[test]
+fn modes() {
+    for (text, mode) in [("0660", 0o660), ("600", 0o600), ("0777", 0o777), ("0666", 0o666)] {
+        assert_eq!(super::mode(text), Ok(mode));
+    }
+    for wrong in ["", "66", "00660", "0o660", "0668", "0060", "1777", "0440", "rw-rw----", "+660", "-660"] {
+        assert!(super::mode(wrong).is_err(), "{wrong}");
+    }
+}
 
 #[test]
 fn addresses() {

@@ -6,7 +6,7 @@ use super::{
         kind::Kind,
         shape::{Field, MapShape, Shape},
     },
-    BOOL, TEXT,
+    BOOL, DURATION, TEXT,
     connections::INJECT_SHAPE,
     defaults,
     resources::name,
@@ -29,6 +29,12 @@ static FILE: MapShape = MapShape::new(
         )
         .example("https://api.acme.example"),
         Field::new(
+            "base_path_once",
+            BOOL,
+            "The provider's SDKs write the base URL's path themselves: calls that begin with it do not get it twice.",
+        )
+        .default(defaults::OFF),
+        Field::new(
             "regions",
             Shape::Free { key: Kind::Name, value: &REGION_SHAPE },
             "Other places of the same API, by the name that connections write in `region`.",
@@ -42,6 +48,7 @@ static FILE: MapShape = MapShape::new(
         Field::new("inject", Shape::OneOrMany(&INJECT_SHAPE), "Where in a request the secret goes, as in connections.")
             .example("{ header: Authorization, value: \"Bearer {secret}\" }"),
         Field::new("headers", Shape::List(&HEADER_SHAPE), "What every request carries beside the secret."),
+        Field::new("timeouts", Shape::Map(&PATIENCE), "How long the provider may take, where that is not the usual."),
         Field::new("secret", Shape::Map(&SECRET), "What the provider's secrets look like."),
         Field::new(
             "verify",
@@ -97,6 +104,14 @@ static HEADER: MapShape = MapShape::new(
         Field::new("value", TEXT, "Its value; {name} stands for a field.").required().example("\"{version}\""),
         Field::new("always", BOOL, "Replaces the caller's own; otherwise it stands in where the caller sends none.")
             .default(defaults::OFF),
+    ],
+);
+
+static PATIENCE: MapShape = MapShape::new(
+    "How long the provider may take; connections may say otherwise.",
+    &[
+        Field::new("head", DURATION, "From the request to the head of the reply.").example("10m"),
+        Field::new("idle", DURATION, "Without a byte of the reply's body.").example("5m"),
     ],
 );
 

@@ -7,6 +7,10 @@ pub const NOTHING: &str = "[]";
 /// elsewhere says so.
 pub const ADMIN_ADDRESS: &str = "127.0.0.1:8082";
 
+/// Our user and our group. Whoever calls through a socket runs as another user more often than not, in a sidecar's pod
+/// above all, and shares a group with us; everybody on the machine is nobody's group.
+pub const SOCKET_MODE: &str = "0660";
+
 /// What nearly all load balancers write; `Forwarded` (RFC 7239) is what they should.
 pub const FORWARDED_FIELD: &str = "x-forwarded-for";
 

@@ -36,6 +36,7 @@ static INBOUND: MapShape = MapShape::new(
     "A door for callers.",
     &[
         ADDRESS,
+        MODE,
         TLS_FIELD,
         H2C,
         CREDENTIALS_FIELD,
@@ -67,12 +68,13 @@ static OUTBOUND: MapShape = MapShape::new(
     "A door for workflows that call providers.",
     &[
         ADDRESS,
+        MODE,
         TLS_FIELD,
         H2C,
         Field::new(
             "identity",
             Shape::Scalar(Kind::Name),
-            "The key that everybody is who reaches this listener, which must be on loopback: a sidecar's worker holds no token.",
+            "The key that everybody is who reaches this listener, which must be on loopback or a Unix socket: a sidecar's worker holds no token.",
         )
         .example("orders-worker"),
         Field::new(
@@ -104,10 +106,19 @@ static OUTBOUND: MapShape = MapShape::new(
 .gone(OLD_NAMES);
 
 // What listeners of both doors say.
-const ADDRESS: Field =
-    Field::new("address", Shape::Scalar(Kind::Address), "The IP address and port to listen on, or unix:PATH.")
-        .required()
-        .example("0.0.0.0:8443");
+const ADDRESS: Field = Field::new(
+    "address",
+    Shape::Scalar(Kind::Address),
+    "The IP address and port to listen on, or unix:PATH, whose callers count as 127.0.0.1.",
+)
+.required()
+.example("0.0.0.0:8443");
+const MODE: Field = Field::new(
+    "mode",
+    Shape::Scalar(Kind::Mode),
+    "The rights of a Unix socket's file, in octal: whoever may write to it may connect.",
+)
+.default(defaults::SOCKET_MODE);
 const TLS_FIELD: Field = Field::new(
         "tls",
         Shape::OneOrMany(&TLS_SHAPE),

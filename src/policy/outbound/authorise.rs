@@ -1,7 +1,7 @@
 //! C1, C11, C14, C15, E5: may this key make this call?
 
 use super::allow::allowed;
-use super::slots::without_slot;
+use super::slots::behind_base;
 use crate::model::connection::ConnectionId;
 use crate::model::directory::Named;
 use crate::model::key::ScopeName;
@@ -44,7 +44,7 @@ pub fn authorise<'s>(
         let name = |id| snapshot.environment(id).name.clone();
         return Err(Denial::ConnectionElsewhere { belongs: name(connection.environment), runs: name(runs) });
     }
-    allowed(connection, call.method, without_slot(call.rest, &connection.injection.rules))?;
+    allowed(connection, call.method, behind_base(call.rest, connection))?;
     if connection.secret_missing {
         return Err(Denial::SecretUnavailable { connection: connection.name.clone() });
     }

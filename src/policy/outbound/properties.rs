@@ -7,6 +7,7 @@ use crate::model::connection::{ConnectionId, InjectRule, Injection};
 use crate::model::directory::Directory;
 use crate::model::key::{Grants, KeyId};
 use crate::model::listener::{Door, OutboundDoor};
+use crate::model::scrub::Needle;
 use crate::model::{Denial, Listener, Slot, Snapshot};
 use crate::policy::authenticate::stood_for;
 use crate::policy::{Authenticated, Origin, Presented, authenticate, fixture};
@@ -19,6 +20,7 @@ fn world(rules: &[InjectRule], others: &[InjectRule]) -> Snapshot {
     for (connection, rules) in snapshot.connections.iter_mut().zip([rules, others]) {
         connection.injection = Injection::prepare(rules, &fixture::secret("s3cr3t")).unwrap();
         connection.environment = snapshot.default_environment;
+        connection.needle = Needle::of([&fixture::secret("s3cr3t-s3cr3t")]).map(|needle| snapshot.needles.keep(needle));
         connection.destination.base_path = "/base".into();
     }
     snapshot.keys[0].connections = Grants::some(vec![ConnectionId(0)]);

@@ -1,15 +1,24 @@
 //! From the caller's request to the provider's. The provider is a stranger: it is not told who calls, nor from where.
 
 use super::called::Called;
-use super::slots::without_slot;
+use super::slots::behind_base;
 use crate::model::connection::InjectRule;
 use crate::model::listener::PlaceMask;
 use crate::model::{Connection, Listener};
 use crate::policy::permit::Permit;
 use crate::policy::rewrite::{self, REQUEST_ID};
-use http::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, IF_RANGE, RANGE};
+use http::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue, IF_RANGE, RANGE};
 use http::uri::Uri;
 use std::borrow::Cow;
+
+/// What asks for parts, for differences, or for messages that are compressed within their stream.
+const PARTS_AND_CODINGS: [HeaderName; 5] = [
+    RANGE,
+    IF_RANGE,
+    HeaderName::from_static("a-im"),
+    HeaderName::from_static("grpc-accept-encoding"),
+    HeaderName::from_static("connect-accept-encoding"),
+];
 
 /// Rewrites the fields in place.
 pub fn fields(map: &mut HeaderMap, permit: &Permit<'_>, listener: &Listener, open: PlaceMask, request_id: HeaderValue) {
@@ -17,8 +26,9 @@ pub fn fields(map: &mut HeaderMap, permit: &Permit<'_>, listener: &Listener, ope
         map.insert(REQUEST_ID, request_id);
         if permit.connection().is_scrubbed() {
             // A part could begin in the middle of a secret, and what is encoded cannot be looked through as it flows.
-            map.remove(RANGE);
-            map.remove(IF_RANGE);
+            for name in PARTS_AND_CODINGS {
+                map.remove(name);
+            }
             map.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
     });
@@ -33,7 +43,7 @@ pub fn target(
     open: PlaceMask,
 ) -> Option<Uri> {
     let kept = query.and_then(|q| rewrite::strip_query(q, permit, listener, open));
-    rewrite::join(permit, without_slot(called.rest, &permit.connection().injection.rules), kept.as_deref())
+    rewrite::join(permit, behind_base(called.rest, permit.connection()), kept.as_deref())
 }
 
 /// The target as it may be shown: with templates where the secret goes.
@@ -45,7 +55,7 @@ pub fn shown_target(
     open: PlaceMask,
 ) -> String {
     let kept = query.and_then(|q| rewrite::strip_query(q, permit, listener, open));
-    templated(permit.connection(), without_slot(called.rest, &permit.connection().injection.rules), kept.as_deref())
+    templated(permit.connection(), behind_base(called.rest, permit.connection()), kept.as_deref())
 }
 
 /// The target of a call to `connection`, with templates where the secret goes.

@@ -1,6 +1,7 @@
 //! The places that connections inject into, as callers fill them: an SDK puts what it holds for its API key exactly
 //! where the provider wants it, and so do we (C4).
 
+use crate::model::Connection;
 use crate::model::connection::InjectRule;
 use crate::model::token::{self, Shape};
 use crate::policy::headers::basic_pair;
@@ -66,7 +67,12 @@ fn of_scheme<'a>(line: &'a [u8], template: &str) -> Option<Cow<'a, [u8]>> {
         return Some(Cow::Owned(if password.is_empty() { user.to_vec() } else { password.to_vec() }));
     }
     let inside = bare(line, template);
-    (inside.len() < line.trim_ascii().len()).then_some(Cow::Borrowed(inside))
+    if inside.len() < line.trim_ascii().len() {
+        return Some(Cow::Borrowed(inside));
+    }
+    // How GitHub's libraries say Bearer.
+    let (scheme, value) = line.trim_ascii().split_at_checked(6)?;
+    scheme.eq_ignore_ascii_case(b"token ").then(|| Cow::Borrowed(value.trim_ascii()))
 }
 
 /// A value without what the template writes around the secret.
@@ -108,12 +114,20 @@ pub fn path_slot<'a>(rest: &'a str, prefix: &str) -> Option<PathSlot<'a>> {
 }
 
 /// The path without what stands in the slots of `rules`.
-pub fn without_slot<'a>(rest: &'a str, rules: &[InjectRule]) -> &'a str {
+fn without_slot<'a>(rest: &'a str, rules: &[InjectRule]) -> &'a str {
     let slot = rules.iter().find_map(|rule| match rule {
         InjectRule::Path { prefix } => path_slot(rest, prefix),
         _ => None,
     });
     slot.map_or(rest, |slot| &rest[slot.length..])
+}
+
+/// The path that follows the base path: without the slot, and without the base path where callers may have written it.
+pub fn behind_base<'a>(rest: &'a str, connection: &Connection) -> &'a str {
+    let path = without_slot(rest, &connection.injection.rules);
+    let (base, once) = (&connection.destination.base_path, connection.destination.base_path_once);
+    let behind = path.strip_prefix(base.as_str()).filter(|left| once && (left.is_empty() || left.starts_with('/')));
+    behind.unwrap_or(path)
 }
 
 /// The path as it may be logged: with the template where a caller's value stands, which may be anybody's secret. `None`:
@@ -130,6 +144,7 @@ pub fn shown(rest: &str, rules: &[InjectRule]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::fixture;
     use http::{HeaderName, HeaderValue};
 
     fn header(name: &str, value: &str) -> InjectRule {
@@ -148,10 +163,11 @@ mod tests {
     #[test]
     fn c4_headers_as_sdks_fill_them() {
         let bearer = [header("authorization", "Bearer {secret}")];
-        for line in ["Bearer t", "bearer  t", "Key=t", "Basic OnQ=", "Basic dDo=", "basic eDp0"] {
+        for line in ["Bearer t", "bearer  t", "Key=t", "Basic OnQ=", "Basic dDo=", "basic eDp0", "token t", "Token  t"]
+        {
             assert_eq!(read(&bearer, &[("authorization", line)], None, ""), ["t"], "{line}");
         }
-        for foreign in ["Digest t", "AWS4-HMAC-SHA256 x", "Basic !", "t"] {
+        for foreign in ["Digest t", "AWS4-HMAC-SHA256 x", "Basic !", "t", "token", "tokens t"] {
             assert!(read(&bearer, &[("authorization", foreign)], None, "").is_empty(), "{foreign}");
         }
         let token = [header("authorization", "Token token={secret}")];
@@ -186,6 +202,13 @@ mod tests {
         assert_eq!(left("/k/t/v2/x", "/k/{secret}/v1"), "/k/t/v2/x");
         assert_eq!(left("/k/t/v11/x", "/k/{secret}/v1"), "/k/t/v11/x");
         assert_eq!(left("/orders/7", "/{secret}"), "/orders/7", "no words of its own: any path would do");
+        let mut connection = fixture::connection(0, 0);
+        connection.destination.base_path = "/v0".into();
+        assert_eq!(behind_base("/v0/meta", &connection), "/v0/meta");
+        connection.destination.base_path_once = true;
+        for (rest, behind) in [("/v0/meta", "/meta"), ("/meta", "/meta"), ("/v0", ""), ("/v0x", "/v0x"), ("", "")] {
+            assert_eq!(behind_base(rest, &connection), behind, "{rest}");
+        }
         let rules = [InjectRule::Path { prefix: "/bot{secret}".into() }];
         assert_eq!(shown("/bott/getMe", &rules).as_deref(), Some("/bot{secret}/getMe"));
         assert_eq!(shown("/getMe", &rules), None);

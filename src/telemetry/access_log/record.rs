@@ -38,6 +38,8 @@ pub struct AccessRecord<'a> {
     pub credential_in_query: bool,
     pub bytes_in: u64,
     pub bytes_out: u64,
+    /// C12: secrets that were taken from the reply; left out if none.
+    pub scrubbed: u64,
     pub duration_us: u64,
     pub upstream_us: Option<u64>,
     /// `complete`, `client_gone`, `upstream_died`, …
@@ -61,6 +63,9 @@ pub(super) fn push(out: &mut Vec<u8>, format: Format, record: &AccessRecord<'_>)
     push_outcome(&mut line, record);
     line.number(key!("bytes_in"), record.bytes_in);
     line.number(key!("bytes_out"), record.bytes_out);
+    if record.scrubbed > 0 {
+        line.number(key!("scrubbed"), record.scrubbed);
+    }
     line.number(key!("duration_us"), record.duration_us);
     if let Some(upstream_us) = record.upstream_us {
         line.number(key!("upstream_us"), upstream_us);
@@ -117,6 +122,7 @@ pub(super) fn example() -> AccessRecord<'static> {
         credential_in_query: false,
         bytes_in: 12,
         bytes_out: 345,
+        scrubbed: 0,
         duration_us: 6_789,
         upstream_us: Some(6_000),
         end: "complete",

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use hashbrown::HashMap;
 
 use crate::model::flood::Flood;
-use crate::model::listener::ConnectionRefusal;
+use crate::model::listener::{ConnectionRefusal, DoorKind};
 use crate::model::quota::Scope;
 
 use super::series::{OTHER, Sample, SeriesTable};
@@ -28,6 +28,8 @@ pub enum FrontProtocol {
 pub struct CoreMetrics {
     /// A lock that this core takes uncontended, but for the moment in which a scrape copies the table.
     series: Mutex<SeriesTable>,
+    /// The same of calls through the outbound door.
+    calls: Mutex<SeriesTable>,
     pools: Mutex<HashMap<Arc<str>, Arc<UpstreamPool>>>,
     in_flight: AtomicI64,
     front: [AtomicI64; FrontProtocol::ALL.len()],
@@ -46,6 +48,7 @@ pub struct UpstreamPool {
     idle: AtomicI64,
     retried: AtomicU64,
     ejected: AtomicU64,
+    scrubbed: AtomicU64,
 }
 
 /// A request on its way; counted out when dropped, so also after a panic (hazard 34).
@@ -61,7 +64,11 @@ pub struct FrontConnection(Arc<CoreMetrics>, FrontProtocol);
 impl CoreMetrics {
     /// Counts one finished request. Allocates only for a combination that this core sees for the first time.
     pub fn observe(&self, sample: &Sample<'_>) {
-        locked(&self.series).observe(sample);
+        let table = match sample.door {
+            DoorKind::Inbound => &self.series,
+            DoorKind::Outbound => &self.calls,
+        };
+        locked(table).observe(sample);
     }
 
     pub fn request_started(self: &Arc<Self>) -> InFlight {
@@ -109,11 +116,17 @@ impl CoreMetrics {
         locked(&self.series).retain(keep);
     }
 
+    pub(super) fn retain_connections(&self, keep: impl Fn(&str) -> bool) {
+        locked(&self.calls).retain(keep);
+    }
+
     /// Adds this core's numbers to the sum.
     pub(super) fn add_to(&self, sum: &mut Sum) {
         // Copied first: the core must not wait while the sum is made.
         let series = locked(&self.series).clone();
         sum.series.add(&series);
+        let calls = locked(&self.calls).clone();
+        sum.calls.add(&calls);
         for (connection, pool) in locked(&self.pools).iter() {
             let total = sum.pools.entry(Arc::clone(connection)).or_default();
             total.opened += pool.opened.load(Relaxed);
@@ -121,6 +134,7 @@ impl CoreMetrics {
             total.idle += pool.idle.load(Relaxed);
             total.retried += pool.retried.load(Relaxed);
             total.ejected += pool.ejected.load(Relaxed);
+            total.scrubbed += pool.scrubbed.load(Relaxed);
         }
         sum.in_flight += self.in_flight.load(Relaxed);
         for (total, gauge) in sum.front.iter_mut().zip(&self.front) {
@@ -159,6 +173,11 @@ impl UpstreamPool {
         self.ejected.fetch_add(1, Relaxed);
     }
 
+    /// C12: so many secrets were taken from a reply.
+    pub fn scrubbed(&self, secrets: u64) {
+        self.scrubbed.fetch_add(secrets, Relaxed);
+    }
+
     /// A connection was put aside for the next request.
     pub fn idle_added(&self) {
         self.idle.fetch_add(1, Relaxed);
@@ -190,6 +209,7 @@ impl FrontProtocol {
 #[derive(Debug, Default)]
 pub(super) struct Sum {
     pub(super) series: SeriesTable,
+    pub(super) calls: SeriesTable,
     pub(super) pools: std::collections::BTreeMap<Arc<str>, PoolSum>,
     pub(super) in_flight: i64,
     pub(super) front: [i64; FrontProtocol::ALL.len()],
@@ -207,6 +227,7 @@ pub(super) struct PoolSum {
     pub(super) idle: i64,
     pub(super) retried: u64,
     pub(super) ejected: u64,
+    pub(super) scrubbed: u64,
 }
 
 /// A request that panicked while counting must not silence the metrics of all others.

@@ -12,7 +12,7 @@ use super::Shared;
 use super::core::{FrontProtocol, Sum, locked};
 use super::histogram::Histogram;
 use super::process;
-use super::series::{OTHER, OTHER_STATUS, Pair};
+use super::series::{OTHER, OTHER_STATUS, Pair, SeriesTable};
 use crate::model::flood::Flood;
 use crate::model::listener::ConnectionRefusal;
 use crate::model::quota::Scope;
@@ -24,8 +24,8 @@ impl Collector for Exposition {
     fn encode(&self, encoder: DescriptorEncoder) -> Result<(), Error> {
         let mut page = Page(encoder);
         let sum = self.0.sum();
-        requests(&mut page, &sum)?;
-        durations(&mut page, &sum)?;
+        requests(&mut page, &sum.series, &REQUESTS)?;
+        requests(&mut page, &sum.calls, &CALLS)?;
         front(&mut page, &sum)?;
         limits(&mut page, &sum, &self.0)?;
         upstream(&mut page, &sum)?;
@@ -36,48 +36,92 @@ impl Collector for Exposition {
     }
 }
 
-fn requests(page: &mut Page<'_>, sum: &Sum) -> Result<(), Error> {
-    let sorted = sum.series.sorted();
-    page.counters(
+/// The same families for either door.
+struct Families {
+    requests: [&'static str; 2],
+    received: [&'static str; 2],
+    sent: [&'static str; 2],
+    whole: [&'static str; 2],
+    upstream: [&'static str; 2],
+    /// The label of the name.
+    by: &'static str,
+}
+
+const REQUESTS: Families = Families {
+    requests: [
         "keystile_requests",
         "Finished requests. code is the reason if the gateway itself answered, empty if the upstream's reply was \
          passed on, so code!=\"\" selects refusals; workflow is empty if none was found, _other beyond 1000 per core",
+    ],
+    received: [
+        "keystile_request_bytes",
+        "Bytes of request bodies received from callers, before anything is added or removed",
+    ],
+    sent: [
+        "keystile_response_bytes",
+        "Bytes of reply bodies sent to callers; far fewer than the upstream sent means callers hang up early",
+    ],
+    whole: [
+        "keystile_request_duration_seconds",
+        "From a request's head to the end of its reply, refusals included; minus the upstream's duration it is what \
+         the gateway and the transfer of bodies cost",
+    ],
+    upstream: [
+        "keystile_upstream_duration_seconds",
+        "From sending a request to the upstream to the head of its reply; only requests that were forwarded count",
+    ],
+    by: "workflow",
+};
+
+const CALLS: Families = Families {
+    requests: [
+        "keystile_calls",
+        "Finished calls through the outbound door; code as in keystile_requests, connection is empty if none was found",
+    ],
+    received: ["keystile_call_request_bytes", "Bytes of request bodies of calls, before anything is added or removed"],
+    sent: [
+        "keystile_call_response_bytes",
+        "Bytes of reply bodies sent to those who call, without what was decoded or removed",
+    ],
+    whole: ["keystile_call_duration_seconds", "From a call's head to the end of its reply, refusals included"],
+    upstream: [
+        "keystile_call_upstream_duration_seconds",
+        "From sending a call to the provider to the head of its reply; only calls that were forwarded count",
+    ],
+    by: "connection",
+};
+
+fn requests(page: &mut Page<'_>, table: &SeriesTable, of: &Families) -> Result<(), Error> {
+    let sorted = table.sorted();
+    let [name, help] = of.requests;
+    page.counters(
+        name,
+        help,
         sorted.iter().flat_map(|(pair, series)| {
             (series.outcomes.iter()).map(|(outcome, count)| {
                 let status = match outcome.status {
                     OTHER_STATUS => OTHER.to_owned(),
                     status => status.to_string(),
                 };
-                let labels = (labels(pair), [("status", status)]);
+                let labels = (of.labels(pair), [("status", status)]);
                 ((labels, [("code", outcome.code)]), *count)
             })
         }),
     )?;
-    page.counters(
-        "keystile_request_bytes",
-        "Bytes of request bodies received from callers, before anything is added or removed",
-        sorted.iter().map(|(pair, series)| (labels(pair), series.bytes_in)),
-    )?;
-    page.counters(
-        "keystile_response_bytes",
-        "Bytes of reply bodies sent to callers; far fewer than the upstream sent means callers hang up early",
-        sorted.iter().map(|(pair, series)| (labels(pair), series.bytes_out)),
-    )
+    let [name, help] = of.received;
+    page.counters(name, help, sorted.iter().map(|(pair, series)| (of.labels(pair), series.bytes_in)))?;
+    let [name, help] = of.sent;
+    page.counters(name, help, sorted.iter().map(|(pair, series)| (of.labels(pair), series.bytes_out)))?;
+    let [name, help] = of.whole;
+    page.histograms(name, help, sorted.iter().map(|(pair, series)| (of.labels(pair), &series.whole)))?;
+    let [name, help] = of.upstream;
+    page.histograms(name, help, sorted.iter().map(|(pair, series)| (of.labels(pair), &series.upstream)))
 }
 
-fn durations(page: &mut Page<'_>, sum: &Sum) -> Result<(), Error> {
-    let sorted = sum.series.sorted();
-    page.histograms(
-        "keystile_request_duration_seconds",
-        "From a request's head to the end of its reply, refusals included; minus the upstream's duration it is what \
-         the gateway and the transfer of bodies cost",
-        sorted.iter().map(|(pair, series)| (labels(pair), &series.whole)),
-    )?;
-    page.histograms(
-        "keystile_upstream_duration_seconds",
-        "From sending a request to the upstream to the head of its reply; only requests that were forwarded count",
-        sorted.iter().map(|(pair, series)| (labels(pair), &series.upstream)),
-    )
+impl Families {
+    fn labels<'p>(&self, pair: &'p Pair) -> [(&'static str, &'p str); 2] {
+        [(self.by, &*pair.name), ("environment", &*pair.environment)]
+    }
 }
 
 fn front(page: &mut Page<'_>, sum: &Sum) -> Result<(), Error> {
@@ -152,6 +196,11 @@ fn upstream(page: &mut Page<'_>, sum: &Sum) -> Result<(), Error> {
         "Times that an address of an upstream was left alone for a while after failing repeatedly; it counts on each \
          core",
         (sum.pools.iter()).map(|(connection, pool)| ([("connection", &**connection)], pool.ejected)),
+    )?;
+    page.counters(
+        "keystile_upstream_secrets_scrubbed",
+        "Secrets taken from replies to calls: the provider says them back; any at all are worth a look",
+        (sum.pools.iter()).map(|(connection, pool)| ([("connection", &**connection)], pool.scrubbed)),
     )?;
     page.gauges(
         "keystile_upstream_connections_idle",
@@ -248,10 +297,6 @@ fn process_facts(page: &mut Page<'_>, shared: &Shared) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-fn labels(pair: &Pair) -> [(&'static str, &str); 2] {
-    [("workflow", &*pair.workflow), ("environment", &*pair.environment)]
 }
 
 /// The encoder with the few shapes used here. Names of counters stand without the `_total` that the format appends.

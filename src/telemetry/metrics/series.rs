@@ -1,4 +1,4 @@
-//! Requests and durations by workflow and environment: the part of the metrics whose size depends on what is
+//! Requests and durations by workflow, or connection, and environment: the part of the metrics whose size depends on what is
 //! configured and on what upstreams answer, and which is therefore bounded.
 
 use std::hash::{Hash, Hasher};
@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use hashbrown::{Equivalent, HashMap};
 
+use crate::model::listener::DoorKind;
+
 use super::histogram::Histogram;
 
-/// Distinct (workflow, environment) pairs per core; what comes later is counted under [`OTHER`]. A thousand pairs are
+/// Distinct (name, environment) pairs per core; what comes later is counted under [`OTHER`]. A thousand pairs are
 /// half a megabyte per core and a scrape of a few megabytes, about what a Prometheus takes from one target.
 pub(super) const MAX_PAIRS: usize = 1_000;
 /// Distinct (status, code) outcomes per pair. The gateway has some fifty codes of its own, few of which one workflow
@@ -23,8 +25,9 @@ pub(super) const OTHER_STATUS: u16 = 0;
 /// One request as the metrics see it. Never a key: its name as a label would make a series per key.
 #[derive(Clone, Copy, Debug)]
 pub struct Sample<'a> {
-    /// Empty if the request was refused before its workflow was known.
-    pub workflow: &'a str,
+    pub door: DoorKind,
+    /// The workflow's or, of a call, the connection's; empty if the request was refused before it was known.
+    pub name: &'a str,
     pub environment: &'a str,
     pub status: u16,
     /// The reason code; empty if the gateway did not answer itself.
@@ -40,7 +43,7 @@ pub struct Sample<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Pair {
     // `Arc`, so that a scrape copies the table without copying names while it holds the core's lock.
-    pub(super) workflow: Arc<str>,
+    pub(super) name: Arc<str>,
     pub(super) environment: Arc<str>,
 }
 
@@ -66,7 +69,7 @@ pub(super) struct SeriesTable {
 
 impl SeriesTable {
     pub(super) fn observe(&mut self, sample: &Sample<'_>) {
-        let mut key = PairRef { workflow: sample.workflow, environment: sample.environment };
+        let mut key = PairRef { name: sample.name, environment: sample.environment };
         if let Some(series) = self.pairs.get_mut(&key) {
             return series.observe(sample);
         }
@@ -86,7 +89,7 @@ impl SeriesTable {
     }
 
     pub(super) fn retain(&mut self, keep: impl Fn(&str) -> bool) {
-        (self.pairs).retain(|pair, _| keep(&pair.workflow) || *pair.workflow == *OTHER);
+        (self.pairs).retain(|pair, _| keep(&pair.name) || *pair.name == *OTHER);
     }
 
     /// In the order of their names, so that two scrapes compare.
@@ -139,15 +142,15 @@ impl Series {
 /// A pair that is looked up without being built.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct PairRef<'a> {
-    workflow: &'a str,
+    name: &'a str,
     environment: &'a str,
 }
 
-const FOLDED: PairRef<'static> = PairRef { workflow: OTHER, environment: OTHER };
+const FOLDED: PairRef<'static> = PairRef { name: OTHER, environment: OTHER };
 
 impl Pair {
     fn borrowed(&self) -> PairRef<'_> {
-        PairRef { workflow: &self.workflow, environment: &self.environment }
+        PairRef { name: &self.name, environment: &self.environment }
     }
 }
 
@@ -159,7 +162,7 @@ impl Hash for Pair {
 
 impl Hash for PairRef<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.workflow.hash(state);
+        self.name.hash(state);
         self.environment.hash(state);
     }
 }
@@ -172,7 +175,7 @@ impl Equivalent<Pair> for PairRef<'_> {
 
 impl PairRef<'_> {
     fn to_owned(self) -> Pair {
-        Pair { workflow: self.workflow.into(), environment: self.environment.into() }
+        Pair { name: self.name.into(), environment: self.environment.into() }
     }
 }
 
@@ -180,9 +183,10 @@ impl PairRef<'_> {
 mod tests {
     use super::*;
 
-    fn sample(workflow: &str, status: u16) -> Sample<'_> {
+    fn sample(name: &str, status: u16) -> Sample<'_> {
         Sample {
-            workflow,
+            door: DoorKind::Inbound,
+            name,
             environment: "Test",
             status,
             code: "",
@@ -203,7 +207,7 @@ mod tests {
         assert_eq!(table.pairs.len(), MAX_PAIRS + 1);
         let all = table.sorted();
         let (pair, other) = all[0];
-        assert_eq!((&*pair.workflow, &*pair.environment), (OTHER, OTHER));
+        assert_eq!((&*pair.name, &*pair.environment), (OTHER, OTHER));
         assert_eq!(other.whole.count(), 500);
         assert_eq!(all[1].1.whole.count(), 2, "a known one goes on counting");
     }
@@ -244,7 +248,7 @@ mod tests {
         table.observe(&sample("old", 200));
         table.observe(&sample("kept", 200));
         table.retain(|workflow| workflow != "old");
-        assert_eq!(&*table.sorted()[0].0.workflow, "kept");
+        assert_eq!(&*table.sorted()[0].0.name, "kept");
         assert_eq!(table.pairs.len(), 1);
     }
 }

@@ -4,6 +4,9 @@ use super::PATIENCE;
 use super::wire::{self, Reader};
 use std::io::{self, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 /// A reply, whole.
 #[derive(Debug, Clone)]
@@ -71,8 +74,17 @@ impl Connection {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;
-        let reader = Reader::new(stream.try_clone()?);
-        Ok(Connection { stream, reader })
+        Ok(Connection { reader: Reader::new(stream.try_clone()?), stream })
+    }
+
+    /// A connection through a Unix socket.
+    pub fn through(path: &Path) -> io::Result<Connection> {
+        let stream = UnixStream::connect(path)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        // To read and to write is the same for both kinds of socket.
+        let stream = TcpStream::from(OwnedFd::from(stream));
+        Ok(Connection { reader: Reader::new(stream.try_clone()?), stream })
     }
 
     /// Whether a connection on which `bytes` are sent is closed without an answer, now or as soon as it is accepted.

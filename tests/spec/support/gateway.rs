@@ -4,8 +4,8 @@ use super::PATIENCE;
 use super::capture::Captured;
 use super::client::{Ask, Connection, Reply};
 use serde_json::Value;
-use std::net::{SocketAddr, TcpListener};
-use std::os::fd::OwnedFd;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -29,9 +29,14 @@ impl Setup {
         Setup::of(Arc::new(directory))
     }
 
-    fn of(directory: Arc<Directory>) -> Setup {
+    /// What is there already.
+    pub fn of(directory: Arc<Directory>) -> Setup {
         let (environment, under, arguments) = (Vec::new(), Vec::new(), Vec::new());
         Setup { directory, environment, under, arguments, stdin: None }
+    }
+
+    pub fn directory(&self) -> Arc<Directory> {
+        self.directory.clone()
     }
 
     /// The program that runs it, with arguments before the gateway's.
@@ -41,9 +46,9 @@ impl Setup {
     }
 
     /// As systemd starts it: with this socket, as descriptor 3.
-    pub fn activated(self, socket: &TcpListener) -> Setup {
+    pub fn activated(self, socket: &impl AsFd) -> Setup {
         const SYSTEMD: &str = r#"exec 3<&0 0</dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; exec "$@""#;
-        let stdin = Some(socket.try_clone().unwrap().into());
+        let stdin = Some(socket.as_fd().try_clone_to_owned().unwrap());
         Setup { stdin, ..self.under(&["sh", "-c", SYSTEMD, "sh"]) }
     }
 
@@ -96,7 +101,9 @@ impl Setup {
         }
         for line in gateway.stderr.lines() {
             let Some(event) = event(&line).filter(|e| e["message"] == "listening") else { continue };
-            let bound: SocketAddr = event["bound"].as_str().and_then(|b| b.parse().ok()).expect("an address");
+            // A Unix socket's path is the configuration's.
+            let bound = event["bound"].as_str().filter(|bound| !bound.starts_with("unix:"));
+            let Some(bound) = bound.map(|b| b.parse::<SocketAddr>().expect("an address")) else { continue };
             match event["listener"].as_str() {
                 Some("admin") => gateway.admin = Some(bound),
                 Some("health") => gateway.health = Some(bound),

@@ -8,6 +8,8 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,6 +56,13 @@ impl H2 {
     /// Without TLS, by prior knowledge.
     pub fn clear(address: SocketAddr) -> H2 {
         H2::begin(Box::new(connect(address)))
+    }
+
+    /// The same through a Unix socket.
+    pub fn through(path: &Path) -> H2 {
+        let socket = UnixStream::connect(path).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        H2::begin(Box::new(socket))
     }
 
     fn begin(socket: Box<dyn Socket>) -> H2 {

@@ -4,7 +4,6 @@ use super::client::Ask;
 use super::gateway::{Gateway, Setup};
 use super::upstream::{Answer, Recorded, Upstream};
 use keystile::model::token::{self as tokens, Digest};
-use std::net::SocketAddr;
 
 pub const PRODUCTION_SECRET: &str = "production-secret-Zk3/+q8";
 pub const TEST_SECRET: &str = "test-secret-p9Xw=7Lm";
@@ -115,8 +114,13 @@ impl Builder {
     }
 
     /// An outbound listener, its fields in flow style.
-    pub fn outbound(mut self, fields: &str) -> Builder {
-        self.outbound.push(format!("{{ address: '127.0.0.1:0', {fields} }}"));
+    pub fn outbound(self, fields: &str) -> Builder {
+        self.outbound_at("127.0.0.1:0", fields)
+    }
+
+    /// At an address, or at `unix:` and a name in the configuration's directory.
+    pub fn outbound_at(mut self, address: &str, fields: &str) -> Builder {
+        self.outbound.push(format!("{{ address: '{address}', {fields} }}"));
         self
     }
 
@@ -151,7 +155,7 @@ impl Builder {
     }
 
     /// Where the inbound listener listens, instead of at a free port.
-    pub fn at(mut self, address: SocketAddr) -> Builder {
+    pub fn at(mut self, address: impl ToString) -> Builder {
         self.address = address.to_string();
         self
     }

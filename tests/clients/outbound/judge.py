@@ -1,0 +1,95 @@
+"""What may arrive at a provider: to the byte what the client sends it without a gateway, but for the few fields below."""
+
+import base64
+import re
+from collections import Counter
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from connections import CONNECTIONS
+
+# Made anew for every request, or measured.
+VOLATILE = {"idempotency-key", "x-stripe-client-telemetry"}
+# The gateway's own word: it may not be sent twice to itself, and log lines want to be found.
+ADDED = {"via": r"1\.1 keystile-[0-9a-f]{16}", "x-request-id": r"[\w-]{16,64}"}
+# Between the client and the gateway, or the gateway's to say, since it looks for the secret in replies.
+REPLACED = {"host", "connection", "accept-encoding"}
+
+
+@dataclass(frozen=True)
+class Arrived:
+    during: dict
+    method: str
+    target: str
+    fields: list
+    body: bytes
+
+    def __str__(self):
+        return f"{self.during['use']}, {self.during['way']}: {self.method} {self.target}"
+
+    @property
+    def text(self):
+        """All of it, with what Basic hides."""
+        lines = [f"{self.method} {unquote(self.target)}"] + [f"{name}: {value}" for name, value in self.fields]
+        for _, value in self.fields:
+            if value.startswith("Basic "):
+                lines.append(base64.b64decode(value[6:]).decode())
+        return "\n".join(lines) + "\n" + self.body.decode("latin-1")
+
+    @property
+    def comparable(self):
+        """Method, target, fields but for those that differ by nature, body."""
+        fields = [(name.lower(), value) for name, value in self.fields if name.lower() not in REPLACED | set(ADDED)]
+        fields = [(name, "…" if name in VOLATILE else value) for name, value in fields]
+        # PyGithub's word for it.
+        fields = [(name, re.sub("^token ", "Bearer ", value) if name == "authorization" else value) for name, value in fields]
+        boundary = re.search(r'boundary="?([^";]+)', dict(fields).get("content-type", ""))
+        body = self.body
+        if boundary:
+            body = body.replace(boundary[1].encode(), b"BOUNDARY")
+            fields = [(name, value.replace(boundary[1], "BOUNDARY")) for name, value in fields]
+        # python-telegram-bot writes the colon of its token so in one of two paths.
+        return self.method, self.target.replace("%3A", ":"), sorted(fields), body
+
+
+def judge(all_of_it):
+    """What is wrong with a use's requests in its several ways."""
+    by_way = {}
+    for one in all_of_it:
+        by_way.setdefault(one.during["way"], []).append(one)
+    direct = by_way.pop("direct", [])
+    wrong = [] if direct else ["nothing arrived without the gateway: there is nothing to compare with"]
+    for one in direct:
+        secrets = {connection.secret for connection in CONNECTIONS.values()}
+        if sum(one.text.count(secret) for secret in secrets) != 1:
+            wrong.append(f"{one}: without the gateway the secret is not there once")
+    for way in ("token", "sidecar"):
+        through = by_way.pop(way, [])
+        if len(through) != len(direct):
+            wrong.append(f"{way}: {len(through)} requests instead of {len(direct)}")
+        for expected, one in zip(direct, through):
+            wrong += compare(expected, one)
+    return wrong
+
+
+def compare(expected, one):
+    seen = [part for part, other in zip(one.comparable, expected.comparable) if part != other]
+    instead = [part for part, other in zip(expected.comparable, one.comparable) if part != other]
+    wrong = [f"{one}: {str(a)[:2000]} instead of {str(b)[:2000]}" for a, b in zip(seen, instead)]
+    names = Counter(name.lower() for name, _ in one.fields)
+    fields = {name.lower(): value for name, value in one.fields}
+    for name, form in ADDED.items():
+        if names[name] != 1 or not re.fullmatch(form, fields[name]):
+            wrong.append(f"{one}: {name}: {fields.get(name)}")
+    if names["host"] != 1 or fields["host"] not in {connection.host for connection in CONNECTIONS.values()}:
+        wrong.append(f"{one}: Host: {fields.get('host')}")
+    if fields.get("accept-encoding") != "identity" or "connection" in fields:
+        wrong.append(f"{one}: {fields}")
+    # All of this would differ as well, and is said in so many words because it is what matters.
+    for told in ["kst_", "keystile-key", "x-keystile", "x-forwarded", "\nforwarded:"]:
+        if told in one.text.lower():
+            wrong.append(f"{one}: the provider is told {told}")
+    for dummy in {connection.dummy for connection in CONNECTIONS.values()}:
+        if dummy in one.text:
+            wrong.append(f"{one}: what the client held for its key arrived")
+    return wrong
