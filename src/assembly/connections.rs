@@ -57,7 +57,8 @@ pub fn assemble(
         let rules = rules(site, &view, connector, &outfit);
         let production = environment == environments.default;
         let belonging = Belonging { connector, base: &url, sandbox: outfit.sandbox, production };
-        let filled = fill(site, &view, &rules, &belonging);
+        let mut filled = fill(site, &view, &rules, &belonging);
+        filled.injection.read.extend(connector.iter().flat_map(|c| &c.client_slots).cloned());
         list.push(Connection {
             index,
             id: view.text("id").map_or_else(|| name::id_of("connection", name), str::to_ascii_lowercase),

@@ -106,6 +106,7 @@ pub fn read(text: &str, mistakes: &RefCell<Mistakes>, file: Option<String>) -> O
         regions: regions(mistakes, &view),
         fields: fields(mistakes, &view),
         inject,
+        client_slots: client_slots(mistakes, &view),
         headers: headers(mistakes, &view, "headers"),
         patience: Patience { head: view.opt_duration("timeouts.head"), idle: view.opt_duration("timeouts.idle") },
         secret,
@@ -151,6 +152,16 @@ fn injected(mistakes: &RefCell<Mistakes>, view: &View<'_>) -> Vec<InjectRule> {
     let rules: Vec<InjectRule> = view.list("inject").filter_map(|item| rule(mistakes, &item)).collect();
     overlapping(mistakes, view.at("inject"), &rules);
     rules
+}
+
+/// Places that are read but never written.
+fn client_slots(mistakes: &RefCell<Mistakes>, view: &View<'_>) -> Vec<InjectRule> {
+    for item in view.list("client_slots").filter(|item| item.is_set("path")) {
+        let remedy = "leave it out: only headers and query parameters are read elsewhere";
+        mistakes.borrow_mut().error(item.at("path"), "a path is where calls go", remedy);
+    }
+    let rules = view.list("client_slots").filter_map(|item| rule(mistakes, &item));
+    rules.filter(|rule| !matches!(rule, InjectRule::Path { .. } | InjectRule::WholePath)).collect()
 }
 
 fn headers(mistakes: &RefCell<Mistakes>, view: &View<'_>, list: &'static str) -> Vec<Header> {

@@ -78,8 +78,7 @@ pub struct Filled {
 pub fn fill(site: &Site<'_>, view: &View<'_>, rules: &[InjectRule], belonging: &Belonging<'_>) -> Filled {
     let at = view.at("secret");
     // Without a value the places are known nevertheless: callers are recognised there.
-    let places = || Injection { rules: rules.to_vec(), ..Injection::default() };
-    let empty = || Filled { injection: places(), needle: None, verify_path: None };
+    let empty = || Filled { injection: Injection::places(rules), needle: None, verify_path: None };
     let found = view.opt("secret", Reference::parse).and_then(|reference| site.found(at, &reference));
     let Some(found) = found else { return empty() };
     if found.trimmed {

@@ -6,7 +6,7 @@ use crate::app::notify::Notifier;
 use crate::app::runtime::{Signals, follow, open_admin};
 use crate::app::{Gateway, ending, reload::Reloader};
 use crate::assembly;
-use crate::model::listener::Address;
+use crate::model::listener::{Address, DoorKind};
 use crate::model::token::Digest;
 use crate::net::inherited::Inherited;
 use anyhow::Context as _;
@@ -40,9 +40,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         let gateway = Arc::new(Gateway::start(assembled, &mut Inherited::default())?);
         let health = Arc::new(Health::new(1));
         let admin = open_admin(&settings, &gateway, &health, &mut Inherited::default())?.address;
-        let at = gateway.addresses().into_iter().next().map(|(_, at)| at).context("the demo has no listener")?;
+        let at = Doors {
+            inbound: bound(&gateway, DoorKind::Inbound)?,
+            outbound: bound(&gateway, DoorKind::Outbound)?,
+            admin,
+        };
         let mut signals = Signals::hear()?;
-        print!("{}", lines(at, admin, &path, &callers));
+        print!("{}", lines(&at, &path, &callers));
         let reloader = Reloader::new(gateway.clone(), health.clone(), Arc::new(Notifier::silent()), path);
         let ending = follow(gateway.clone(), reloader, &mut signals, std::future::pending()).await?;
         ending::end(ending, &gateway, &health, &mut signals).await;
@@ -50,16 +54,32 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// The demo's three callers.
+/// Where the demo listens.
+struct Doors {
+    inbound: Address,
+    outbound: Address,
+    admin: SocketAddr,
+}
+
+fn bound(gateway: &Gateway, door: DoorKind) -> anyhow::Result<Address> {
+    let live = gateway.shared.load();
+    let named = live.snapshot.listeners.iter().find(|l| l.door.kind() == door).map(|l| l.address.clone());
+    let found = gateway.addresses().into_iter().find(|(name, _)| named.as_ref() == Some(name));
+    found.map(|(_, at)| at).with_context(|| format!("the demo has no {} listener", door.name()))
+}
+
+/// The demo's callers.
 struct Callers {
     crm: Zeroizing<String>,
     tester: Zeroizing<String>,
     slow: Zeroizing<String>,
+    /// A workflow that calls a provider.
+    worker: Zeroizing<String>,
 }
 
 impl Callers {
     fn draw() -> anyhow::Result<Callers> {
-        Ok(Callers { crm: keys::draw()?, tester: keys::draw()?, slow: keys::draw()? })
+        Ok(Callers { crm: keys::draw()?, tester: keys::draw()?, slow: keys::draw()?, worker: keys::draw()? })
     }
 }
 
@@ -103,6 +123,7 @@ fn configuration(engine: SocketAddr, port: u16, callers: &Callers, folder: &Path
         r#"# The configuration of `keystile demo`. Change it and save: the running demo follows.
 listeners:
   inbound: [{{ address: "127.0.0.1:{port}" }}]
+  outbound: [{{ address: "127.0.0.1:0" }}]
   admin: {{ address: "127.0.0.1:0" }}
 
 shutdown: {{ drain: 1s }}
@@ -145,19 +166,24 @@ keys:
     primary: {slow}
     workflows: [get-customer]
     rate_limit: 6/min burst 3
+  - name: worker
+    primary: {worker}
+    connections: [engine-production]
 
 log: {{ level: warn, format: text, access: "file:{log}" }}
 "#,
         crm = digest(&callers.crm),
         tester = digest(&callers.tester),
         slow = digest(&callers.slow),
+        worker = digest(&callers.worker),
         log = folder.join("access.log").display(),
     )
 }
 
-fn lines(at: Address, admin: SocketAddr, path: &Path, callers: &Callers) -> String {
-    let Callers { crm, tester, slow } = callers;
-    let (crm, tester, slow) = (crm.as_str(), tester.as_str(), slow.as_str());
+fn lines(doors: &Doors, path: &Path, callers: &Callers) -> String {
+    let Doors { inbound: at, outbound: out, admin } = doors;
+    let [crm, tester, slow, worker] =
+        [&callers.crm, &callers.tester, &callers.slow, &callers.worker].map(|t| t.as_str());
     let steps = [
         (
             "Passes: the key `crm` may run get-customer. The upstream gets its own key, and not the caller's.",
@@ -189,16 +215,24 @@ fn lines(at: Address, admin: SocketAddr, path: &Path, callers: &Callers) -> Stri
                 "curl -s -o /dev/null -w '%{{http_code}}\\n' -H 'Authorization: Key={slow}' 'http://{at}/customers/[1-6]'"
             ),
         ),
+        (
+            "Outbound: a workflow calls a provider by its connection. The sample says its key back; the caller reads stars.",
+            format!("curl -i -H 'Authorization: Bearer {worker}' http://{out}/c/engine-production/v1/anything"),
+        ),
+        (
+            "Refused, 404 connection_not_found: what is not on the key's list does not exist for it.",
+            format!("curl -i -H 'Authorization: Bearer {worker}' http://{out}/c/engine-test/v1/anything"),
+        ),
         ("Metrics: what was counted.", format!("curl -s http://{admin}/metrics")),
     ];
-    let mut out = String::from(
+    let mut text = String::from(
         "\n*** THIS IS A DEMO: fresh keys, a sample upstream, loopback only; nothing is kept when it ends. ***\n\n\
          Paste these into another terminal:\n",
     );
     for (word, line) in steps {
-        let _ = write!(out, "\n# {word}\n{line}\n");
+        let _ = write!(text, "\n# {word}\n{line}\n");
     }
-    let _ = writeln!(out, "\nIts configuration:  {}   (change it and save: the demo follows)", path.display());
-    let _ = writeln!(out, "Its access log:     {}", path.with_file_name("access.log").display());
-    out + "\nCtrl-C ends it.\n"
+    let _ = writeln!(text, "\nIts configuration:  {}   (change it and save: the demo follows)", path.display());
+    let _ = writeln!(text, "Its access log:     {}", path.with_file_name("access.log").display());
+    text + "\nCtrl-C ends it.\n"
 }

@@ -40,6 +40,8 @@ pub struct Connector {
     pub regions: Vec<Region>,
     pub fields: Vec<Field>,
     pub inject: Vec<InjectRule>,
+    /// Other places where the provider's clients put a key: read there, and removed.
+    pub client_slots: Vec<InjectRule>,
     pub headers: Vec<Header>,
     pub patience: Patience,
     pub secret: SecretForm,

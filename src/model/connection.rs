@@ -163,6 +163,8 @@ pub struct CallRule {
 pub struct Injection {
     /// As written; templates, so no secret is in them.
     pub rules: Vec<InjectRule>,
+    /// Where callers' own values are looked for, and removed: these places, and others that the provider's clients fill.
+    pub read: Vec<InjectRule>,
     pub headers: Vec<(HeaderName, SecretHeader)>,
     /// The parameter's name and the whole encoded pair.
     pub query: Vec<(String, Secret)>,
@@ -195,6 +197,15 @@ pub enum InjectRule {
 }
 
 impl InjectRule {
+    /// The header it is about, if it is about one.
+    pub fn header(&self) -> Option<&HeaderName> {
+        match self {
+            InjectRule::Header { name, .. } => Some(name),
+            InjectRule::Basic { .. } => Some(&http::header::AUTHORIZATION),
+            InjectRule::Query { .. } | InjectRule::Path { .. } | InjectRule::WholePath => None,
+        }
+    }
+
     /// The slot in words, with nothing of the value: for `explain` and mistakes.
     pub fn slot(&self) -> String {
         match self {
@@ -213,9 +224,14 @@ impl InjectRule {
 pub struct Unfit;
 
 impl Injection {
+    /// The places alone, without a secret: callers are recognised there nevertheless.
+    pub fn places(rules: &[InjectRule]) -> Injection {
+        Injection { rules: rules.to_vec(), read: rules.to_vec(), ..Injection::default() }
+    }
+
     /// Fills `rules` with `secret`.
     pub fn prepare(rules: &[InjectRule], secret: &Secret) -> Result<Injection, Unfit> {
-        let mut ready = Injection { rules: rules.to_vec(), ..Injection::default() };
+        let mut ready = Injection::places(rules);
         for rule in rules {
             match rule {
                 InjectRule::Header { name, value } => {

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 #[derive(Debug, Default)]
 pub struct Directory {
     names: HashMap<Box<str>, Named>,
-    /// Every place that some connection injects into, once.
+    /// Every place where some connection's callers may put a token, once.
     slots: Vec<InjectRule>,
 }
 
@@ -56,7 +56,7 @@ impl Directory {
             names.insert((&*connection.name).into(), Named::Connection(connection.index));
         }
         let mut slots: Vec<InjectRule> = Vec::new();
-        for rule in connections.iter().flat_map(|c| &c.injection.rules) {
+        for rule in connections.iter().flat_map(|c| &c.injection.read) {
             if !slots.contains(rule) {
                 slots.push(rule.clone());
             }

@@ -2,6 +2,7 @@
 
 use super::query::folds_to;
 use crate::model::Connection;
+use crate::model::connection::InjectRule;
 use crate::model::listener::{Place, PlaceMask, Places};
 use crate::model::token;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -98,7 +99,7 @@ pub(super) fn basic_pair(value: &[u8]) -> Option<Vec<u8>> {
 
 /// Whether some upstream may take `name` for one that the connection sets.
 fn injected(name: &str, connection: &Connection) -> bool {
-    let set = connection.injection.headers.iter().map(|(n, _)| n);
+    let set = connection.injection.read.iter().filter_map(InjectRule::header);
     let mut set = set.chain(connection.extra_headers.iter().filter(|extra| extra.always).map(|extra| &extra.name));
     set.any(|n| folds_to(name.as_bytes(), n.as_str().as_bytes()))
 }

@@ -5,6 +5,7 @@ use super::forwarded::{self, Side};
 use super::permit::{Injects, Permit};
 use super::{headers, query, trailers};
 use crate::model::Listener;
+use crate::model::connection::InjectRule;
 use crate::model::listener::{Place, PlaceMask};
 use crate::model::token;
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, TE, TRAILER};
@@ -128,6 +129,9 @@ pub(super) fn strip_query<'a>(
         (pair.is_in_any_case(place) && open.has(Place::Query))
             || pair.parts().any(|p| ours(&p))
             || (door.environment_parameter.strip && pair.is(&door.environment_parameter.name))
-            || permit.connection().injection.query.iter().any(|(name, _)| pair.parts().any(|p| p.folds_to(name)))
+            || permit.connection().injection.read.iter().any(|rule| match rule {
+                InjectRule::Query { name, .. } => pair.parts().any(|p| p.folds_to(name)),
+                _ => false,
+            })
     })
 }

@@ -159,3 +159,27 @@ fn c12_what_cannot_be_looked_through_is_stopped_and_a_connection_can_do_without(
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
+
+/// A connector's clients put the key elsewhere than the provider wants it; and they write the base path themselves.
+#[test]
+fn c4_c6_the_slots_of_a_connectors_clients_are_read_and_emptied() {
+    let acme = "name: acme\ntitle: Acme\nbase_path_once: true\ninject: { header: x-api-key }\n\
+                client_slots: { header: Authorization, value: 'Bearer {secret}' }\n";
+    let world = world()
+        .root("connectors: [acme.yaml]")
+        .file("acme.yaml", acme)
+        .connection("acme-1", "connector: acme, base_url: 'http://{production}/v1', secret: 'file:production.secret'")
+        .key("sdk", "connections: [acme-1]")
+        .outbound("identity: sdk")
+        .start();
+    for (listener, held) in [(0, token("sdk")), (2, "dummy".to_owned())] {
+        for path in ["/c/acme-1/v1/x", "/c/acme-1/x"] {
+            let ask = Ask::new(world.outbound[listener], "GET", path).header("Host", "localhost");
+            assert_eq!(ask.header("Authorization", format!("Bearer {held}")).send().verdict(), "200");
+            let sent = world.production.last();
+            assert_eq!(sent.line(), "GET /v1/x HTTP/1.1", "{path}");
+            assert_eq!(sent.header("x-api-key").as_deref(), Some(PRODUCTION_SECRET));
+            assert_eq!(sent.header("authorization"), None);
+        }
+    }
+}

@@ -47,6 +47,12 @@ static FILE: MapShape = MapShape::new(
         ),
         Field::new("inject", Shape::OneOrMany(&INJECT_SHAPE), "Where in a request the secret goes, as in connections.")
             .example("{ header: Authorization, value: \"Bearer {secret}\" }"),
+        Field::new(
+            "client_slots",
+            Shape::OneOrMany(&INJECT_SHAPE),
+            "Other places where the provider's clients put a key: a token is taken from there as well, and nothing is left.",
+        )
+        .example("{ query: key }"),
         Field::new("headers", Shape::List(&HEADER_SHAPE), "What every request carries beside the secret."),
         Field::new("timeouts", Shape::Map(&PATIENCE), "How long the provider may take, where that is not the usual."),
         Field::new("secret", Shape::Map(&SECRET), "What the provider's secrets look like."),

@@ -42,7 +42,7 @@ impl Claims<'_> {
         if self.decisive {
             return Ok(());
         }
-        let slots = values(filled, &injection.rules);
+        let slots = values(filled, &injection.read);
         let in_usual_place = self.tokens.iter().any(|t| t.place != Place::Slot && t.token() == token);
         if slots.iter().any(|value| **value != *token) {
             return Err(Denial::ConflictingCredentials);
