@@ -384,3 +384,6 @@ fn quota(rate: Rate) -> Quota {
 fn word(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("-"))
 }
+
+#[cfg(test)]
+mod verdicts_tests;

@@ -2,6 +2,7 @@
 
 mod check;
 mod config;
+mod connections;
 mod connectors;
 mod demo;
 mod explain;
@@ -69,9 +70,14 @@ enum Command {
     Check {
         #[command(flatten)]
         file: ConfigFile,
-        /// Fail on warnings too.
+        /// Fail on warnings too, and on connections of which nothing is known.
         #[arg(long)]
         strict: bool,
+        /// Ask the providers whether the connections' secrets work, if the file is sound.
+        ///
+        /// As `keystile connections verify --all` does. Exit code 1 if a provider says no.
+        #[arg(long)]
+        verify: bool,
     },
     /// Explain why a request would pass or be refused, without sending it.
     ///
@@ -85,6 +91,9 @@ enum Command {
     /// Make keys' tokens, offline.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Connections: list them, show one, ask the providers whether their secrets work.
+    #[command(subcommand)]
+    Connections(connections::Command),
     /// Known providers: what connections to them need.
     #[command(subcommand)]
     Connectors(connectors::Command),
@@ -107,10 +116,11 @@ pub fn main() -> ExitCode {
         Command::Serve { file, takeover } => {
             crate::app::runtime::serve(&file.config, takeover).map(|()| ExitCode::SUCCESS)
         }
-        Command::Check { file, strict } => check::run(&file.config, strict, cli.output),
+        Command::Check { file, strict, verify } => check::run(&file.config, strict, verify, cli.output),
         Command::Explain(arguments) => explain::run(arguments, cli.output),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Keys(command) => keys::run(&command, cli.output),
+        Command::Connections(command) => connections::run(&command, cli.output),
         Command::Connectors(command) => connectors::run(&command, cli.output),
         Command::Config(command) => config::run(&command, cli.output),
         Command::Completions { shell } => {

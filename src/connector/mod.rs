@@ -7,6 +7,7 @@ mod openapi;
 mod outfit;
 mod secret_url;
 mod server;
+mod verdict;
 mod verify;
 
 pub use builtin::BUILT_IN;
@@ -14,6 +15,7 @@ pub use look::{Look, Mark, Pattern};
 pub use openapi::{ImportError, Imported, import};
 pub use outfit::{Choice, Lack, Outfit, Values, placeholders};
 pub use secret_url::{BadUrl, path_of};
+pub use verdict::{Reply, State, Verdict};
 pub use verify::{Meaning, Rule, Verify};
 
 use crate::model::connection::InjectRule;

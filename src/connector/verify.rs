@@ -1,5 +1,5 @@
-//! C8: how a secret is tried, and what the provider's replies mean. Sending the call and judging its reply are done
-//! elsewhere.
+//! C8: how a secret is tried, and what the provider's replies mean. They are judged in `verdict`; `egress/verify.rs`
+//! sends the call.
 
 use super::Header;
 use http::{HeaderName, Method};

@@ -5,6 +5,7 @@ use crate::policy::trailers;
 use bytes::Bytes;
 use http::HeaderName;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
@@ -66,6 +67,8 @@ pub enum CallersBody {
     None,
     H1(Incoming),
     H2(hyper::body::Incoming),
+    /// Nobody's but our own, of a call that we make ourselves.
+    Own(Full<Bytes>),
 }
 
 impl CallersBody {
@@ -74,6 +77,7 @@ impl CallersBody {
             CallersBody::None => Poll::Ready(None),
             CallersBody::H1(body) => Pin::new(body).poll_frame(cx),
             CallersBody::H2(body) => Pin::new(body).poll_frame(cx).map_err(|_| CutOff),
+            CallersBody::Own(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
         }
     }
 
@@ -82,6 +86,7 @@ impl CallersBody {
             CallersBody::None => true,
             CallersBody::H1(body) => body.is_end_stream(),
             CallersBody::H2(body) => body.is_end_stream(),
+            CallersBody::Own(body) => body.is_end_stream(),
         }
     }
 
@@ -90,6 +95,7 @@ impl CallersBody {
             CallersBody::None => SizeHint::with_exact(0),
             CallersBody::H1(body) => body.size_hint(),
             CallersBody::H2(body) => body.size_hint(),
+            CallersBody::Own(body) => body.size_hint(),
         }
     }
 }

@@ -86,8 +86,13 @@ pub struct Destination {
 impl Destination {
     /// The base URL, as it may be shown.
     pub fn shown(&self) -> String {
+        format!("{}{}", self.origin(), self.base_path)
+    }
+
+    /// Scheme, host and port.
+    pub fn origin(&self) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
-        format!("{scheme}://{}{}", self.authority.to_str().unwrap_or(&self.host), self.base_path)
+        format!("{scheme}://{}", self.authority.to_str().unwrap_or(&self.host))
     }
 }
 

@@ -1,6 +1,7 @@
 //! A secret is a type, not a string: it has no `Display`, no `Serialize`, no `PartialEq`; `Debug` says nothing; its
-//! memory is wiped when it goes. Its bytes come out only against a [`MayOpen`], which the permit alone implements
-//! (`tests/layers.rs` holds that), or as another secret: one that is sent, or the needle that is looked for in replies.
+//! memory is wiped when it goes. Its bytes come out only against a [`MayOpen`], which the permit and the verification
+//! alone implement (`tests/layers.rs` holds that), or as another secret: one that is sent, or the needle that is looked
+//! for in replies.
 
 use http::HeaderValue;
 use std::fmt;

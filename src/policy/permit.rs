@@ -1,4 +1,4 @@
-//! The proof that opens a secret.
+//! The proof that opens a secret for a caller; what has none stands in `outbound/verification.rs`.
 
 use crate::model::secret::MayOpen;
 use crate::model::{Connection, Environment, Key, Slot};
@@ -15,6 +15,32 @@ pub struct Permit<'s> {
 }
 
 impl MayOpen for Permit<'_> {}
+
+impl<'s> Injects<'s> for Permit<'s> {
+    fn connection(&self) -> &'s Connection {
+        self.connection
+    }
+}
+
+/// A proof that opens the secret of one connection, and so can put it where it belongs.
+pub(super) trait Injects<'s>: MayOpen + Sized {
+    fn connection(&self) -> &'s Connection;
+
+    /// The header values to inject, opened.
+    fn injected_headers(&self) -> impl Iterator<Item = (&'s HeaderName, HeaderValue)> {
+        self.connection().injection.headers.iter().map(|(name, value)| (name, value.open(self)))
+    }
+
+    /// The query pairs to inject, opened and encoded.
+    fn injected_query(&self) -> impl Iterator<Item = &'s [u8]> {
+        self.connection().injection.query.iter().map(|(_, pair)| pair.open(self))
+    }
+
+    /// The path prefix to inject, opened and encoded.
+    fn injected_path(&self) -> Option<&'s [u8]> {
+        self.connection().injection.path.as_ref().map(|p| p.open(self))
+    }
+}
 
 impl<'s> Permit<'s> {
     pub(super) fn granted(
@@ -41,20 +67,5 @@ impl<'s> Permit<'s> {
 
     pub fn connection(&self) -> &'s Connection {
         self.connection
-    }
-
-    /// The header values to inject, opened.
-    pub fn injected_headers(&self) -> impl Iterator<Item = (&'s HeaderName, HeaderValue)> + '_ {
-        self.connection.injection.headers.iter().map(|(name, value)| (name, value.open(self)))
-    }
-
-    /// The query pairs to inject, opened and encoded.
-    pub fn injected_query(&self) -> impl Iterator<Item = &[u8]> {
-        self.connection.injection.query.iter().map(|(_, pair)| pair.open(self))
-    }
-
-    /// The path prefix to inject, opened and encoded.
-    pub fn injected_path(&self) -> Option<&[u8]> {
-        self.connection.injection.path.as_ref().map(|p| p.open(self))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::authorise::Invocation;
 use super::forwarded::{self, Side};
-use super::permit::Permit;
+use super::permit::{Injects, Permit};
 use super::{headers, query, trailers};
 use crate::model::Listener;
 use crate::model::connection::InjectRule;
@@ -95,7 +95,7 @@ pub fn target(uri: &Uri, permit: &Permit<'_>, door: &Listener, open: PlaceMask) 
 }
 
 /// Base path, injected prefix, path, query, injected pairs. `None` as above.
-pub(super) fn join(permit: &Permit<'_>, path: &str, query: Option<&str>) -> Option<Uri> {
+pub(super) fn join<'s>(permit: &impl Injects<'s>, path: &str, query: Option<&str>) -> Option<Uri> {
     let mut out = Vec::with_capacity(path.len() + query.map_or(0, str::len) + 128);
     out.extend_from_slice(permit.connection().destination.base_path.as_bytes());
     out.extend_from_slice(permit.injected_path().unwrap_or_default());
@@ -104,11 +104,13 @@ pub(super) fn join(permit: &Permit<'_>, path: &str, query: Option<&str>) -> Opti
         out.push(b'/');
     }
     let mut separator = b'?';
-    for part in query.map(str::as_bytes).into_iter().chain(permit.injected_query()) {
+    let mut add = |part: &[u8]| {
         out.push(separator);
         out.extend_from_slice(part);
         separator = b'&';
-    }
+    };
+    query.into_iter().for_each(|q| add(q.as_bytes()));
+    permit.injected_query().for_each(add);
     let path = PathAndQuery::from_maybe_shared(bytes::Bytes::from(out)).ok()?;
     Some(Uri::from(path))
 }

@@ -39,6 +39,8 @@ mod unix_sockets;
 mod upgrades;
 mod upstream_h2;
 mod upstreams;
+mod verify;
+mod verify_found;
 mod wire;
 mod wire_hostile;
 mod wire_upstream;

@@ -3,6 +3,8 @@
 mod import;
 mod shown;
 
+pub use shown::slots;
+
 use super::output::{Format, print};
 use crate::assembly::{self, connectors::Catalogue};
 use crate::config::mistake::nearest;

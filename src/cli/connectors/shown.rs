@@ -136,7 +136,8 @@ fn tried(verify: &connector::Verify) -> Tried {
     Tried { call: format!("{} {}", verify.method, verify.path), replies: verify.rules.iter().map(reply).collect() }
 }
 
-fn slots(rules: &[InjectRule]) -> String {
+/// Where a secret goes, with templates.
+pub fn slots(rules: &[InjectRule]) -> String {
     let slot = |rule: &InjectRule| match rule {
         InjectRule::Header { name, value } => format!("{name}: {value}"),
         InjectRule::Query { name, value } => format!("?{name}={value}"),

@@ -156,8 +156,12 @@ static VERIFY: MapShape = MapShape::new(
             .required()
             .example("/v1/me"),
         Field::new("headers", Shape::List(&HEADER_SHAPE), "Headers of this call alone."),
-        Field::new("body", TEXT, "What it sends."),
-        Field::new("rules", Shape::List(&RULE_SHAPE), "What its replies mean; the first that fits counts."),
+        Field::new("body", TEXT, "What it sends, as application/json."),
+        Field::new(
+            "rules",
+            Shape::List(&RULE_SHAPE),
+            "What its replies mean; the first that fits counts. Without any: 2xx active, 401 bad_key, 403 missing_scope.",
+        ),
     ],
 );
 

@@ -7,11 +7,13 @@ pub mod guard;
 pub mod identify;
 pub mod rewrite;
 pub mod slots;
+pub mod verification;
 
 pub use authorise::authorise;
 pub use called::{Called, called};
 pub use guard::guard;
 pub use identify::{Claims, identify};
+pub use verification::{Trial, Verification};
 
 #[cfg(test)]
 mod properties;

@@ -2,9 +2,9 @@
 
 use super::called::Called;
 use super::slots::behind_base;
-use crate::model::Listener;
 use crate::model::connection::InjectRule;
 use crate::model::listener::PlaceMask;
+use crate::model::{Connection, Listener};
 use crate::policy::permit::Permit;
 use crate::policy::rewrite::{self, REQUEST_ID};
 use http::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue, IF_RANGE, RANGE};
@@ -54,24 +54,28 @@ pub fn shown_target(
     listener: &Listener,
     open: PlaceMask,
 ) -> String {
-    let connection = permit.connection();
+    let kept = query.and_then(|q| rewrite::strip_query(q, permit, listener, open));
+    templated(permit.connection(), behind_base(called.rest, permit.connection()), kept.as_deref())
+}
+
+/// The target of a call to `connection`, with templates where the secret goes.
+pub fn templated(connection: &Connection, path: &str, query: Option<&str>) -> String {
     let rules = &connection.injection.rules;
     let prefix = rules.iter().find_map(|rule| match rule {
         InjectRule::Path { prefix } => Some(prefix.as_str()),
         InjectRule::WholePath => Some("/{secret}"),
         _ => None,
     });
-    let path = connection.injection.tail(behind_base(called.rest, connection));
+    let path = connection.injection.tail(path);
     let mut shown = format!("{}{}{path}", connection.destination.base_path, prefix.unwrap_or_default());
     if shown.is_empty() {
         shown.push('/');
     }
-    let kept = query.and_then(|q| rewrite::strip_query(q, permit, listener, open));
     let injected = rules.iter().filter_map(|rule| match rule {
         InjectRule::Query { name, value } => Some(Cow::Owned(format!("{name}={value}"))),
         _ => None,
     });
-    for (at, pair) in kept.into_iter().chain(injected).enumerate() {
+    for (at, pair) in query.map(Cow::Borrowed).into_iter().chain(injected).enumerate() {
         shown.push(if at == 0 { '?' } else { '&' });
         shown.push_str(&pair);
     }

@@ -6,6 +6,8 @@ pub mod gateway;
 pub mod h2;
 pub mod h2_raw;
 pub mod hunt;
+pub mod provider;
+pub mod replies;
 pub mod upstream;
 pub mod wire;
 pub mod world;
