@@ -12,6 +12,7 @@ use crate::policy::authenticate::stood_for;
 use crate::policy::outbound::authorise::Call;
 use crate::policy::outbound::slots::Filled;
 use crate::policy::outbound::{authorise, called, identify, rewrite};
+use crate::policy::permit::Injects as _;
 use crate::policy::{Origin, Permit, fixture};
 use http::HeaderValue;
 use http::header::{ACCEPT_ENCODING, HOST};

@@ -189,3 +189,32 @@ fn c4_c6_the_slots_of_a_connectors_clients_are_read_and_emptied() {
         }
     }
 }
+
+/// Somebody's token may stand in a path: ours, in a connection's slot, or a provider's where a client is set up wrongly.
+#[test]
+fn t3_no_record_holds_the_part_of_a_path_where_a_secret_may_stand() {
+    let world = world()
+        .connection(
+            "telegram-bot",
+            "base_url: 'http://{production}', inject: { path: '/bot{secret}' }, secret: 'file:production.secret'",
+        )
+        .key("bot", "connections: [telegram-bot]")
+        .outbound("identity: bot")
+        .start();
+    let pasted = "123456789:AAFf0reign-Provider-Token-x9";
+    let paths =
+        ["/c/telegram-bot/bot{}/getMe", "/c/nothing/bot{}/getMe", "/bot{}/getMe", "/c/telegram-bot/bot{}/%2e%2e/getMe"];
+    for path in paths {
+        let path = path.replace("{}", pasted);
+        let ask = |listener: usize| Ask::new(world.outbound[listener], "GET", &path).header("Host", "localhost");
+        for refused_or_not in
+            [ask(0), ask(2), ask(2).header("Origin", "http://evil"), ask(2).header("Host", "evil,evil")]
+        {
+            refused_or_not.send();
+        }
+    }
+    world.await_record(|r| r["path"] == "/c/telegram-bot/bot{secret}/getMe" && r["status"] == 200);
+    let log = format!("{}{}", world.stdout.text(), world.stderr.text());
+    assert_eq!(log.lines().filter(|l| l.contains("\"path\"")).count(), 16, "{log}");
+    assert!(!log.contains("AAFf0reign"), "{log}");
+}
