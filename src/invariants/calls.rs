@@ -12,7 +12,6 @@ use crate::policy::authenticate::stood_for;
 use crate::policy::outbound::authorise::Call;
 use crate::policy::outbound::slots::Filled;
 use crate::policy::outbound::{authorise, called, identify, rewrite};
-use crate::policy::permit::Injects as _;
 use crate::policy::{Origin, Permit, fixture};
 use http::HeaderValue;
 use http::header::{ACCEPT_ENCODING, HOST};
@@ -73,7 +72,7 @@ pub fn calls(bytes: &[u8]) {
     let count = |text: &[u8]| text.windows(SECRET.len()).filter(|w| *w == SECRET.as_bytes()).count();
     // Callers may know the word as well; they cannot make ours go missing, or stand twice in its place.
     assert!(count(&fields) + count(target.as_bytes()) >= rules(bits).len());
-    for (name, _) in permit.injected_headers() {
+    for (name, _) in &permit.connection().injection.headers {
         assert_eq!(parts.headers.get_all(name).iter().count(), 1, "ours alone");
     }
 }
