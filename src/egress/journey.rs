@@ -32,7 +32,7 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Denial> {
     guard(parts, door)?;
     // Costs a reference count; the parts' own is replaced further down.
     let uri = parts.uri.clone();
-    let called = called(uri.path())?;
+    let called = called(&uri, parts.version)?;
     let named = called.and_then(|called| snapshot.directory.find(called.name));
     log.shown_as(presentable(snapshot, called.as_ref(), named));
     let rest = called.map_or("", |called| called.rest);

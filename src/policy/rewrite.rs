@@ -5,7 +5,7 @@ use super::forwarded::{self, Side};
 use super::permit::Permit;
 use super::{headers, query, trailers};
 use crate::model::Listener;
-use crate::model::listener::{Place, PlaceMask};
+use crate::model::listener::{DoorKind, Place, PlaceMask};
 use crate::model::token;
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, TE, TRAILER};
 use http::uri::{PathAndQuery, Uri};
@@ -126,6 +126,8 @@ pub(super) fn strip_query<'a>(
         (pair.is_in_any_case(place) && open.has(Place::Query))
             || pair.parts().any(|p| ours(&p))
             || (door.environment_parameter.strip && pair.is(&door.environment_parameter.name))
-            || permit.connection().injection.query.iter().any(|(name, _)| pair.parts().any(|p| p.folds_to(name)))
+            || permit.connection().injection.query.iter().any(|(name, _)| pair.parts().any(|p| p.may_be(name)))
+            // Whoever answers at the other end of the outbound door has no business with any token of ours.
+            || (door.door.kind() == DoorKind::Outbound && pair.holds_token())
     })
 }

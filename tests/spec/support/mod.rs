@@ -6,6 +6,7 @@ pub mod gateway;
 pub mod h2;
 pub mod h2_raw;
 pub mod hunt;
+pub mod provider;
 pub mod upstream;
 pub mod wire;
 pub mod world;
@@ -13,6 +14,7 @@ pub mod world;
 pub use client::{Ask, Connection, Reply, raw};
 pub use gateway::{Directory, Gateway, Setup};
 pub use h2::{H2Answer, H2Upstream};
+pub use provider::Provider;
 pub use upstream::{Answer, Gate, Recorded, Upstream};
 pub use world::{Builder, World, digest, token};
 
