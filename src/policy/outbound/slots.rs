@@ -66,7 +66,12 @@ fn of_scheme<'a>(line: &'a [u8], template: &str) -> Option<Cow<'a, [u8]>> {
         return Some(Cow::Owned(if password.is_empty() { user.to_vec() } else { password.to_vec() }));
     }
     let inside = bare(line, template);
-    (inside.len() < line.trim_ascii().len()).then_some(Cow::Borrowed(inside))
+    if inside.len() < line.trim_ascii().len() {
+        return Some(Cow::Borrowed(inside));
+    }
+    // Some write a scheme of their own (`token …`, as GitHub's libraries do); a token of ours is one behind any.
+    let word = line.trim_ascii().rsplit(|b| *b == b' ').next()?;
+    (token::shape(word) == Shape::WellFormed).then_some(Cow::Borrowed(word))
 }
 
 /// A value without what the template writes around the secret.
@@ -179,6 +184,11 @@ mod tests {
         for foreign in ["Digest t", "AWS4-HMAC-SHA256 x", "Basic !", "t"] {
             assert!(read(&bearer, &[("authorization", foreign)], None, "").is_empty(), "{foreign}");
         }
+        let own = crate::policy::fixture::token("crm", crate::model::Slot::Primary).to_string();
+        for line in [format!("token {own}"), format!("ApiKey  {own}")] {
+            assert_eq!(read(&bearer, &[("authorization", &line)], None, ""), [&*own], "{line}");
+        }
+        assert!(read(&bearer, &[("authorization", &format!("Digest username={own}"))], None, "").is_empty());
         let token = [header("authorization", "Token token={secret}")];
         assert_eq!(read(&token, &[("authorization", "token TOKEN=t")], None, ""), ["t"]);
         let google = [header("x-goog-api-key", "{secret}")];
