@@ -307,9 +307,5 @@ fn hazard_18_a_rotation_in_mid_stream_scrubs_the_old_secret_and_fails_no_request
     world.await_event(from, |e| e["message"] == "the configuration was reloaded");
     gate.open();
     let reply = streaming.read(false).unwrap();
-    assert_eq!(
-        reply.text(),
-        format!("<{}> {}", stars(1), stars(1)),
-        "what it was sent is what it could say"
-    );
+    assert_eq!(reply.text(), format!("<{}> {}", stars(1), stars(1)), "what it was sent is what it could say");
 }
