@@ -23,6 +23,12 @@ use http::{Method, Response};
 pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Denial> {
     let Arrival { core, live, front, parts, body, early, log } = arrival;
     let snapshot = &live.snapshot;
+    // Costs a reference count; the parts' own is replaced further down.
+    let uri = parts.uri.clone();
+    // Before anything is refused: what is refused is logged as well.
+    let called = called(&uri, parts.version);
+    let named = called.as_ref().ok().and_then(|called| snapshot.directory.find(called.as_ref()?.name));
+    log.shown_as(presentable(snapshot, &called, named));
     let index = live.listener(&front.address).ok_or(Denial::Overloaded { what: "removed listener" })?;
     let listener = &snapshot.listeners[index];
     log.address = forwarded::client(front.peer, &parts.headers, &listener.trusted_proxies, listener.forwarded);
@@ -30,11 +36,7 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Denial> {
     inspect(parts, listener)?;
     let Door::Outbound(door) = &listener.door else { return Err(Denial::ConnectionNotFound) };
     guard(parts, door)?;
-    // Costs a reference count; the parts' own is replaced further down.
-    let uri = parts.uri.clone();
-    let called = called(&uri, parts.version)?;
-    let named = called.and_then(|called| snapshot.directory.find(called.name));
-    log.shown_as(presentable(snapshot, called.as_ref(), named));
+    let called = called?;
     let rest = called.map_or("", |called| called.rest);
     let filled = Filled { headers: &parts.headers, query: uri.query(), rest };
     let claims = identify(filled, listener, &snapshot.directory)?;
@@ -105,10 +107,14 @@ fn standing_for<'s>(snapshot: &'s Snapshot, identity: KeyId, log: &mut Exchange)
     known.map_err(|(denial, _)| denial)
 }
 
-/// The path as it may be logged; `None`: as it came. Where no connection is meant, nobody can tell which part of it is
-/// somebody's secret.
-fn presentable(snapshot: &Snapshot, called: Option<&Called<'_>>, named: Option<&Named>) -> Option<String> {
-    let Some(called) = called else { return Some("/…".to_owned()) };
+/// The path as it may be logged; `None`: as it came. Where it cannot be read, or no connection is meant, nobody can tell
+/// which part of it is somebody's secret.
+fn presentable(
+    snapshot: &Snapshot,
+    called: &Result<Option<Called<'_>>, Denial>,
+    named: Option<&Named>,
+) -> Option<String> {
+    let Ok(Some(called)) = called else { return Some("/…".to_owned()) };
     let Some(named) = named else { return Some(format!("/c/{}/…", called.name)) };
     let mut rules = named.candidates().map(|id| &snapshot.connection(id).injection.rules[..]);
     rules.find_map(|rules| shown(called.rest, rules)).map(|rest| format!("/c/{}{rest}", called.name))

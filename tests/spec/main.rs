@@ -27,6 +27,7 @@ mod outbound;
 mod outbound_credentials;
 mod outbound_flow;
 mod outbound_hostile;
+mod outbound_hosts;
 mod outbound_providers;
 mod outbound_reflected;
 mod passed;

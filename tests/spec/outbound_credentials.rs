@@ -162,11 +162,19 @@ fn hazard_1_a_bots_token_is_not_in_the_log_whoever_asks_and_wherever_it_stands()
     let real = "4711:real-token-of-a-bot-Zq8";
     hunt.known(&["real-token-of-a-bot-Zq8"]);
     for key in ["caller", "empty", "nobody"] {
-        for path in ["/bot", "/%62ot", "/file/bot", "/x/bot", "/fine/%62%6ft"] {
+        for path in ["/bot", "/%62ot", "/file/bot", "/x/bot", "/fine/%62%6ft", "//bot", "/./bot", "/bot%00"] {
             for connection in ["path", "nowhere"] {
                 let target = format!("/c/{connection}{path}{real}/getMe");
-                let head = format!("GET {target} HTTP/1.1\r\nHost: h\r\nKeystile-Key: {}\r\n\r\n", token(key));
-                hunt.send_to(world.outbound[0], head);
+                // Also where the request is refused before its path is looked at.
+                for fields in ["Host: h", "Host: a,b", "Host: h\r\nExpect: nonsense", "A: b"] {
+                    let key = token(key);
+                    hunt.send_to(
+                        world.outbound[0],
+                        format!("GET {target} HTTP/1.1\r\n{fields}\r\nKeystile-Key: {key}\r\n\r\n"),
+                    );
+                }
+                hunt.send_to(world.outbound[1], format!("TRACE {target} HTTP/1.1\r\nHost: evil.example\r\n\r\n"));
+                hunt.send_to(world.outbound[1], format!("GET {target} HTTP/1.1\r\nHost: evil.example\r\n\r\n"));
             }
         }
     }
