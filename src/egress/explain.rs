@@ -31,7 +31,7 @@ fn walk(snapshot: &Snapshot, listener: &Listener, question: &Question, steps: &m
     if let Err(denial) = guard(parts, door) {
         return steps.no("browser", denial);
     }
-    let called = match called(parts.uri.path()) {
+    let called = match called(&parts.uri, parts.version) {
         Ok(called) => called,
         Err(denial) => return steps.no("request", denial),
     };
@@ -141,6 +141,7 @@ fn failed_step(denial: &Denial) -> &'static str {
         | Denial::EnvironmentRepeated
         | Denial::ConnectionElsewhere { .. } => "environment",
         Denial::CallNotAllowed => "allow",
+        Denial::ConflictingCredentials => "credential",
         Denial::SecretUnavailable { .. } => "secret",
         _ => "connection",
     }

@@ -25,9 +25,9 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Denial> {
     let snapshot = &live.snapshot;
     // Costs a reference count; the parts' own is replaced further down.
     let uri = parts.uri.clone();
-    let called = called(uri.path());
+    // Before anything is refused: what is refused is logged as well.
+    let called = called(&uri, parts.version);
     let named = called.as_ref().ok().and_then(|called| snapshot.directory.find(called.as_ref()?.name));
-    // Before anything can refuse: what is refused is logged as well.
     log.shown_as(presentable(snapshot, &called, named));
     let index = live.listener(&front.address).ok_or(Denial::Overloaded { what: "removed listener" })?;
     let listener = &snapshot.listeners[index];
@@ -107,8 +107,8 @@ fn standing_for<'s>(snapshot: &'s Snapshot, identity: KeyId, log: &mut Exchange)
     known.map_err(|(denial, _)| denial)
 }
 
-/// The path as it may be logged; `None`: as it came. Where no connection is meant, nobody can tell which part of it is
-/// somebody's secret.
+/// The path as it may be logged; `None`: as it came. Where it cannot be read, or no connection is meant, nobody can tell
+/// which part of it is somebody's secret.
 fn presentable(
     snapshot: &Snapshot,
     called: &Result<Option<Called<'_>>, Denial>,

@@ -79,7 +79,7 @@ pub fn calls(bytes: &[u8]) {
 
 fn decide<'s>(snapshot: &'s Snapshot, listener: &Listener, parts: &mut Parts) -> Result<(String, Permit<'s>), Denial> {
     let uri = parts.uri.clone();
-    let called = called(uri.path())?.ok_or(Denial::ConnectionNotFound)?;
+    let called = called(&uri, parts.version)?.ok_or(Denial::ConnectionNotFound)?;
     let named = snapshot.directory.find(called.name);
     let filled = Filled { headers: &parts.headers, query: uri.query(), rest: called.rest };
     let claims = identify(filled, listener, &snapshot.directory)?;

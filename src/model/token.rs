@@ -78,6 +78,11 @@ pub fn mentioned_in(text: &[u8]) -> bool {
     text.windows(PREFIX.len()).any(|w| w.eq_ignore_ascii_case(PREFIX.as_bytes()))
 }
 
+/// Whether `text` holds a whole token of ours with a right checksum, anywhere, in plain spelling.
+pub fn held_in(text: &[u8]) -> bool {
+    text.windows(LENGTH).any(|w| w.starts_with(PREFIX.as_bytes()) && shape(w) == Shape::WellFormed)
+}
+
 /// BLAKE3 of a token: all that is ever stored of it (K8). Written `blake3:` + 64 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest(pub [u8; 32]);

@@ -1,5 +1,6 @@
 //! Which fields go no further: towards the upstream, and back.
 
+use super::path::percent_decode_lossy;
 use super::query::folds_to;
 use crate::model::Connection;
 use crate::model::connection::InjectRule;
@@ -79,6 +80,14 @@ fn is_credential(value: &HeaderValue, open: PlaceMask) -> bool {
     (open.has(Place::Authorization) && super::identify::token_of(value).is_some())
         || token::mentioned_in(value)
         || basic_pair(value).is_some_and(|pair| token::mentioned_in(&pair))
+}
+
+/// Whether a token of ours stands in `value`: as it is, percent-encoded (a `Referer`, a cookie) or as Basic.
+pub(super) fn holds_token(value: &HeaderValue) -> bool {
+    let value = value.as_bytes();
+    token::held_in(value)
+        || percent_decode_lossy(value).is_some_and(|decoded| token::held_in(&decoded))
+        || basic_pair(value).is_some_and(|pair| token::held_in(&pair))
 }
 
 /// `user:password` of a Basic value.

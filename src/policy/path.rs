@@ -78,7 +78,7 @@ pub fn percent_decode(text: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// As careless upstreams do it: what cannot be decoded stays. `None` if there is nothing to decode.
-fn percent_decode_lossy(text: &[u8]) -> Option<Vec<u8>> {
+pub fn percent_decode_lossy(text: &[u8]) -> Option<Vec<u8>> {
     text.contains(&b'%').then(|| percent_encoding::percent_decode(text).collect())
 }
 

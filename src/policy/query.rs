@@ -1,6 +1,7 @@
 //! The query string, pair by pair, without changing a byte that need not change.
 
 use super::path::percent_decode;
+use crate::model::token;
 use std::borrow::Cow;
 
 /// One `name=value` between ampersands, as it came.
@@ -41,6 +42,23 @@ impl<'a> Pair<'a> {
         } else {
             folds_to(&decode(self.name), wanted.as_bytes())
         }
+    }
+
+    /// Some upstream may take it for `wanted`, or for a part of it: also `wanted[]`, `wanted[0]`, and what stands before
+    /// a NUL or behind blanks.
+    pub fn may_be(&self, wanted: &str) -> bool {
+        if self.folds_to(wanted) {
+            return true;
+        }
+        let name = decode(self.name);
+        let name = name.trim_ascii_start();
+        let end = name.iter().position(|b| matches!(b, b'[' | 0)).unwrap_or(name.len());
+        folds_to(&name[..end], wanted.as_bytes())
+    }
+
+    /// A token of ours stands in it, in its name or its value.
+    pub fn holds_token(&self) -> bool {
+        token::held_in(self.raw.as_bytes()) || (!plain(self.raw) && token::held_in(&decode(self.raw)))
     }
 
     /// Itself, or the parts between semicolons, which some upstreams read as pairs of their own.
@@ -124,6 +142,18 @@ mod tests {
             assert!(first(spelling).folds_to("api_key"), "{spelling}");
         }
         assert!(!first("apikey=1").folds_to("api_key"));
+    }
+
+    #[test]
+    fn c5_parts_of_an_injected_parameter() {
+        for spelling in
+            ["key=1", "key[]=1", "key%5B%5D=1", "%6Bey[0]=1", "key[a][b]=1", "+key=1", "%20KEY", "key%00x=1"]
+        {
+            assert!(first(spelling).may_be("key"), "{spelling}");
+        }
+        for other in ["[key]=1", "keys[]=1", "a[key]=1", "k[ey]=1", ""] {
+            assert!(!first(other).may_be("key"), "{other}");
+        }
     }
 
     #[test]

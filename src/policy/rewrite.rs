@@ -6,7 +6,7 @@ use super::permit::{Injects, Permit};
 use super::{headers, query, trailers};
 use crate::model::Listener;
 use crate::model::connection::InjectRule;
-use crate::model::listener::{Place, PlaceMask};
+use crate::model::listener::{DoorKind, Place, PlaceMask};
 use crate::model::token;
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, TE, TRAILER};
 use http::uri::{PathAndQuery, Uri};
@@ -130,8 +130,10 @@ pub(super) fn strip_query<'a>(
             || pair.parts().any(|p| ours(&p))
             || (door.environment_parameter.strip && pair.is(&door.environment_parameter.name))
             || permit.connection().injection.read.iter().any(|rule| match rule {
-                InjectRule::Query { name, .. } => pair.parts().any(|p| p.folds_to(name)),
+                InjectRule::Query { name, .. } => pair.parts().any(|p| p.may_be(name)),
                 _ => false,
             })
+            // Whoever answers at the other end of the outbound door has no business with any token of ours.
+            || (door.door.kind() == DoorKind::Outbound && pair.holds_token())
     })
 }

@@ -24,34 +24,42 @@ pub fn authenticated<'s, 'p, 'r>(
     log: &mut Exchange,
 ) -> Result<(Authenticated<'s>, &'p Presented<'r>), Denial> {
     let failed = live.limits.failed(listener);
-    let guess = presented.iter().all(|p| token::shape(p.token()) != Shape::WellFormed);
-    if guess && !presented.is_empty() {
-        failed.check(log.address, Instant::now()).map_err(Denial::RateLimited)?;
-    }
-    let mut rejected = None;
+    let is_guess = |p: &Presented<'_>| token::shape(p.token()) != Shape::WellFormed;
+    let over = if presented.iter().any(is_guess) { failed.check(log.address, Instant::now()).err() } else { None };
+    let (mut rejected, mut refused) = (None, over);
     for one in presented {
+        if refused.is_some() && is_guess(one) {
+            continue;
+        }
         match authenticate(&live.snapshot, one, log.now) {
             Ok(caller) => {
                 log.presented(one);
                 log.caller(caller.key(), caller.slot());
                 return Ok((caller, one));
             }
-            // Whose token matched is told more than the others.
-            Err(refusal) if rejected.is_none() || refusal.whose.is_some() => rejected = Some((refusal, one)),
-            Err(_) => {}
+            Err(refusal) => {
+                // Each is a try, and counted as one: several in a request are no cheaper.
+                if matches!(refusal.denial, Denial::InvalidKey(_)) {
+                    refused = failed.failed(log.address, Instant::now()).err().or(refused);
+                }
+                // Whose token matched is told more than the others.
+                if rejected.is_none() || refusal.whose.is_some() {
+                    rejected = Some((refusal, one));
+                }
+            }
         }
     }
-    let Some((Rejected { denial, whose }, one)) = rejected else { return Err(Denial::MissingKey) };
+    let guess = presented.iter().all(is_guess);
+    let Some((Rejected { denial, whose }, one)) = rejected else {
+        return Err(refused.map_or(Denial::MissingKey, Denial::RateLimited));
+    };
     log.presented(one);
     if let Some((key, slot)) = whose {
         log.caller(key, slot);
     }
-    match denial {
-        Denial::InvalidKey(_) => match failed.failed(log.address, Instant::now()) {
-            Err(refusal) if guess => Err(Denial::RateLimited(refusal)),
-            _ => Err(denial),
-        },
-        _ => Err(denial),
+    match (denial, refused) {
+        (Denial::InvalidKey(_), Some(refusal)) if guess => Err(Denial::RateLimited(refusal)),
+        (denial, _) => Err(denial),
     }
 }
 

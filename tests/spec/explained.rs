@@ -85,3 +85,65 @@ fn t7_explain_and_the_wire_agree_on_where_credentials_stand() {
         assert_eq!(explained(&world, "GET", &target, &fields), wire, "{target:.30} {:?}", fields.len());
     }
 }
+
+#[test]
+fn t7_explain_and_the_wire_say_the_same_of_calls() {
+    let to =
+        |inject: &str| format!("base_url: 'http://{{production}}', inject: {inject}, secret: 'file:production.secret'");
+    let world = World::build()
+        .outbound("")
+        .connection("bot", &to("{ path: '/bot{secret}' }"))
+        .connection("key", &to("{ query: key }"))
+        .connection(
+            "listed",
+            &format!("{}, allow: [{{ methods: [GET], path: /v1 }}]", to("{ header: X-Goog-Api-Key }")),
+        )
+        .connection("empty", "base_url: 'http://{production}', inject: { header: X-Key }")
+        .connection("theirs", &to("{ header: X-Their-Key }"))
+        .key("caller", "connections: [bot, key, listed, empty, engine-test]")
+        .key("stranger", "connections: []")
+        .key("old", "connections: all, query_key_sunset: 2020-01-01T00:00:00Z")
+        .start();
+    let mut seen = std::collections::BTreeSet::new();
+    for key in ["caller", "stranger", "old"] {
+        let t = token(key);
+        for target in [
+            "/c/key/x",
+            "/c/key/x?key={t}",
+            "/c/key/x?%6Bey={t}&key=other",
+            "/c/bot/bot{t}/getMe",
+            "/c/bot/%62ot{t}/getMe",
+            "/c/bot/file/bot{t}/a",
+            "/c/listed/v1/x",
+            "/c/listed/v2/x",
+            "/c/listed/v1/../v2",
+            "/c/listed/v1/x?key={t}",
+            "/c/listed/bot{t}/x",
+            "/c/empty/x",
+            "/c/theirs/x",
+            "/c/engine-test/x",
+            "/c/nowhere/x",
+        ] {
+            if key != "caller" && !target.starts_with("/c/key") {
+                continue;
+            }
+            let target = target.replace("{t}", &t);
+            for fields in [
+                vec![],
+                vec![("Keystile-Key", t.clone())],
+                vec![("Authorization", format!("token {t}"))],
+                vec![("Authorization", format!("Bearer {t}")), ("X-Goog-Api-Key", "other".to_owned())],
+                vec![("X-Goog-Api-Key", t.clone())],
+                vec![("Proxy-Authorization", format!("Bearer {t}")), ("Keystile-Environment", "Test".to_owned())],
+            ] {
+                let ask = world.call_out("GET", &target).header("Host", "localhost");
+                let reply = fields.iter().fold(ask, |ask, (name, value)| ask.header(name, value.clone())).send();
+                let wire = reply.header("x-keystile-error").unwrap_or_default();
+                let told = explained(&world, "GET", &target, &fields);
+                assert_eq!(told, wire, "{key}: {target} {fields:?}");
+                seen.insert(wire.to_owned());
+            }
+        }
+    }
+    assert!(seen.len() >= 8, "the table is too narrow: {seen:?}");
+}

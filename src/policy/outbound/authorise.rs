@@ -5,8 +5,9 @@ use super::slots::behind_base;
 use crate::model::connection::ConnectionId;
 use crate::model::directory::Named;
 use crate::model::key::ScopeName;
-use crate::model::{Connection, Denial, EnvironmentId, Key, Snapshot};
+use crate::model::{Connection, Denial, EnvironmentId, Key, Snapshot, token};
 use crate::policy::authorise::{Origin, may_come_from};
+use crate::policy::path::percent_decode;
 use crate::policy::permit::Permit;
 use crate::policy::{Authenticated, environment};
 use http::{HeaderMap, Method};
@@ -44,7 +45,12 @@ pub fn authorise<'s>(
         let name = |id| snapshot.environment(id).name.clone();
         return Err(Denial::ConnectionElsewhere { belongs: name(connection.environment), runs: name(runs) });
     }
-    allowed(connection, call.method, behind_base(call.rest, connection))?;
+    let path = behind_base(call.rest, connection);
+    allowed(connection, call.method, path)?;
+    if percent_decode(path.as_bytes()).is_none_or(|decoded| token::held_in(&decoded)) {
+        // Where the connection has no place for one: the provider would be told it.
+        return Err(Denial::ConflictingCredentials);
+    }
     if connection.secret_missing {
         return Err(Denial::SecretUnavailable { connection: connection.name.clone() });
     }

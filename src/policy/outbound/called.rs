@@ -2,6 +2,7 @@
 
 use crate::model::Denial;
 use crate::policy::path;
+use http::{Uri, Version};
 
 /// What a call's path says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,11 +13,19 @@ pub struct Called<'a> {
     pub rest: &'a str,
 }
 
-/// Reads a path. `Ok(None)`: it calls nothing.
+/// Reads a target. `Ok(None)`: it calls nothing.
 ///
-/// Errors: [`Denial::AmbiguousPath`], for the whole of it: no spelling leads from one connection to another, or out of
+/// An absolute target of HTTP/1 is for a forward proxy, and its path belongs to the server that it names. It calls
+/// nothing: whoever makes a worker fetch `http://anywhere/c/stripe/…` through its proxy must not reach `stripe` by it.
+///
+/// Errors: [`Denial::AmbiguousPath`], for the whole path: no spelling leads from one connection to another, or out of
 /// a base path (hazard 6).
-pub fn called(path: &str) -> Result<Option<Called<'_>>, Denial> {
+pub fn called(target: &Uri, version: Version) -> Result<Option<Called<'_>>, Denial> {
+    let called = in_path(target.path())?;
+    Ok(called.filter(|_| target.authority().is_none() || version == Version::HTTP_2))
+}
+
+fn in_path(path: &str) -> Result<Option<Called<'_>>, Denial> {
     path::segments(path)?;
     let Some(after) = path.strip_prefix("/c/") else { return Ok(None) };
     let (name, rest) = after.split_at(after.find('/').unwrap_or(after.len()));
@@ -28,7 +37,7 @@ mod tests {
     use super::*;
 
     fn read(path: &str) -> Result<Option<(&str, &str)>, &'static str> {
-        called(path).map(|c| c.map(|c| (c.name, c.rest))).map_err(|d| d.code())
+        in_path(path).map(|c| c.map(|c| (c.name, c.rest))).map_err(|d| d.code())
     }
 
     #[test]
@@ -40,6 +49,19 @@ mod tests {
         for nothing in ["/", "/c", "/c/", "/C/stripe/x", "/%63/stripe/x", "/stripe/x", "/cc/stripe"] {
             assert_eq!(read(nothing), Ok(None), "{nothing}");
         }
+    }
+
+    #[test]
+    fn hazard_16_an_absolute_target_names_another_server() {
+        let of = |target: &str, version| {
+            let target: Uri = target.parse().unwrap();
+            called(&target, version).map(|c| c.map(|c| c.name.to_owned())).map_err(|d| d.code())
+        };
+        assert_eq!(of("/c/one/x", Version::HTTP_11), Ok(Some("one".into())));
+        assert_eq!(of("http://evil.example/c/one/x", Version::HTTP_11), Ok(None));
+        assert_eq!(of("http://evil.example/c/one/x", Version::HTTP_10), Ok(None));
+        assert_eq!(of("http://gateway/c/one/x", Version::HTTP_2), Ok(Some("one".into())), "its :authority");
+        assert_eq!(of("http://evil.example/c/one/../two", Version::HTTP_11), Err("ambiguous_path"));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use super::slots::{Filled, values};
 use crate::model::Denial;
-use crate::model::connection::Injection;
+use crate::model::connection::{InjectRule, Injection};
 use crate::model::directory::Directory;
 use crate::model::listener::{Door, Listener, Place, PlaceMask};
 use crate::policy::headers::basic_pair;
@@ -66,6 +66,14 @@ pub fn identify<'a>(filled: Filled<'a>, listener: &Listener, directory: &Directo
         for value in values(filled, directory.slots()) {
             if tokens.iter().all(|known| *known.token() != *value) {
                 tokens.push(Presented::at(value, Place::Slot));
+            }
+        }
+        // K6: a provider that takes its key from the URL is no reason to forget that it stood there.
+        let in_query = |rule: &&InjectRule| matches!(rule, InjectRule::Query { .. });
+        let of_query = directory.slots().iter().filter(in_query);
+        for value in of_query.flat_map(|rule| values(filled, std::slice::from_ref(rule))) {
+            for token in tokens.iter_mut().filter(|token| *token.token() == *value) {
+                token.in_query = true;
             }
         }
     }

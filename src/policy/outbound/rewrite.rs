@@ -5,6 +5,7 @@ use super::slots::behind_base;
 use crate::model::connection::InjectRule;
 use crate::model::listener::PlaceMask;
 use crate::model::{Connection, Listener};
+use crate::policy::headers::{Names, holds_token};
 use crate::policy::permit::Permit;
 use crate::policy::rewrite::{self, REQUEST_ID};
 use http::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue, IF_RANGE, RANGE};
@@ -20,8 +21,13 @@ const PARTS_AND_CODINGS: [HeaderName; 5] = [
     HeaderName::from_static("connect-accept-encoding"),
 ];
 
-/// Rewrites the fields in place.
+/// Rewrites the fields in place. A field that holds a token of ours goes, whichever it is: what is a slot of one connection
+/// is nothing to another, whose provider would be told it.
 pub fn fields(map: &mut HeaderMap, permit: &Permit<'_>, listener: &Listener, open: PlaceMask, request_id: HeaderValue) {
+    let telling: Names = map.iter().filter(|(_, value)| holds_token(value)).map(|(name, _)| name.clone()).collect();
+    for name in &telling {
+        map.remove(name);
+    }
     rewrite::for_upstream(map, permit, listener, open, false, |map| {
         map.insert(REQUEST_ID, request_id);
         if permit.connection().is_scrubbed() {

@@ -71,8 +71,14 @@ fn of_scheme<'a>(line: &'a [u8], template: &str) -> Option<Cow<'a, [u8]>> {
         return Some(Cow::Borrowed(inside));
     }
     // How GitHub's libraries say Bearer.
-    let (scheme, value) = line.trim_ascii().split_at_checked(6)?;
-    scheme.eq_ignore_ascii_case(b"token ").then(|| Cow::Borrowed(value.trim_ascii()))
+    if let Some((scheme, value)) = line.trim_ascii().split_at_checked(6)
+        && scheme.eq_ignore_ascii_case(b"token ")
+    {
+        return Some(Cow::Borrowed(value.trim_ascii()));
+    }
+    // A token of ours is one behind any scheme.
+    let word = line.trim_ascii().rsplit(|b| *b == b' ').next()?;
+    (token::shape(word) == Shape::WellFormed).then_some(Cow::Borrowed(word))
 }
 
 /// A value without what the template writes around the secret.
@@ -97,20 +103,32 @@ pub struct PathSlot<'a> {
 /// `/bot123:abc` of `/bot123:abc/getMe`, by the prefix `/bot{secret}`. Where the prefix has no words of its own, every
 /// path would begin with a value: then only a token of ours is one.
 pub fn path_slot<'a>(rest: &'a str, prefix: &str) -> Option<PathSlot<'a>> {
-    let (before, after) = prefix.split_once("{secret}")?;
-    let inside = rest.strip_prefix(before)?;
-    let end = inside.find('/').unwrap_or(inside.len());
-    // What follows in the same segment is the template's; what follows behind it has to be there as well.
-    let (word, beyond) = after.split_at(after.find('/').unwrap_or(after.len()));
-    let value = inside[..end].strip_suffix(word).filter(|value| !value.is_empty())?;
-    inside[end..].strip_prefix(beyond).filter(|left| left.is_empty() || left.starts_with('/'))?;
-    let value = match value.contains('%') {
-        true => Cow::Owned(percent_decode(value.as_bytes())?),
-        false => Cow::Borrowed(value.as_bytes()),
-    };
-    let worded = before.len() > 1 || !word.is_empty();
-    (worded || token::shape(&value) == Shape::WellFormed)
-        .then_some(PathSlot { value, length: before.len() + end + beyond.len() })
+    let (mut left, mut found) = (rest, None);
+    for wanted in prefix.strip_prefix('/')?.split('/') {
+        let inside = left.strip_prefix('/')?;
+        let (segment, beyond) = inside.split_at(inside.find('/').unwrap_or(inside.len()));
+        left = beyond;
+        // Decoded, as the provider reads it: `/%62ot…` is no way around.
+        let segment = decoded(segment)?;
+        match wanted.split_once("{secret}") {
+            Some((before, after)) => {
+                let value = segment.strip_prefix(before.as_bytes())?.strip_suffix(after.as_bytes())?;
+                let worded = prefix.find("{secret}") > Some(1) || !after.is_empty();
+                let counts = !value.is_empty() && (worded || token::shape(value) == Shape::WellFormed);
+                found = Some(counts.then(|| Cow::Owned(value.to_vec()))?);
+            }
+            None if segment == decoded(wanted)? => {}
+            None => return None,
+        }
+    }
+    found.map(|value| PathSlot { value, length: rest.len() - left.len() })
+}
+
+fn decoded(segment: &str) -> Option<Cow<'_, [u8]>> {
+    match segment.contains('%') {
+        true => percent_decode(segment.as_bytes()).map(Cow::Owned),
+        false => Some(Cow::Borrowed(segment.as_bytes())),
+    }
 }
 
 /// The path without what stands in the slots of `rules`.
@@ -134,11 +152,24 @@ pub fn behind_base<'a>(rest: &'a str, connection: &Connection) -> &'a str {
 /// as it came.
 pub fn shown(rest: &str, rules: &[InjectRule]) -> Option<String> {
     rules.iter().find_map(|rule| match rule {
-        InjectRule::Path { prefix } => path_slot(rest, prefix).map(|slot| format!("{prefix}{}", &rest[slot.length..])),
+        InjectRule::Path { prefix } => match path_slot(rest, prefix) {
+            Some(slot) => Some(format!("{prefix}{}", &rest[slot.length..])),
+            None => without_words(rest, prefix),
+        },
         // Somebody may have pasted the whole URL.
         InjectRule::WholePath => (rest.len() > 1).then(|| "/…".to_owned()),
         _ => None,
     })
+}
+
+/// A path whose slot does not stand where it should (`/file/bot123:abc/…`), without what may be somebody's secret there.
+fn without_words(rest: &str, prefix: &str) -> Option<String> {
+    let (before, _) = prefix.split_once("{secret}")?;
+    let word = before.rsplit('/').next().filter(|word| !word.is_empty())?;
+    let tells =
+        |segment: &str| decoded(segment).is_some_and(|s| s.len() > word.len() && s.starts_with(word.as_bytes()));
+    let shown = |segment: &str| if tells(segment) { format!("{word}…") } else { segment.to_owned() };
+    rest.split('/').any(tells).then(|| rest.split('/').map(shown).collect::<Vec<_>>().join("/"))
 }
 
 #[cfg(test)]
@@ -170,6 +201,11 @@ mod tests {
         for foreign in ["Digest t", "AWS4-HMAC-SHA256 x", "Basic !", "t", "token", "tokens t"] {
             assert!(read(&bearer, &[("authorization", foreign)], None, "").is_empty(), "{foreign}");
         }
+        let own = crate::policy::fixture::token("crm", crate::model::Slot::Primary).to_string();
+        for line in [format!("token {own}"), format!("ApiKey  {own}")] {
+            assert_eq!(read(&bearer, &[("authorization", &line)], None, ""), [&*own], "{line}");
+        }
+        assert!(read(&bearer, &[("authorization", &format!("Digest username={own}"))], None, "").is_empty());
         let token = [header("authorization", "Token token={secret}")];
         assert_eq!(read(&token, &[("authorization", "token TOKEN=t")], None, ""), ["t"]);
         let google = [header("x-goog-api-key", "{secret}")];
@@ -187,6 +223,7 @@ mod tests {
         let path = [InjectRule::Path { prefix: "/bot{secret}".into() }];
         assert_eq!(read(&path, &[], None, "/bott/getMe"), ["t"]);
         assert_eq!(read(&path, &[], None, "/bot1%3At"), ["1:t"]);
+        assert_eq!(read(&path, &[], None, "/%62%6ft1:t/getMe"), ["1:t"]);
         for none in ["/bot/getMe", "/getMe", "", "/", "/x/bott"] {
             assert!(read(&path, &[], None, none).is_empty(), "{none}");
         }
@@ -201,6 +238,8 @@ mod tests {
         assert_eq!(left("/k/t/v1/x", "/k/{secret}/v1"), "/x");
         assert_eq!(left("/k/t/v2/x", "/k/{secret}/v1"), "/k/t/v2/x");
         assert_eq!(left("/k/t/v11/x", "/k/{secret}/v1"), "/k/t/v11/x");
+        assert_eq!(left("/%6B/t/%76%31/x", "/k/{secret}/v1"), "/x");
+        assert_eq!(left("/k/t.json/x", "/k/{secret}.json"), "/x");
         assert_eq!(left("/orders/7", "/{secret}"), "/orders/7", "no words of its own: any path would do");
         let mut connection = fixture::connection(0, 0);
         connection.destination.base_path = "/v0".into();
@@ -211,6 +250,8 @@ mod tests {
         }
         let rules = [InjectRule::Path { prefix: "/bot{secret}".into() }];
         assert_eq!(shown("/bott/getMe", &rules).as_deref(), Some("/bot{secret}/getMe"));
+        assert_eq!(shown("/%62ot1:t/getMe", &rules).as_deref(), Some("/bot{secret}/getMe"));
+        assert_eq!(shown("/file/bot1:t/a.jpg", &rules).as_deref(), Some("/file/bot…/a.jpg"), "where it should not be");
         assert_eq!(shown("/getMe", &rules), None);
     }
 }

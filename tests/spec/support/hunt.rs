@@ -3,6 +3,7 @@
 use super::client::Connection;
 use super::world::{World, token};
 use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
 
 /// What must not be found, and everything it must not be found in.
 #[derive(Default)]
@@ -25,9 +26,19 @@ impl Hunt {
         self.canaries.borrow_mut().extend(canaries.iter().map(|c| (*c).to_owned()));
     }
 
-    /// Sends bytes as they are, ends, and keeps what is answered.
+    /// All of them so far.
+    pub fn canaries(&self) -> Vec<String> {
+        self.canaries.borrow().clone()
+    }
+
+    /// Sends bytes as they are to the first inbound listener, ends, and keeps what is answered.
     pub fn send(&self, world: &World, bytes: impl AsRef<[u8]>) {
-        let mut connection = world.connect();
+        self.send_to(world.address(), bytes);
+    }
+
+    /// The same to another listener.
+    pub fn send_to(&self, address: SocketAddr, bytes: impl AsRef<[u8]>) {
+        let mut connection = Connection::open(address);
         connection.write(bytes.as_ref());
         if let Ok(reply) = connection.read(bytes.as_ref().starts_with(b"HEAD")) {
             self.said.borrow_mut().extend(reply.raw);

@@ -8,6 +8,7 @@ pub mod h2_raw;
 pub mod hunt;
 pub mod provider;
 pub mod replies;
+pub mod secured;
 pub mod upstream;
 pub mod wire;
 pub mod world;
@@ -15,6 +16,7 @@ pub mod world;
 pub use client::{Ask, Connection, Reply, raw};
 pub use gateway::{Directory, Gateway, Setup};
 pub use h2::{H2Answer, H2Upstream};
+pub use secured::Provider;
 pub use upstream::{Answer, Gate, Recorded, Upstream};
 pub use world::{Builder, World, digest, token};
 

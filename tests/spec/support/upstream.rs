@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A request as it arrived.
 #[derive(Debug, Clone)]
@@ -65,6 +65,8 @@ pub enum Answer {
     Last(Vec<u8>),
     /// The first part, and once the gate is open the second.
     Halves(Vec<u8>, Gate, Vec<u8>),
+    /// Each in a TCP segment of its own, and the connection stays open.
+    Pieces(Vec<Vec<u8>>),
     /// Nothing, until the gateway closes.
     Silence,
 }
@@ -205,6 +207,12 @@ impl Shared {
                     stream.write_all(&first)?;
                     gate.pass();
                     stream.write_all(&second)?;
+                }
+                Answer::Pieces(pieces) => {
+                    for piece in pieces {
+                        stream.write_all(&piece)?;
+                        std::thread::sleep(Duration::from_millis(1));
+                    }
                 }
                 Answer::Last(bytes) => return stream.write_all(&bytes),
                 Answer::Silence => return stream.read(&mut [0]).map(drop),
