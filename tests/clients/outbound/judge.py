@@ -16,6 +16,18 @@ ADDED = {"via": r"1\.1 keystile-[0-9a-f]{16}", "x-request-id": r"[\w-]{16,64}"}
 REPLACED = {"host", "connection", "accept-encoding"}
 
 
+def injected():
+    """By the field in which a client sends its key where its connector would not put it so: the fields that arrive."""
+    anthropic, github = CONNECTIONS["anthropic"].secret, CONNECTIONS["github"].secret
+    yield ("authorization", f"Bearer {anthropic}"), [("x-api-key", anthropic)]
+    # PyGithub names no version, so the connector does.
+    version = ("x-github-api-version", "2022-11-28")
+    yield ("authorization", f"token {github}"), [("authorization", f"Bearer {github}"), version]
+
+
+INJECTED = dict(injected())
+
+
 @dataclass(frozen=True)
 class Arrived:
     during: dict
@@ -41,8 +53,8 @@ class Arrived:
         """Method, target, fields but for those that differ by nature, body."""
         fields = [(name.lower(), value) for name, value in self.fields if name.lower() not in REPLACED | set(ADDED)]
         fields = [(name, "…" if name in VOLATILE else value) for name, value in fields]
-        # PyGithub's word for it.
-        fields = [(name, re.sub("^token ", "Bearer ", value) if name == "authorization" else value) for name, value in fields]
+        if self.during["way"] == "direct":
+            fields = [arrives for field in fields for arrives in INJECTED.get(field, [field])]
         boundary = re.search(r'boundary="?([^";]+)', dict(fields).get("content-type", ""))
         body = self.body
         if boundary:

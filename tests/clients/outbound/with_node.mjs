@@ -4,6 +4,7 @@ import { createRequire } from 'node:module'
 const require = createRequire(process.env.MODULES + '/')
 const { OpenAI } = require('openai')
 const { Anthropic } = require('@anthropic-ai/sdk')
+const { Anthropic: EarlierAnthropic } = require('earlier-anthropic-sdk')
 const Stripe = require('stripe')
 
 const WAYS = JSON.parse(process.env.WAYS)
@@ -48,8 +49,12 @@ async function openaiNode (way) {
   same('pages', files, ['file-1', 'file-2', 'file-3'])
 }
 
-async function anthropicNode (way) {
-  const client = new Anthropic({ baseURL: way.base('anthropic'), apiKey: way.key('anthropic') })
+// The newer one sends Bearer, the earlier one x-api-key.
+const anthropicNode = (way) => anthropic(Anthropic, way)
+const earlierAnthropicNode = (way) => anthropic(EarlierAnthropic, way)
+
+async function anthropic (Client, way) {
+  const client = new Client({ baseURL: way.base('anthropic'), apiKey: way.key('anthropic') })
   const asked = { model: 'm', max_tokens: 64, messages: ASKED }
   same('a message', (await client.messages.create(asked)).content[0].text, TEXT)
   const stream = client.messages.stream(asked)
@@ -74,7 +79,7 @@ async function stripeNode (way) {
 }
 
 let failed = false
-for (const use of [nodeFetch, openaiNode, anthropicNode, stripeNode]) {
+for (const use of [nodeFetch, openaiNode, anthropicNode, earlierAnthropicNode, stripeNode]) {
   const began = Date.now()
   try {
     for (const [way, { at, keys }] of Object.entries(WAYS)) {
