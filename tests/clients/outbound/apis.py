@@ -126,7 +126,8 @@ def spoken(message, used):
 
 
 def gemini(call):
-    if not holds(call, "x-goog-api-key", CONNECTIONS["gemini"].secret) or "key" in call.query:
+    keys = call.fields.get_all("x-goog-api-key", []) + [value for name, value in call.query.items() if name == "key"]
+    if keys != [CONNECTIONS["gemini"].secret]:
         return 400, {"error": {"code": 400, "message": "API key not valid", "status": "INVALID_ARGUMENT"}}, {}
 
     def said(text):

@@ -26,6 +26,8 @@ def injected():
 
 
 INJECTED = dict(injected())
+# Gemini's key at the end of a URL, and where it arrives.
+IN_URL, FROM_URL = f"&key={CONNECTIONS['gemini'].secret}", ("x-goog-api-key", CONNECTIONS["gemini"].secret)
 
 
 @dataclass(frozen=True)
@@ -55,13 +57,14 @@ class Arrived:
         fields = [(name, "…" if name in VOLATILE else value) for name, value in fields]
         if self.during["way"] == "direct":
             fields = [arrives for field in fields for arrives in INJECTED.get(field, [field])]
+            fields += [FROM_URL] * self.target.endswith(IN_URL)
         boundary = re.search(r'boundary="?([^";]+)', dict(fields).get("content-type", ""))
         body = self.body
         if boundary:
             body = body.replace(boundary[1].encode(), b"BOUNDARY")
             fields = [(name, value.replace(boundary[1], "BOUNDARY")) for name, value in fields]
         # python-telegram-bot writes the colon of its token so in one of two paths.
-        return self.method, self.target.replace("%3A", ":"), sorted(fields), body
+        return self.method, self.target.removesuffix(IN_URL).replace("%3A", ":"), sorted(fields), body
 
 
 def judge(all_of_it):

@@ -38,6 +38,12 @@ async function nodeFetch (way) {
   same('a file', (await file.arrayBuffer()).byteLength, 256 * 4000)
 }
 
+// As people do it who follow Google's older examples.
+async function nodeFetchWithTheKeyInTheUrl (way) {
+  const models = await fetch(`${way.base('gemini')}/v1/models?pageSize=2&key=${encodeURIComponent(way.key('gemini'))}`)
+  same('models', (await models.json()).models.map(({ name }) => name), ['models/m-1', 'models/m-2'])
+}
+
 async function openaiNode (way) {
   const client = new OpenAI({ baseURL: `${way.base('openai')}/v1`, apiKey: way.key('openai') })
   const said = await client.chat.completions.create({ model: 'm', messages: ASKED })
@@ -79,7 +85,7 @@ async function stripeNode (way) {
 }
 
 let failed = false
-for (const use of [nodeFetch, openaiNode, anthropicNode, earlierAnthropicNode, stripeNode]) {
+for (const use of [nodeFetch, nodeFetchWithTheKeyInTheUrl, openaiNode, anthropicNode, earlierAnthropicNode, stripeNode]) {
   const began = Date.now()
   try {
     for (const [way, { at, keys }] of Object.entries(WAYS)) {
