@@ -55,16 +55,18 @@ class Arrived:
         """Method, target, fields but for those that differ by nature, body."""
         fields = [(name.lower(), value) for name, value in self.fields if name.lower() not in REPLACED | set(ADDED)]
         fields = [(name, "…" if name in VOLATILE else value) for name, value in fields]
+        target = self.target
         if self.during["way"] == "direct":
             fields = [arrives for field in fields for arrives in INJECTED.get(field, [field])]
-            fields += [FROM_URL] * self.target.endswith(IN_URL)
+            if target.endswith(IN_URL):
+                target, fields = target.removesuffix(IN_URL), [*fields, FROM_URL]
         boundary = re.search(r'boundary="?([^";]+)', dict(fields).get("content-type", ""))
         body = self.body
         if boundary:
             body = body.replace(boundary[1].encode(), b"BOUNDARY")
             fields = [(name, value.replace(boundary[1], "BOUNDARY")) for name, value in fields]
         # python-telegram-bot writes the colon of its token so in one of two paths.
-        return self.method, self.target.removesuffix(IN_URL).replace("%3A", ":"), sorted(fields), body
+        return self.method, target.replace("%3A", ":"), sorted(fields), body
 
 
 def judge(all_of_it):
