@@ -170,7 +170,7 @@ fn hex(bytes: &[u8]) -> String {
 #[test]
 fn c4_c6_the_slots_of_a_connectors_clients_are_read_and_emptied() {
     let acme = "name: acme\ntitle: Acme\nbase_path_once: true\ninject: { header: x-api-key }\n\
-                client_slots: { header: Authorization, value: 'Bearer {secret}' }\n";
+                client_slots: [{ header: Authorization, value: 'Bearer {secret}' }, { query: key }]\n";
     let world = world()
         .root("connectors: [acme.yaml]")
         .file("acme.yaml", acme)
@@ -186,6 +186,13 @@ fn c4_c6_the_slots_of_a_connectors_clients_are_read_and_emptied() {
             assert_eq!(sent.line(), "GET /v1/x HTTP/1.1", "{path}");
             assert_eq!(sent.header("x-api-key").as_deref(), Some(PRODUCTION_SECRET));
             assert_eq!(sent.header("authorization"), None);
+        }
+        for (query, left) in [(format!("key={held}"), ""), (format!("a=1&%6bey={held}&b=key"), "?a=1&b=key")] {
+            let ask = Ask::new(world.outbound[listener], "GET", &format!("/c/acme-1/x?{query}"));
+            assert_eq!(ask.header("Host", "localhost").send().verdict(), "200");
+            let sent = world.production.last();
+            assert_eq!(sent.line(), format!("GET /v1/x{left} HTTP/1.1"));
+            assert_eq!(sent.header("x-api-key").as_deref(), Some(PRODUCTION_SECRET));
         }
     }
 }

@@ -5,7 +5,7 @@ import hmac
 import json
 from urllib.parse import unquote
 
-from connections import ACCOUNT, BOT, CONNECTIONS
+from connections import ACCOUNT, BOT, CONNECTIONS, WEBHOOK
 
 BETWEEN_PARTS = 0.06
 REPOSITORY = "https://api.github.com/repos/ann/tools"
@@ -93,8 +93,8 @@ def responses():
 
 
 def anthropic(call):
-    # Clients of the first generation send the one, of the second the other.
-    if not holds(call, "x-api-key", CONNECTIONS["anthropic"].secret) and not bearer(call, "anthropic-bearer"):
+    # Earlier clients send the one, newer ones the other.
+    if not holds(call, "x-api-key", CONNECTIONS["anthropic"].secret) and not bearer(call, "anthropic"):
         return 401, {"type": "error", "error": {"type": "authentication_error", "message": "invalid x-api-key"}}, {}
     match call.method, call.path:
         case "POST", "/v1/messages":
@@ -126,7 +126,8 @@ def spoken(message, used):
 
 
 def gemini(call):
-    if not holds(call, "x-goog-api-key", CONNECTIONS["gemini"].secret) or "key" in call.query:
+    keys = call.fields.get_all("x-goog-api-key", []) + [value for name, value in call.query.items() if name == "key"]
+    if keys != [CONNECTIONS["gemini"].secret]:
         return 400, {"error": {"code": 400, "message": "API key not valid", "status": "INVALID_ARGUMENT"}}, {}
 
     def said(text):
@@ -192,7 +193,7 @@ def slack(call):
 
 
 def slack_webhook(call):
-    if call.path != f"/services/T00/B00/{CONNECTIONS['slack-webhook'].secret}":
+    if call.path != WEBHOOK + CONNECTIONS["slack-webhook"].secret:
         return 404, b"no_service", {"Content-Type": "text/html"}
     return 200, b"ok" if call.json["text"] else b"no_text", {"Content-Type": "text/html"}
 

@@ -16,6 +16,20 @@ ADDED = {"via": r"1\.1 keystile-[0-9a-f]{16}", "x-request-id": r"[\w-]{16,64}"}
 REPLACED = {"host", "connection", "accept-encoding"}
 
 
+def injected():
+    """By the field in which a client sends its key where its connector would not put it so: the fields that arrive."""
+    anthropic, github = CONNECTIONS["anthropic"].secret, CONNECTIONS["github"].secret
+    yield ("authorization", f"Bearer {anthropic}"), [("x-api-key", anthropic)]
+    # PyGithub names no version, so the connector does.
+    version = ("x-github-api-version", "2022-11-28")
+    yield ("authorization", f"token {github}"), [("authorization", f"Bearer {github}"), version]
+
+
+INJECTED = dict(injected())
+# Gemini's key at the end of a URL, and where it arrives.
+IN_URL, FROM_URL = f"&key={CONNECTIONS['gemini'].secret}", ("x-goog-api-key", CONNECTIONS["gemini"].secret)
+
+
 @dataclass(frozen=True)
 class Arrived:
     during: dict
@@ -41,15 +55,18 @@ class Arrived:
         """Method, target, fields but for those that differ by nature, body."""
         fields = [(name.lower(), value) for name, value in self.fields if name.lower() not in REPLACED | set(ADDED)]
         fields = [(name, "…" if name in VOLATILE else value) for name, value in fields]
-        # PyGithub's word for it.
-        fields = [(name, re.sub("^token ", "Bearer ", value) if name == "authorization" else value) for name, value in fields]
+        target = self.target
+        if self.during["way"] == "direct":
+            fields = [arrives for field in fields for arrives in INJECTED.get(field, [field])]
+            if target.endswith(IN_URL):
+                target, fields = target.removesuffix(IN_URL), [*fields, FROM_URL]
         boundary = re.search(r'boundary="?([^";]+)', dict(fields).get("content-type", ""))
         body = self.body
         if boundary:
             body = body.replace(boundary[1].encode(), b"BOUNDARY")
             fields = [(name, value.replace(boundary[1], "BOUNDARY")) for name, value in fields]
         # python-telegram-bot writes the colon of its token so in one of two paths.
-        return self.method, self.target.replace("%3A", ":"), sorted(fields), body
+        return self.method, target.replace("%3A", ":"), sorted(fields), body
 
 
 def judge(all_of_it):

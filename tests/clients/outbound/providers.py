@@ -16,7 +16,7 @@ import apis
 from connections import CONNECTIONS, PREFIX
 from judge import Arrived, judge
 
-BY_HOST = {connection.host: name for name, connection in reversed(CONNECTIONS.items())}
+HOSTS = {connection.host for connection in CONNECTIONS.values()}
 arrived, current, lock = [], {}, threading.Lock()
 
 
@@ -59,16 +59,16 @@ class Handler(BaseHTTPRequestHandler):
         body, fields = self.body(), self.headers.items()
         direct = self.path.startswith("/c/")
         if direct:
-            name, rest = (self.path.removeprefix(f"/c/{PREFIX}") + "/").split("/", 1)
-            target = f"{CONNECTIONS[name].base_path}/{rest[:-1]}" if rest else CONNECTIONS[name].base_path
+            name, _, rest = self.path.removeprefix("/c/").removeprefix(PREFIX).partition("/")
+            host, target = CONNECTIONS[name].host, f"/{rest}"
         else:
-            name, target = BY_HOST.get(self.headers["Host"]), self.path
+            host, target = self.headers["Host"], self.path
         with lock:
             arrived.append(Arrived(dict(current), self.command, target, fields, body))
-        if name is None:
+        if host not in HOSTS:
             return self.send(404, b"nobody has this Host", {})
         call = Call(self.command, target, self.headers, body)
-        status, reply, headers = apis.answer(CONNECTIONS[name].host, call)
+        status, reply, headers = apis.answer(host, call)
         if isinstance(reply, apis.Parts):
             return self.stream(reply, headers)
         whole = reply if isinstance(reply, bytes) else json.dumps(reply).encode()

@@ -29,6 +29,10 @@ class Way:
         """What stands for the provider's own base URL."""
         return f"{self._at}/c/{PREFIX}{connection}"
 
+    def default(self, connector):
+        """What stands for it by the name of the provider alone."""
+        return f"{self._at}/c/{connector}"
+
     def key(self, connection):
         """What the client is given for its API key."""
         return self._keys[connection]

@@ -31,6 +31,11 @@ def openai_pages_and_files(way):
     same("after 429", busy.choices[0].message.content, TEXT)
 
 
+def openai_by_its_connectors_name(way):
+    with openai.OpenAI(base_url=way.default("openai") + "/v1", api_key=way.key("openai"), max_retries=0) as client:
+        same("embedding", client.embeddings.create(model="m", input="x").data[0].embedding, [1.0, 2.0])
+
+
 async def openai_async(way):
     async with openai.AsyncOpenAI(base_url=way.base("openai") + "/v1", api_key=way.key("openai")) as client:
         stream = await client.chat.completions.create(model="m", messages=ASKED, stream=True)
@@ -39,7 +44,7 @@ async def openai_async(way):
 
 
 def anthropic_answers_and_streams(way):
-    client = anthropic.Anthropic(base_url=way.base("anthropic-bearer"), api_key=way.key("anthropic-bearer"))
+    client = anthropic.Anthropic(base_url=way.base("anthropic"), api_key=way.key("anthropic"))
     asked = {"model": "m", "max_tokens": 64, "messages": ASKED}
     same("a message", client.messages.create(**asked).content[0].text, TEXT)
     with client.messages.stream(**asked) as stream:
@@ -50,7 +55,7 @@ def anthropic_answers_and_streams(way):
 
 
 async def anthropic_async(way):
-    async with anthropic.AsyncAnthropic(base_url=way.base("anthropic-bearer"), api_key=way.key("anthropic-bearer")) as client:
+    async with anthropic.AsyncAnthropic(base_url=way.base("anthropic"), api_key=way.key("anthropic")) as client:
         async with client.messages.stream(model="m", max_tokens=64, messages=ASKED) as stream:
             same("a stream", "".join(await as_it_comes_async("messages", stream.text_stream)), TEXT)
 
@@ -75,8 +80,6 @@ async def genai_async(way):
     await client.aio.aclose()
 
 
-
-
 def refusals_are_the_libraries_own_errors():
     way, nobodys = Way("token"), "kst_nobodys"
     client = openai.OpenAI(base_url=way.base("openai") + "/v1", api_key=nobodys)
@@ -92,6 +95,7 @@ def refusals_are_the_libraries_own_errors():
 run(
     openai_answers_and_streams,
     openai_pages_and_files,
+    openai_by_its_connectors_name,
     openai_async,
     anthropic_answers_and_streams,
     anthropic_async,

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module'
 const require = createRequire(process.env.MODULES + '/')
 const { OpenAI } = require('openai')
 const { Anthropic } = require('@anthropic-ai/sdk')
+const { Anthropic: EarlierAnthropic } = require('earlier-anthropic-sdk')
 const Stripe = require('stripe')
 
 const WAYS = JSON.parse(process.env.WAYS)
@@ -37,6 +38,12 @@ async function nodeFetch (way) {
   same('a file', (await file.arrayBuffer()).byteLength, 256 * 4000)
 }
 
+// As people do it who follow Google's older examples.
+async function nodeFetchWithTheKeyInTheUrl (way) {
+  const models = await fetch(`${way.base('gemini')}/v1/models?pageSize=2&key=${encodeURIComponent(way.key('gemini'))}`)
+  same('models', (await models.json()).models.map(({ name }) => name), ['models/m-1', 'models/m-2'])
+}
+
 async function openaiNode (way) {
   const client = new OpenAI({ baseURL: `${way.base('openai')}/v1`, apiKey: way.key('openai') })
   const said = await client.chat.completions.create({ model: 'm', messages: ASKED })
@@ -48,8 +55,12 @@ async function openaiNode (way) {
   same('pages', files, ['file-1', 'file-2', 'file-3'])
 }
 
-async function anthropicNode (way) {
-  const client = new Anthropic({ baseURL: way.base('anthropic'), apiKey: way.key('anthropic') })
+// The newer one sends Bearer, the earlier one x-api-key.
+const anthropicNode = (way) => anthropic(Anthropic, way)
+const earlierAnthropicNode = (way) => anthropic(EarlierAnthropic, way)
+
+async function anthropic (Client, way) {
+  const client = new Client({ baseURL: way.base('anthropic'), apiKey: way.key('anthropic') })
   const asked = { model: 'm', max_tokens: 64, messages: ASKED }
   same('a message', (await client.messages.create(asked)).content[0].text, TEXT)
   const stream = client.messages.stream(asked)
@@ -74,7 +85,7 @@ async function stripeNode (way) {
 }
 
 let failed = false
-for (const use of [nodeFetch, openaiNode, anthropicNode, stripeNode]) {
+for (const use of [nodeFetch, nodeFetchWithTheKeyInTheUrl, openaiNode, anthropicNode, earlierAnthropicNode, stripeNode]) {
   const began = Date.now()
   try {
     for (const [way, { at, keys }] of Object.entries(WAYS)) {

@@ -6,7 +6,7 @@ import pyairtable
 import slack_sdk
 import stripe
 import telegram
-from connections import ACCOUNT
+from connections import ACCOUNT, WEBHOOK
 from notion_client.helpers import iterate_paginated_api
 from slack_sdk.webhook import WebhookClient
 from twilio.rest import Client as Twilio
@@ -41,10 +41,13 @@ def slack_talks_and_pages(way):
 
 
 def slack_webhooks_are_posted_to(way):
-    """The secret is in the path alone: what stands for it stands there as well."""
-    url = f"{way.base('slack-webhook')}/{way.key('slack-webhook')}"
-    url = way.base("slack-webhook") if way.name == "sidecar" else url
-    said = WebhookClient(url).send(text="Hello")
+    """The whole URL is the secret, so the connection has no path, and the token a header of its own."""
+    url, key, fields = way.base("slack-webhook"), way.key("slack-webhook"), {}
+    if way.name == "direct":
+        url += WEBHOOK + key
+    if way.name == "token":
+        fields = {"Keystile-Key": key}
+    said = WebhookClient(url, default_headers=fields).send(text="Hello")
     same("posted", (said.status_code, said.body), (200, "ok"))
 
 
