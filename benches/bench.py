@@ -529,7 +529,7 @@ def observations(bench, peer):
 
 def calls(bench, peer, door):
     """The same of outbound calls: the secret is in, the key is out, the provider is whom he says he is."""
-    key, secret = bench.key, "upstream-secret"
+    key, secret = bench.key, (CONF / "providers-secret").read_text()
     for connection in ("plain", "raw", "tls", "tlsraw"):
         sent = [Reply(f"{door}/c/{connection}/prod/workflows/echo/run?x=1", token=key) for _ in range(5)]
         seen = [reply.echo() for reply in sent]

@@ -23,6 +23,7 @@ UPSTREAM = "127.0.0.1:9100"
 UPSTREAM_TLS = "127.0.0.1:9102"  # called localhost, with a certificate of the authority that everybody trusts
 UPSTREAM_WRONG = "127.0.0.1:9103"  # with a certificate of nobody's: whoever verifies does not talk to it
 SECRET = "upstream-secret"
+PROVIDERS_SECRET = "prv_live_9fK2mQ7xWb4TzR8cLhN3vYpD6sJ1"  # of a usual length: what it costs to look for one depends on that
 RATE = 100_000  # per key and second: the limiter works, and refuses nobody
 LOG_SINK = "127.0.0.1:9310"  # HAProxy cannot write a log file; bench.py listens there and does
 CALL = "/prod/workflows/wf-1234/"
@@ -206,7 +207,7 @@ http {{
     if ($callable = 0) {{ return 404 "not found\\n"; }}
     limit_req zone=k burst={RATE} nodelay;
     proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $proxy_host;
-    proxy_set_header Authorization "Bearer {SECRET}";
+    proxy_set_header Authorization "Bearer {PROVIDERS_SECRET}";
     proxy_buffer_size 16k; proxy_buffers 8 16k;
     {verified}
 {calls}  }}
@@ -278,7 +279,7 @@ frontend calls
 {limited}
   http-request set-var(txn.called) path,field(3,/)
   http-request replace-path ^/c/[^/]+(/.*)$ \\1
-  http-request set-header Authorization "Bearer {SECRET}"
+  http-request set-header Authorization "Bearer {PROVIDERS_SECRET}"
   http-request set-header Host localhost
   use_backend up_tls if {{ var(txn.called) -m str tls tlsraw }}
   use_backend up_wrong if {{ var(txn.called) -m str wrong }}
@@ -293,8 +294,9 @@ backend up_wrong
 
 
 def keystile(workers, logging, keys, digested):
-    write("upstream-secret", SECRET)
-    (CONF / "upstream-secret").chmod(0o600)
+    for name, secret in (("upstream-secret", SECRET), ("providers-secret", PROVIDERS_SECRET)):
+        write(name, secret)
+        (CONF / name).chmod(0o600)
     routes = [(environment, action, method)
               for environment in ("prod", "staging")
               for action, method in (("run", "GET"), ("run", "POST"), ("big", "GET"), ("tls", "GET"), ("cancel", "GET"))]
@@ -306,10 +308,11 @@ def keystile(workers, logging, keys, digested):
     all_calls = ", ".join(CONNECTIONS)
     few_calls = ", ".join(name for name in CONNECTIONS if name != "other")
     access = f"file:{OUT}/keystile-access.log" if logging else "off"
-    own, bearer = "inject: { header: X-API-Key }", 'inject: { header: Authorization, value: "Bearer {secret}" }'
-    connections = connection("upstream", UPSTREAM, own) + connection("upstream-tls", UPSTREAM_TLS, own)
+    own = ["inject: { header: X-API-Key }", "secret: file:upstream-secret"]
+    providers = ['inject: { header: Authorization, value: "Bearer {secret}" }', "secret: file:providers-secret"]
+    connections = connection("upstream", UPSTREAM, *own) + connection("upstream-tls", UPSTREAM_TLS, *own)
     for name, to in CONNECTIONS.items():
-        connections += connection(name, to, bearer, *["scrub: false"] * name.endswith("raw"))
+        connections += connection(name, to, *providers, *["scrub: false"] * name.endswith("raw"))
     workflows = "".join(
         f'  - {{ name: {name}, template: "{method} /{environment}/workflows/{{id}}/{action}", '
         f"upstream: {{ Production: upstream{'-tls' if action == 'tls' else ''} }} }}\n"
@@ -344,7 +347,7 @@ connections:
 
 def connection(name, to, *more):
     """HTTP/1.1 to everybody, for that is what all the proxies speak to upstreams."""
-    lines = [f"name: {name}", "environment: Production", "allow_networks: [127.0.0.0/8]", "secret: file:upstream-secret"]
+    lines = [f"name: {name}", "environment: Production", "allow_networks: [127.0.0.0/8]"]
     if to == UPSTREAM:
         lines.append(f"base_url: http://{to}")
     else:
