@@ -4,6 +4,7 @@
   bench.py                                     the default peers and scenarios
   bench.py --check                             only prove that every peer does the work
   bench.py --scenario get,big,tls --rounds 9   longer, and narrower
+  bench.py --side-by-side get,call,callraw     scenarios take turns, each peer for itself: what does one cost beside another?
   bench.py --add 'mine|9901|9902|/path/to/proxy --threads {threads}'
 
 An added proxy listens on the two ports (http, https), knows the keys of conf/keys.txt (token, name, group: g0-g3 may
@@ -13,6 +14,9 @@ X-API-Key: upstream-secret and X-Keystile-Identity: <name>-<group>, and forwards
 The proxy has CPU 0 to itself, load generator and upstream have CPU 1, unless --unpinned. CPU per request is user and
 system time of all processes in the proxy's session, divided by the requests that were answered. Peers take turns
 within a round. Values are medians over the rounds; a ratio is the median of the rounds' ratios to the first peer.
+
+Outbound scenarios begin with `call`. Keystile removes reflected secrets from their replies, unless they end with `raw`;
+nobody else does.
 """
 import argparse
 import json
@@ -37,14 +41,14 @@ TICKS = os.sysconf("SC_CLK_TCK")
 os.environ["PATH"] += f"{os.pathsep}/usr/sbin{os.pathsep}/sbin{os.pathsep}{WORK}/tools/bin"
 
 UPSTREAM_PORT, SINK_PORT = 9100, 9310
-# name: (http port, https port, command); {log} is "-log" or nothing
+# name: (http port, https port, port for outbound calls, command); {log} is "-log" or nothing
 PEERS = {
-    "direct": (UPSTREAM_PORT, None, None),
-    "nginx": (9201, 9202, f"nginx -c {CONF}/nginx{{threads}}{{log}}.conf"),
-    "haproxy": (9301, 9302, f"haproxy -f {CONF}/haproxy{{threads}}{{log}}.cfg -db"),
-    "caddy": (9401, 9402, f"env GOMAXPROCS={{threads}} caddy run --adapter caddyfile --config {CONF}/Caddyfile"),
-    "pingora": (9501, 9502, f"{WORK}/target/release/pingora-peer 9501 9502 {{threads}}"),
-    "keystile": (9801, 9802, f"{KEYSTILE} serve --config {CONF}/keystile{{threads}}{{log}}.yaml"),
+    "direct": (UPSTREAM_PORT, None, None, None),
+    "nginx": (9201, 9202, 9204, f"nginx -c {CONF}/nginx{{threads}}{{log}}.conf"),
+    "haproxy": (9301, 9302, 9304, f"haproxy -f {CONF}/haproxy{{threads}}{{log}}.cfg -db"),
+    "caddy": (9401, 9402, None, f"env GOMAXPROCS={{threads}} caddy run --adapter caddyfile --config {CONF}/Caddyfile"),
+    "pingora": (9501, 9502, None, f"{WORK}/target/release/pingora-peer 9501 9502 {{threads}}"),
+    "keystile": (9801, 9802, 9804, f"{KEYSTILE} serve --config {CONF}/keystile{{threads}}{{log}}.yaml"),
 }
 # What a peer is known not to do: printed, and in its favour.
 KNOWN = {
@@ -53,21 +57,32 @@ KNOWN = {
               "cancel": "knows no cancel", "access-log": "writes none"},
 }
 CALL = "/prod/workflows/wf-1234/"
-# name: (tool, script or path, over TLS?, connections, what it is)
+HTTP, HTTPS, OUTBOUND = range(3)
+# name: (tool, script or path, port, connections, what it is)
 SCENARIOS = {
-    "get": ("wrk", "get.lua", 0, 64, "GET, 100 B"),
-    "big": ("wrk", "big.lua", 0, 64, "GET, 10 KiB"),
-    "post": ("wrk", "post.lua", 0, 64, "POST, 1 KiB"),
-    "bad": ("wrk", "bad.lua", 0, 64, "refusal of an unknown key"),
-    "tls": ("wrk", "get.lua", 1, 64, "GET over TLS 1.3"),
-    "tlsbig": ("wrk", "big.lua", 1, 64, "GET, 10 KiB, over TLS 1.3"),
-    "h2": ("h2load", CALL + "run", 1, 16, "GET over HTTP/2 and TLS 1.3"),
-    "hs": ("wrk", "close.lua", 1, 64, "new TLS connection per request"),
-    "close": ("wrk", "close.lua", 0, 64, "new connection per request"),
-    "get1": ("wrk", "get.lua", 0, 1, "GET, one connection"),
-    "get256": ("wrk", "get.lua", 0, 256, "GET, 256 connections"),
-    "rate": ("oha", CALL + "run", 0, 64, "GET at a fixed rate"),
-    "ratetls": ("oha", CALL + "run", 1, 64, "GET over TLS at a fixed rate"),
+    "get": ("wrk", "get.lua", HTTP, 64, "GET, 100 B"),
+    "big": ("wrk", "big.lua", HTTP, 64, "GET, 10 KiB"),
+    "post": ("wrk", "post.lua", HTTP, 64, "POST, 1 KiB"),
+    "bad": ("wrk", "bad.lua", HTTP, 64, "refusal of an unknown key"),
+    "tls": ("wrk", "get.lua", HTTPS, 64, "GET over TLS 1.3"),
+    "tlsbig": ("wrk", "big.lua", HTTPS, 64, "GET, 10 KiB, over TLS 1.3"),
+    "h2": ("h2load", CALL + "run", HTTPS, 16, "GET over HTTP/2 and TLS 1.3"),
+    "hs": ("wrk", "close.lua", HTTPS, 64, "new TLS connection per request"),
+    "close": ("wrk", "close.lua", HTTP, 64, "new connection per request"),
+    "get1": ("wrk", "get.lua", HTTP, 1, "GET, one connection"),
+    "get256": ("wrk", "get.lua", HTTP, 256, "GET, 256 connections"),
+    "rate": ("oha", CALL + "run", HTTP, 64, "GET at a fixed rate"),
+    "ratetls": ("oha", CALL + "run", HTTPS, 64, "GET over TLS at a fixed rate"),
+    "gettls": ("wrk", "gettls.lua", HTTP, 64, "GET, upstream over TLS"),
+    "call": ("wrk", "call-plain-run.lua", OUTBOUND, 64, "call, 100 B"),
+    "callraw": ("wrk", "call-raw-run.lua", OUTBOUND, 64, "call, 100 B, not scrubbed"),
+    "callbig": ("wrk", "call-plain-big.lua", OUTBOUND, 64, "call, 10 KiB"),
+    "callbigraw": ("wrk", "call-raw-big.lua", OUTBOUND, 64, "call, 10 KiB, not scrubbed"),
+    "callchunked": ("wrk", "call-plain-chunked.lua", OUTBOUND, 64, "call, 10 KiB of events in chunks"),
+    "callchunkedraw": ("wrk", "call-raw-chunked.lua", OUTBOUND, 64, "call, 10 KiB in chunks, not scrubbed"),
+    "calltls": ("wrk", "call-tls-run.lua", OUTBOUND, 64, "call, provider over TLS"),
+    "calltlsraw": ("wrk", "call-tlsraw-run.lua", OUTBOUND, 64, "call, provider over TLS, not scrubbed"),
+    "calltlsbig": ("wrk", "call-tls-big.lua", OUTBOUND, 64, "call, 10 KiB, provider over TLS"),
 }
 
 
@@ -80,17 +95,23 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     for added in args.add:
         name, http, https, command = added.split("|", 3)
-        PEERS[name] = (int(http), int(https) if https else None, command)
+        PEERS[name] = (int(http), int(https) if https else None, None, command)
     peers = chosen(args)
     bench = Bench(args)
     try:
         bench.start_all(peers)
         if not args.no_check and not all([check(bench, peer) for peer in peers]):
             sys.exit("!! NOT EQUAL WORK: see above")
-        if not args.check:
-            results = [bench.measure(scenario, peers) for scenario in runnable(args)]
-            if args.markdown:
-                print("\n" + markdown([rows for rows in results if rows], peers, args))
+        if args.check:
+            return
+        scenarios = list(runnable(args))
+        if args.side_by_side:
+            for peer in peers:
+                bench.side_by_side(scenarios, peer)
+            return
+        results = [bench.beside(scenario, peers) for scenario in scenarios]
+        if args.markdown:
+            print("\n" + markdown([rows for rows in results if rows], peers, args))
     finally:
         bench.stop()
 
@@ -99,6 +120,7 @@ def arguments():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--peers", default="nginx,haproxy,pingora,keystile", help="of " + ", ".join(PEERS))
     p.add_argument("--scenario", default="get,post,big,tls,h2,bad", help="of " + ", ".join(SCENARIOS))
+    p.add_argument("--side-by-side", metavar="SCENARIO,…", help="let these take turns; ratios are to the first of them")
     p.add_argument("--rounds", type=int, default=5)
     p.add_argument("--secs", type=float, default=3, help="of one measurement")
     p.add_argument("--warm", type=float, default=1, help="seconds of load before the first round")
@@ -114,7 +136,8 @@ def arguments():
     p.add_argument("--json", metavar="FILE", help="append every measurement to this file, one a line")
     args = p.parse_args()
     args.threads = args.threads or (2 if args.unpinned else 1)
-    for name in args.scenario.split(","):
+    args.scenario = (args.side_by_side or args.scenario).split(",")
+    for name in args.scenario:
         if name not in SCENARIOS:
             p.error(f"no scenario {name}")
     return args
@@ -127,7 +150,7 @@ def chosen(args):
     for name in names:
         if name not in PEERS:
             sys.exit(f"no peer {name}: there are {', '.join(PEERS)}, and --add")
-        command = PEERS[name][2]
+        command = PEERS[name][-1]
         words = command.split() if command else []
         program = words[2] if words[:1] == ["env"] else words[0] if words else None
         if program and not shutil.which(program):
@@ -140,7 +163,7 @@ def chosen(args):
 
 
 def runnable(args):
-    for name in args.scenario.split(","):
+    for name in args.scenario:
         tool = SCENARIOS[name][0]
         if shutil.which(tool):
             yield name
@@ -163,10 +186,10 @@ class Bench:
         if self.args.access_log and "haproxy" in peers:
             self.start("log-sink", f"{sys.executable} {__file__} --log-sink {OUT}/haproxy-access.log", 1, [SINK_PORT])
         for peer in peers:
-            http, https, command = PEERS[peer]
+            *ports, command = PEERS[peer]
             if command:
                 log = "-log" if self.args.access_log else ""
-                self.start(peer, command.format(threads=self.args.threads, log=log), 0, [http] + [https] * bool(https))
+                self.start(peer, command.format(threads=self.args.threads, log=log), 0, list(filter(None, ports)))
 
     def start(self, name, command, cpu, ports):
         """Started in a session of its own, by which its processes are found again."""
@@ -226,35 +249,48 @@ class Bench:
                     pass
             self.processes[name].wait()
 
-    def measure(self, scenario, peers):
-        """All rounds of one scenario; prints its table; {peer: its medians}."""
-        tls = SCENARIOS[scenario][2]
-        rows = {peer: [] for peer in peers if PEERS[peer][tls]}
-        if not rows:
+    def beside(self, scenario, peers):
+        """One scenario, by all peers that know it; prints its table; {peer: its medians}."""
+        able = [peer for peer in peers if knows(peer, scenario)]
+        if not able:
             return None
-        for peer in rows:
-            if self.args.warm:
-                self.load(scenario, peer, self.args.warm)
-        for _ in range(self.args.rounds):
-            for peer in rows:
-                before = self.cpu_seconds(peer)
-                row = self.load(scenario, peer, self.args.secs)
-                spent = self.cpu_seconds(peer) - before
-                row.update(us=spent * 1e6 / max(1, row["n"]), util=spent / self.args.secs, mib=self.mebibytes(peer))
-                rows[peer].append(row)
-                if self.args.json:
-                    with open(self.args.json, "a") as out:
-                        out.write(json.dumps(dict(row, peer=peer, scenario=scenario, threads=self.args.threads,
-                                                  pinned=not self.args.unpinned, access_log=self.args.access_log)) + "\n")
+        rows = self.measure({peer: (scenario, peer) for peer in able})
         if scenario == "bad":
             self.still_refuses(rows)
-        result = summary(scenario, rows)
-        self.table(scenario, result)
+        result = summary(rows)
+        rate = f", {self.args.rate}/s" if SCENARIOS[scenario][0] == "oha" else ""
+        self.table(f"{scenario}: {SCENARIOS[scenario][4]}", result, rate)
         if self.args.strace:
             for peer in rows:
                 if peer in self.processes:
                     self.system_calls(scenario, peer)
         return result
+
+    def side_by_side(self, scenarios, peer):
+        """All the scenarios, by one peer."""
+        able = [scenario for scenario in scenarios if knows(peer, scenario)]
+        if able:
+            self.table(f"{peer}, side by side", summary(self.measure({scenario: (scenario, peer) for scenario in able})))
+
+    def measure(self, runs):
+        """All rounds of `runs`, {label: (scenario, peer)}, which take turns within each; {label: what was measured}."""
+        rows = {label: [] for label in runs}
+        if self.args.warm:
+            for scenario, peer in runs.values():
+                self.load(scenario, peer, self.args.warm)
+        for _ in range(self.args.rounds):
+            for label, (scenario, peer) in runs.items():
+                before = self.cpu_seconds(peer)
+                row = self.load(scenario, peer, self.args.secs)
+                spent = self.cpu_seconds(peer) - before
+                row.update(us=spent * 1e6 / max(1, row["n"]), util=spent / self.args.secs, mib=self.mebibytes(peer),
+                           scenario=scenario)
+                rows[label].append(row)
+                if self.args.json:
+                    with open(self.args.json, "a") as out:
+                        out.write(json.dumps(dict(row, peer=peer, threads=self.args.threads,
+                                                  pinned=not self.args.unpinned, access_log=self.args.access_log)) + "\n")
+        return rows
 
     def still_refuses(self, peers):
         """A peer that stops looking keys up under many wrong ones does other work than the rest."""
@@ -263,23 +299,21 @@ class Bench:
             if status != 401 and peer != "direct":
                 print(f"!! {peer} answered {status} instead of 401 in the end: its refusals are not the same work")
 
-    def table(self, scenario, result):
+    def table(self, title, result, more=""):
         where = "unpinned" if self.args.unpinned else "proxy on CPU 0, load and upstream on CPU 1"
-        rate = f", {self.args.rate}/s" if SCENARIOS[scenario][0] == "oha" else ""
         log = ", access log" if self.args.access_log else ""
         base = "x " + next(iter(result))
-        print(f"\n== {scenario}: {SCENARIOS[scenario][4]} ({where}, {self.args.rounds} x {self.args.secs:g} s, "
-              f"threads {self.args.threads}{rate}{log})")
-        print(f"{'peer':12} {'req/s':>8} {base:>9} {'CPU us/req':>10} {base:>9} {'spread %':>8} {'util':>5} "
+        print(f"\n== {title} ({where}, {self.args.rounds} x {self.args.secs:g} s, threads {self.args.threads}{more}{log})")
+        print(f"{'':14} {'req/s':>8} {base:>9} {'CPU us/req':>10} {base:>9} {'spread %':>8} {'util':>5} "
               f"{'p50 us':>7} {'p99 us':>7} {'p99.9us':>7} {'MiB':>6} errors")
-        for peer, m in result.items():
-            print(f"{peer:12} {m['rps']:8.0f} {m['rps_ratio']:9.2f} {m['us']:10.2f} {m['ratio']:9.2f} {m['spread']:8.1f} "
+        for label, m in result.items():
+            print(f"{label:14} {m['rps']:8.0f} {m['rps_ratio']:9.2f} {m['us']:10.2f} {m['ratio']:9.2f} {m['spread']:8.1f} "
                   f"{m['util']:5.2f} {m['p50']:7.0f} {m['p99']:7.0f} {m['p999']:7.0f} {m['mib']:6.1f} {m['errors']}",
                   flush=True)
 
     def load(self, scenario, peer, seconds):
-        tool, what, tls, connections, _ = SCENARIOS[scenario]
-        url = f"http{'s' if tls else ''}://127.0.0.1:{PEERS[peer][tls]}"
+        tool, what, port, connections, _ = SCENARIOS[scenario]
+        url = f"http{'s' if port == HTTPS else ''}://127.0.0.1:{PEERS[peer][port]}"
         seconds = max(1, int(seconds))
         if tool == "wrk":
             return self.wrk(scenario, url, what, connections, seconds)
@@ -352,25 +386,31 @@ class Bench:
         print(f"  system calls per request, {peer}: {sum(calls.values()):.2f}  {listed}")
 
 
+def knows(peer, scenario):
+    """Whoever makes no outbound calls has no upstream over TLS either."""
+    port = OUTBOUND if scenario == "gettls" else SCENARIOS[scenario][2]
+    return PEERS[peer][port] is not None
+
+
 def listens(port):
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def summary(scenario, rows):
-    """Medians per peer, and ratios to the first, taken round by round."""
+def summary(rows):
+    """Medians per label, and ratios to the first, taken round by round."""
     base = next(iter(rows.values()))
     result = {}
-    for peer, mine in rows.items():
-        m = {field: statistics.median(row[field] for row in mine) for field in mine[0]}
+    for label, mine in rows.items():
+        m = {field: statistics.median(row[field] for row in mine) for field in mine[0] if field != "scenario"}
         us = [row["us"] for row in mine]
         m["spread"] = (max(us) - min(us)) / m["us"] * 100 if m["us"] else 0
         ratios = [row["us"] / first["us"] for row, first in zip(mine, base) if first["us"]]
         m["ratio"] = statistics.median(ratios) if ratios and m["us"] else float("nan")
         m["rps_ratio"] = m["rps"] / statistics.median(row["rps"] for row in base)
         m["errors"] = int(sum(row["errors"] for row in mine))
-        m["scenario"] = scenario
-        result[peer] = m
+        m["scenario"] = mine[0]["scenario"]
+        result[label] = m
     return result
 
 
@@ -432,7 +472,7 @@ def check(bench, peer):
 
 def observations(bench, peer):
     """(what, expected, seen) of everything that the peers have in common."""
-    http, https, _ = PEERS[peer]
+    http, https, outbound, _ = PEERS[peer]
     plain = f"http://127.0.0.1:{http}"
     key, echo = bench.key, "/prod/workflows/echo/run"
     me = "u00000-g0"
@@ -479,8 +519,38 @@ def observations(bench, peer):
         for name, options, version in [("h2", ["--http2"], "2"), ("h1", ["--http1.1"], "1.1")]:
             reply = Reply(secure, "--tlsv1.3", *options, token=key)
             yield f"tls {name}", (200, version, 100), (reply.status, reply.version, reply.size)
+    if outbound:
+        reply = Reply(plain + CALL + "tls", token=key)
+        yield "upstream over TLS", (200, 100), (reply.status, reply.size)
+        yield from calls(bench, peer, f"http://127.0.0.1:{outbound}")
     if bench.args.access_log:
         yield "access-log", "lines without a token", access_log(peer, key)
+
+
+def calls(bench, peer, door):
+    """The same of outbound calls: the secret is in, the key is out, the provider is whom he says he is."""
+    key, secret = bench.key, (CONF / "providers-secret").read_text()
+    for connection in ("plain", "raw", "tls", "tlsraw"):
+        sent = [Reply(f"{door}/c/{connection}/prod/workflows/echo/run?x=1", token=key) for _ in range(5)]
+        seen = [reply.echo() for reply in sent]
+        # What is echoed is reflected, and Keystile takes it out again.
+        shown = "*" * len(secret) if peer == "keystile" and not connection.endswith("raw") else secret
+        last = {name: seen[-1].get(name) for name in ("authorization", "apikey", "identity", "username", "uri", "protocol")}
+        yield f"call {connection}: what the provider saw", {
+            "authorization": f"Bearer {shown}", "apikey": "", "identity": "", "username": "",
+            "uri": "/prod/workflows/echo/run?x=1", "protocol": "TLSv1.3" if connection.startswith("tls") else "",
+        }, last
+        yield f"call {connection}: token nowhere", False, any(key in reply.body for reply in sent)
+        yield f"call {connection}: connections are kept", True, max(int(one.get("served", 0)) for one in seen) > 1
+        sizes = [Reply(f"{door}/c/{connection}{CALL}{what}", token=key).size for what in ("run", "big", "chunked")]
+        yield f"call {connection}: sizes", [100, 10240, 10240], sizes
+    for name, path, token, expected in [
+        ("bad key", "plain", bench.bad_key, (401,)), ("no key", "plain", None, (401,)), ("unknown", "none", key, (403, 404)),
+        ("not permitted", "other", bench.g7_key, (403, 404)), ("permitted", "other", key, (200,)),
+        ("g7", "plain", bench.g7_key, (200,)), ("nobody's certificate", "wrong", key, (502, 503)),
+    ]:
+        status = Reply(f"{door}/c/{path}{CALL}run", token=token).status
+        yield f"call, {name}: one of {expected}", True, status in expected or status
 
 
 def access_log(peer, key):

@@ -20,10 +20,18 @@ OUT = WORK / "out"
 
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 UPSTREAM = "127.0.0.1:9100"
+UPSTREAM_TLS = "127.0.0.1:9102"  # called localhost, with a certificate of the authority that everybody trusts
+UPSTREAM_WRONG = "127.0.0.1:9103"  # with a certificate of nobody's: whoever verifies does not talk to it
 SECRET = "upstream-secret"
+PROVIDERS_SECRET = "prv_live_9fK2mQ7xWb4TzR8cLhN3vYpD6sJ1"  # of a usual length: what it costs to look for one depends on that
 RATE = 100_000  # per key and second: the limiter works, and refuses nobody
 LOG_SINK = "127.0.0.1:9310"  # HAProxy cannot write a log file; bench.py listens there and does
 CALL = "/prod/workflows/wf-1234/"
+# Connections of the outbound door, /c/NAME/PATH: to whom. g4-g7 may use all but `other`.
+CONNECTIONS = {
+    "plain": UPSTREAM, "raw": UPSTREAM, "other": UPSTREAM,
+    "tls": UPSTREAM_TLS, "tlsraw": UPSTREAM_TLS, "wrong": UPSTREAM_WRONG,
+}
 
 
 def main():
@@ -34,6 +42,7 @@ def main():
     write("keys.txt", "".join(f"{token} {name} {group}\n" for token, name, group in keys))
     digested = digests(keys)
     certificate()
+    authority()
     upstream()
     for threads in (1, 2):
         for suffix, logging in (("", False), ("-log", True)):
@@ -85,13 +94,33 @@ def certificate():
     write("both.pem", (CONF / "cert.pem").read_text() + (CONF / "key.pem").read_text())
 
 
+def authority():
+    """A private authority, and the certificate that it gave the upstream: proxies verify it, as they would a provider's."""
+    if (CONF / "upstream.pem").exists():
+        return
+
+    def openssl(*words):
+        subprocess.run(["openssl", *words], check=True, stderr=subprocess.DEVNULL, cwd=CONF)
+
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    openssl("req", "-x509", *key, "-days", "3650", "-subj", "/CN=authority", "-keyout", "ca.key", "-out", "ca.pem")
+    openssl("req", *key, "-subj", "/CN=localhost", "-keyout", "upstream.key", "-out", "upstream.csr")
+    write("upstream.ext", "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n")
+    openssl("x509", "-req", "-in", "upstream.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "3650",
+            "-extfile", "upstream.ext", "-out", "upstream.pem")
+
+
 def upstream():
-    """The fast upstream: 100 bytes at …/run, 10 KiB at …/big; …/echo/run tells what the proxy sent."""
+    """The fast upstream: 100 bytes at …/run, 10 KiB at …/big and …/chunked; …/echo/run tells what the proxy sent."""
     write("www/big", "z" * 10240)
+    # Events as models send them. SSI has nothing to replace, but nginx does not know that, and sends chunks.
+    event = 'data: {"id":"chatcmpl-9xK2","choices":[{"index":0,"delta":{"content":"The quick brown"}}]}\n\n'
+    write("www/chunked", (event * 128)[:10240])
     seen = "".join(f"{name}=${variable}\\n" for name, variable in [
         ("apikey", "http_x_api_key"), ("identity", "http_x_keystile_identity"),
         ("username", "http_x_keystile_username"), ("authorization", "http_authorization"),
-        ("length", "http_content_length"), ("uri", "request_uri")])
+        ("length", "http_content_length"), ("uri", "request_uri"), ("scheme", "scheme"),
+        ("protocol", "ssl_protocol"), ("served", "connection_requests")])
     write("upstream.conf", f"""worker_processes 1; daemon off; pid {OUT}/upstream.pid; error_log {OUT}/upstream.err warn;
 worker_rlimit_nofile 65536;
 events {{ worker_connections 8192; }}
@@ -100,10 +129,18 @@ http {{
   large_client_header_buffers 4 32k; client_body_buffer_size 32k;
   server {{
     listen {UPSTREAM} backlog=4096 reuseport;
+    listen {UPSTREAM_TLS} ssl backlog=4096 reuseport;
+    ssl_certificate {CONF}/upstream.pem; ssl_certificate_key {CONF}/upstream.key; ssl_protocols TLSv1.3;
     open_file_cache max=16;
     location ~ /big$ {{ alias {CONF}/www/big; }}
+    location ~ /chunked$ {{ alias {CONF}/www/chunked; ssi on; ssi_types *; }}
     location / {{ return 200 "{'x' * 99}y"; }}
     location /prod/workflows/echo/run {{ return 200 "{seen}"; }}
+  }}
+  server {{
+    listen {UPSTREAM_WRONG} ssl;
+    ssl_certificate {CONF}/cert.pem; ssl_certificate_key {CONF}/key.pem;
+    location / {{ return 200 "nobody should read this"; }}
   }}
 }}
 """)
@@ -112,6 +149,21 @@ http {{
 def nginx(workers, logging):
     reuse = " reuseport" if workers > 1 else ""
     log = f"access_log {OUT}/nginx-access.log bench buffer=64k flush=1s" if logging else "access_log off"
+    kept = "keepalive 1024; keepalive_requests 1000000000; keepalive_timeout 3600s;"
+    verified = (f"proxy_ssl_verify on; proxy_ssl_trusted_certificate {CONF}/ca.pem; proxy_ssl_server_name on; "
+                "proxy_ssl_name localhost; proxy_ssl_protocols TLSv1.3;")
+    inbound = f"""if ($ident = "") {{ return 401 "unauthorized\\n"; }}
+      if ($allowed = 0) {{ return 403 "forbidden\\n"; }}
+      # the key in the URL goes; after the look-up above, which remembers what it found
+      if ($args ~ "^auth-key=[^&]*&?(.*)$") {{ set $args $1; }}
+      if ($args ~ "^(.*)&auth-key=[^&]*(.*)$") {{ set $args $1$2; }}
+      limit_req zone=k burst={RATE} nodelay;
+      proxy_http_version 1.1;
+      proxy_set_header Connection ""; proxy_set_header Host $host; proxy_set_header Authorization "";
+      proxy_set_header X-API-Key {SECRET}; proxy_set_header X-Keystile-Identity $ident;
+      proxy_buffer_size 16k; proxy_buffers 8 16k;"""
+    pools = {UPSTREAM: "http://up", UPSTREAM_TLS: "https://up_tls", UPSTREAM_WRONG: "https://up_wrong"}
+    calls = "".join(f"    location /c/{name}/ {{ proxy_pass {pools[to]}/; }}\n" for name, to in CONNECTIONS.items())
     return f"""worker_processes {workers}; daemon off; pid {OUT}/nginx-proxy.pid; error_log {OUT}/nginx-proxy.err warn;
 worker_rlimit_nofile 65536; pcre_jit on;
 events {{ worker_connections 8192; }}
@@ -124,29 +176,41 @@ http {{
   map $args $query_key {{ default ""; "~(?:^|&)auth-key=(?<q>[^&]+)" $q; }}
   map $tok $ident {{ default ""; include {CONF}/nginx-keys.map; }}
   map "$ident$uri" $allowed {{ default 0;
-     "~-g[0-3]/(prod|staging)/workflows/[^/]+/(run|big|cancel)$" 1;
-     "~-g[4-7]/prod/workflows/[^/]+/(run|big)$" 1; }}
+     "~-g[0-3]/(prod|staging)/workflows/[^/]+/(run|big|tls|cancel)$" 1;
+     "~-g[4-7]/prod/workflows/[^/]+/(run|big|tls)$" 1; }}
   limit_req_zone $ident zone=k:16m rate={RATE}r/s;
   limit_req_status 429;
-  upstream up {{ server {UPSTREAM}; keepalive 1024; keepalive_requests 1000000000; keepalive_timeout 3600s; }}
+  map "$ident$uri" $callable {{ default 0;
+     "~-g[0-3]/c/({'|'.join(CONNECTIONS)})/" 1;
+     "~-g[4-7]/c/({'|'.join(name for name in CONNECTIONS if name != 'other')})/" 1; }}
+  upstream up {{ server {UPSTREAM}; {kept} }}
+  upstream up_tls {{ server {UPSTREAM_TLS}; {kept} }}
+  upstream up_wrong {{ server {UPSTREAM_WRONG}; {kept} }}
   server {{
     listen 127.0.0.1:9201 backlog=4096{reuse};
     listen 127.0.0.1:9202 ssl http2 backlog=4096{reuse};
     ssl_certificate {CONF}/cert.pem; ssl_certificate_key {CONF}/key.pem; ssl_protocols TLSv1.3;
     http2_max_concurrent_streams 256;
     location / {{
-      if ($ident = "") {{ return 401 "unauthorized\\n"; }}
-      if ($allowed = 0) {{ return 403 "forbidden\\n"; }}
-      # the key in the URL goes; after the look-up above, which remembers what it found
-      if ($args ~ "^auth-key=[^&]*&?(.*)$") {{ set $args $1; }}
-      if ($args ~ "^(.*)&auth-key=[^&]*(.*)$") {{ set $args $1$2; }}
-      limit_req zone=k burst={RATE} nodelay;
-      proxy_pass http://up; proxy_http_version 1.1;
-      proxy_set_header Connection ""; proxy_set_header Host $host; proxy_set_header Authorization "";
-      proxy_set_header X-API-Key {SECRET}; proxy_set_header X-Keystile-Identity $ident;
-      proxy_buffer_size 16k; proxy_buffers 8 16k;
+      {inbound}
+      proxy_pass http://up;
+    }}
+    location ~ /tls$ {{
+      {inbound}
+      {verified}
+      proxy_pass https://up_tls;
     }}
   }}
+  server {{
+    listen 127.0.0.1:9204 backlog=4096{reuse};
+    if ($ident = "") {{ return 401 "unauthorized\\n"; }}
+    if ($callable = 0) {{ return 404 "not found\\n"; }}
+    limit_req zone=k burst={RATE} nodelay;
+    proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $proxy_host;
+    proxy_set_header Authorization "Bearer {PROVIDERS_SECRET}";
+    proxy_buffer_size 16k; proxy_buffers 8 16k;
+    {verified}
+{calls}  }}
 }}
 """
 
@@ -164,6 +228,13 @@ def haproxy(threads, logging):
     target = "log ring@access local0 info" if logging else "no log"
     line = ("log global\n  log-format "
             '"%[date,utime(%Y-%m-%dT%H:%M:%SZ)] %ci %[var(txn.ident)] %HM %HPO %ST %B %Ta"') if logging else "no log"
+    known = f"""  http-request set-var(txn.tok) req.hdr(authorization),word(2,=) if {{ req.hdr(authorization) -m beg Key= }}
+  http-request set-var(txn.tok) url_param(auth-key) if !{{ var(txn.tok) -m found }}
+  http-request set-var(txn.ident) var(txn.tok),map_str({CONF}/haproxy-keys.map)
+  http-request return status 401 content-type text/plain string "unauthorized" unless {{ var(txn.ident) -m found }}"""
+    limited = f"""  http-request track-sc0 var(txn.ident) table st
+  http-request return status 429 content-type text/plain string "slow down" if {{ sc0_http_req_rate(st) gt {RATE} }}"""
+    verified = f"ssl verify required ca-file {CONF}/ca.pem sni str(localhost) ssl-min-ver TLSv1.3 pool-max-conn 1024"
     return f"""global
   nbthread {threads}
   maxconn 8000
@@ -183,16 +254,12 @@ backend st
 frontend fe
   bind 127.0.0.1:9301 backlog 4096
   bind 127.0.0.1:9302 ssl crt {CONF}/both.pem alpn h2,http/1.1 backlog 4096
-  http-request set-var(txn.tok) req.hdr(authorization),word(2,=) if {{ req.hdr(authorization) -m beg Key= }}
-  http-request set-var(txn.tok) url_param(auth-key) if !{{ var(txn.tok) -m found }}
-  http-request set-var(txn.ident) var(txn.tok),map_str({CONF}/haproxy-keys.map)
-  http-request return status 401 content-type text/plain string "unauthorized" unless {{ var(txn.ident) -m found }}
+{known}
   http-request set-var-fmt(txn.ck) "%[var(txn.ident)]%[path]"
-  acl ok1 var(txn.ck) -m reg -- -g[0-3]/(prod|staging)/workflows/[^/]+/(run|big|cancel)$
-  acl ok2 var(txn.ck) -m reg -- -g[4-7]/prod/workflows/[^/]+/(run|big)$
+  acl ok1 var(txn.ck) -m reg -- -g[0-3]/(prod|staging)/workflows/[^/]+/(run|big|tls|cancel)$
+  acl ok2 var(txn.ck) -m reg -- -g[4-7]/prod/workflows/[^/]+/(run|big|tls)$
   http-request return status 403 content-type text/plain string "forbidden" unless ok1 or ok2
-  http-request track-sc0 var(txn.ident) table st
-  http-request return status 429 content-type text/plain string "slow down" if {{ sc0_http_req_rate(st) gt {RATE} }}
+{limited}
   http-request del-header authorization
   acl query_key url_param(auth-key) -m found
   http-request replace-uri ^([^?]*)[?]auth-key=[^&]*$ \\1 if query_key
@@ -200,31 +267,60 @@ frontend fe
   http-request replace-uri ^([^?]*[?].*)&auth-key=[^&]*(.*)$ \\1\\2 if query_key
   http-request set-header X-API-Key {SECRET}
   http-request set-header X-Keystile-Identity %[var(txn.ident)]
+  use_backend up_tls if {{ path_end /tls }}
+  default_backend up
+frontend calls
+  bind 127.0.0.1:9304 backlog 4096
+{known}
+  http-request set-var-fmt(txn.ck) "%[var(txn.ident)]%[path]"
+  acl ok1 var(txn.ck) -m reg -- -g[0-3]/c/({'|'.join(CONNECTIONS)})/
+  acl ok2 var(txn.ck) -m reg -- -g[4-7]/c/({'|'.join(name for name in CONNECTIONS if name != 'other')})/
+  http-request return status 404 content-type text/plain string "not found" unless ok1 or ok2
+{limited}
+  http-request set-var(txn.called) path,field(3,/)
+  http-request replace-path ^/c/[^/]+(/.*)$ \\1
+  http-request set-header Authorization "Bearer {PROVIDERS_SECRET}"
+  http-request set-header Host localhost
+  use_backend up_tls if {{ var(txn.called) -m str tls tlsraw }}
+  use_backend up_wrong if {{ var(txn.called) -m str wrong }}
   default_backend up
 backend up
   server s1 {UPSTREAM} pool-max-conn 1024
+backend up_tls
+  server s1 {UPSTREAM_TLS} {verified}
+backend up_wrong
+  server s1 {UPSTREAM_WRONG} {verified}
 """
 
 
 def keystile(workers, logging, keys, digested):
-    write("upstream-secret", SECRET)
-    (CONF / "upstream-secret").chmod(0o600)
+    for name, secret in (("upstream-secret", SECRET), ("providers-secret", PROVIDERS_SECRET)):
+        write(name, secret)
+        (CONF / name).chmod(0o600)
     routes = [(environment, action, method)
               for environment in ("prod", "staging")
-              for action, method in (("run", "GET"), ("run", "POST"), ("big", "GET"), ("cancel", "GET"))]
+              for action, method in (("run", "GET"), ("run", "POST"), ("big", "GET"), ("tls", "GET"), ("cancel", "GET"))]
     named = [(f"{environment}-{action}" + ("-post" if method == "POST" else ""), environment, action, method)
              for environment, action, method in routes]
     all_workflows = ", ".join(name for name, *_ in named)
     few_workflows = ", ".join(name for name, environment, action, _ in named
                               if environment == "prod" and action != "cancel")
+    all_calls = ", ".join(CONNECTIONS)
+    few_calls = ", ".join(name for name in CONNECTIONS if name != "other")
     access = f"file:{OUT}/keystile-access.log" if logging else "off"
+    own = ["inject: { header: X-API-Key }", "secret: file:upstream-secret"]
+    providers = ['inject: { header: Authorization, value: "Bearer {secret}" }', "secret: file:providers-secret"]
+    connections = connection("upstream", UPSTREAM, *own) + connection("upstream-tls", UPSTREAM_TLS, *own)
+    for name, to in CONNECTIONS.items():
+        connections += connection(name, to, *providers, *["scrub: false"] * name.endswith("raw"))
     workflows = "".join(
         f'  - {{ name: {name}, template: "{method} /{environment}/workflows/{{id}}/{action}", '
-        f"upstream: {{ Production: upstream }} }}\n"
+        f"upstream: {{ Production: upstream{'-tls' if action == 'tls' else ''} }} }}\n"
         for name, environment, action, method in named)
     records = "".join(
         f"  - {{ name: {name}-{group}, primary: {digest}, "
-        f"workflows: [{all_workflows if group < 'g4' else few_workflows}], rate_limit: {RATE}/s }}\n"
+        f"workflows: [{all_workflows if group < 'g4' else few_workflows}], "
+        f"connections: [{all_calls if group < 'g4' else few_calls}], rate_limit: {RATE}/s }}\n"
         for (_, name, group), digest in zip(keys, digested))
     return f"""workers: {workers}
 log: {{ format: json, access: "{access}" }}
@@ -236,20 +332,28 @@ listeners:
     - address: 127.0.0.1:9802
       credentials: {{ header: false }}
       tls: {{ certificate: cert.pem, key: key.pem }}
+  outbound:
+    - address: 127.0.0.1:9804
+      credentials: {{ header: false }}
   admin:
     address: 127.0.0.1:9803
 environments:
   - {{ name: Production, default: true }}
 connections:
-  - name: upstream
-    environment: Production
-    base_url: http://{UPSTREAM}
-    allow_networks: [127.0.0.0/8]
-    inject: {{ header: X-API-Key }}
-    secret: file:upstream-secret
-workflows:
+{connections}workflows:
 {workflows}keys:
 {records}"""
+
+
+def connection(name, to, *more):
+    """HTTP/1.1 to everybody, for that is what all the proxies speak to upstreams."""
+    lines = [f"name: {name}", "environment: Production", "allow_networks: [127.0.0.0/8]"]
+    if to == UPSTREAM:
+        lines.append(f"base_url: http://{to}")
+    else:
+        lines += [f"base_url: https://localhost:{to.partition(':')[2]}", f"addresses: ['{to}']", "http: '1.1'",
+                  "tls: { ca: ca.pem }"]
+    return "  - " + "\n    ".join([*lines, *more]) + "\n"
 
 
 def digests(keys):
@@ -329,6 +433,10 @@ def load_scripts(keys):
         write(name, LUA % dict(keys=listed, method=method, path=path, more=more, body=body))
 
     script("get.lua", "GET", CALL + "run")
+    script("gettls.lua", "GET", CALL + "tls")
+    for name in CONNECTIONS:
+        for action in ("run", "big", "chunked"):
+            script(f"call-{name}-{action}.lua", "GET", f"/c/{name}{CALL}{action}")
     script("big.lua", "GET", CALL + "big")
     script("post.lua", "POST", CALL + "run", more=", ['Content-Type'] = 'application/json'", body=", string.rep('b', 1024)")
     script("bad.lua", "GET", CALL + "run", tokens=[unknown(token) for token in known])

@@ -3,6 +3,7 @@
 use super::certificate::{Dated, dated};
 use crate::model::connection::{HttpVersion, UpstreamTls};
 use crate::model::listener::CallerAuthorities;
+use rustls::client::Resumption;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::danger::ClientCertVerifier;
@@ -188,6 +189,9 @@ impl ResolvesServerCert for ByName {
     }
 }
 
+/// What rustls keeps for one server.
+const TICKETS: usize = 8;
+
 /// How an upstream is verified: its own authorities if the connection names them, else the public ones. With it, the
 /// certificates that we show.
 pub fn client(tls: &UpstreamTls, http: HttpVersion) -> Result<(Tls<ClientConfig>, Vec<Dated>), TlsError> {
@@ -210,6 +214,8 @@ pub fn client(tls: &UpstreamTls, http: HttpVersion) -> Result<(Tls<ClientConfig>
         }
         None => builder.with_no_client_auth(),
     };
+    // Of the one server that it is for: room for more would cost each of a thousand connections 16 KiB.
+    config.resumption = Resumption::in_memory_sessions(TICKETS);
     config.alpn_protocols = match http {
         HttpVersion::Auto => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
         HttpVersion::Http1 => vec![b"http/1.1".to_vec()],

@@ -38,6 +38,8 @@ def certificate(directory, name):
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     command += ["-keyout", directory / f"{name}.key", "-out", directory / f"{name}.pem", "-days", "2"]
     command += ["-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME},IP:127.0.0.1"]
+    # Otherwise it would be an authority's, which no server may show.
+    command += ["-addext", "basicConstraints=critical,CA:FALSE"]
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
 
 

@@ -19,7 +19,8 @@ pub enum Plan {
 const MOST_CODINGS: usize = 2;
 
 /// Compression within the messages of gRPC and Connect streams, which no content coding tells of.
-const OF_MESSAGES: [&str; 2] = ["grpc-encoding", "connect-content-encoding"];
+const OF_MESSAGES: [HeaderName; 2] =
+    [HeaderName::from_static("grpc-encoding"), HeaderName::from_static("connect-content-encoding")];
 
 /// Decides by what was asked, and what the reply's head says.
 pub fn plan(method: &Method, status: StatusCode, fields: &HeaderMap) -> Plan {
@@ -32,7 +33,7 @@ pub fn plan(method: &Method, status: StatusCode, fields: &HeaderMap) -> Plan {
     if matches!(status, StatusCode::PARTIAL_CONTENT | StatusCode::IM_USED) || is_in_ranges(fields) {
         return Plan::Refuse("a part was sent that nobody asked for, and could hold a part of a secret");
     }
-    let of_messages = OF_MESSAGES.iter().flat_map(|name| fields.get_all(*name));
+    let of_messages = OF_MESSAGES.into_iter().flat_map(|name| fields.get_all(name));
     if listed(of_messages).any(|name| !name.eq_ignore_ascii_case(b"identity")) {
         return Plan::Refuse("the messages of the stream are compressed, though that was not accepted");
     }

@@ -14,6 +14,8 @@ pub const LEAST: usize = 12;
 pub struct Needle {
     forms: Vec<Form>,
     beginnings: Beginnings,
+    /// No form is written in fewer bytes. Most fields of a reply are shorter than most secrets.
+    shortest: usize,
 }
 
 impl fmt::Debug for Needle {
@@ -63,11 +65,16 @@ impl Needle {
             forms.extend((0..3).map(|before| Form::base64(secret, before)));
         }
         let beginnings = Beginnings::of(&forms);
-        (!forms.is_empty()).then_some(Needle { forms, beginnings })
+        // An escape has no fewer bytes than what it stands for.
+        let shortest = forms.iter().map(Form::places).min()?;
+        Some(Needle { forms, beginnings, shortest })
     }
 
     /// `text` without secrets, and how many there were; `None` if it is to stay as it is.
     pub fn scrub(&self, text: &[u8]) -> Option<(Vec<u8>, u64)> {
+        if text.len() < self.shortest {
+            return None;
+        }
         let found = self.find(text, 0, true);
         if found.spans.is_empty() {
             return None;
@@ -80,7 +87,9 @@ impl Needle {
     /// Whether the name of a field, which is in lower case by now, holds a secret.
     pub fn is_in_name(&self, name: &str) -> bool {
         let mut rest = name.as_bytes();
-        while let [first, after @ ..] = rest {
+        while let [first, after @ ..] = rest
+            && rest.len() >= self.shortest
+        {
             let may =
                 self.beginnings.may_begin_with(*first) || self.beginnings.may_begin_with(first.to_ascii_uppercase());
             if may && self.forms.iter().any(|form| matches!(form.read(rest, true), Reading::Match(_))) {
