@@ -12,7 +12,7 @@ impl Denial {
             Denial::AmbiguousPath(_) => "The path can be read in more than one way",
             Denial::ConflictingCredentials => "Different credentials were sent",
             Denial::CredentialRepeated => "The key stands more than once in the query",
-            Denial::EnvironmentRepeated => "The environment stands more than once in the query",
+            Denial::EnvironmentRepeated => "The environment is named more than once",
             Denial::UnknownEnvironment => "There is no such environment",
             Denial::RequestTimeout => "The request took too long to arrive",
             Denial::BodyTooLarge { .. } => "The body is too large",
@@ -101,7 +101,9 @@ impl Denial {
             }
             Denial::ConflictingCredentials => "send one key in one place: `Authorization: Key=<token>`",
             Denial::CredentialRepeated => "send the parameter once, or better `Authorization: Key=<token>`",
-            Denial::EnvironmentRepeated => "send the environment's parameter once",
+            Denial::EnvironmentRepeated => {
+                "name the environment once: in the query, or on outbound calls in Keystile-Environment"
+            }
             Denial::UnknownEnvironment => "check the environment's spelling: names are case-sensitive",
             Denial::RequestTimeout => {
                 "send the whole request within the time-out, or raise listeners.inbound[].timeouts"

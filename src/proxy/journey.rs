@@ -3,7 +3,7 @@
 use crate::http::body::RequestBody;
 use crate::http::inspect::inspect;
 use crate::http::upstream::Patience;
-use crate::model::listener::PlaceMask;
+use crate::model::listener::{Door, PlaceMask};
 use crate::model::routes::Found;
 use crate::model::token::Digest;
 use crate::model::{Denial, Listener, Snapshot};
@@ -32,6 +32,8 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Denial> {
     log.address = forwarded::client(front.peer, &parts.headers, &door.trusted_proxies, door.forwarded);
 
     inspect(parts, door)?;
+    // A reload may have made it the other door's while this connection was kept alive.
+    let Door::Inbound = door.door else { return Err(Denial::WorkflowNotFound) };
     let route = snapshot.routes.find(&parts.method, &path::segments(parts.uri.path())?);
     let open = places(snapshot, door, &route);
     let presented = identify(&parts.headers, parts.uri.query(), &door.places, open)?.ok_or(Denial::MissingKey)?;
