@@ -39,6 +39,7 @@ pub fn assemble(
                 site.warning(view.here(), "the key never expires", "add: expires_at: 2027-06-30T00:00:00Z");
             }
         }
+        let connections = connections(site, &view, names);
         list.push(Key {
             index,
             name: name.into(),
@@ -46,8 +47,8 @@ pub fn assemble(
             expires_at,
             environment: names.environment(site, &view, "environment"),
             workflows: grants(site, &view, names, workflows),
-            connections: connections(site, &view, names),
-            bindings: bindings(site, &view, names, known),
+            bindings: bindings(site, &view, names, known, &connections),
+            connections,
             scopes: scopes(&view),
             allow_addresses: view.is_set("allow_addresses").then(|| view.values("allow_addresses", scalar::cidr)),
             client_certificates: client_certificates(site, &view, doors),
@@ -176,6 +177,7 @@ fn bindings(
     view: &View<'_>,
     names: &Names<'_>,
     known: &[Connection],
+    granted: &Grants<ConnectionId>,
 ) -> Vec<(Box<str>, ConnectionId)> {
     let mut bound = Vec::new();
     for entry in view.entries("bindings") {
@@ -188,6 +190,9 @@ fn bindings(
         if connector != Some(entry.key) {
             let reason = format!("connection {name} is not made from the connector {}", entry.key);
             site.error(entry.value.here(), reason, "name a connection with that connector");
+        } else if !granted.permit(ConnectionId(index)) {
+            let reason = format!("the key may not use {name}, so /c/{} is not found by it", entry.key);
+            site.warning(entry.value.here(), reason, "add it to the key's connections");
         }
         bound.push((entry.key.into(), ConnectionId(index)));
     }

@@ -80,7 +80,8 @@ pub fn mentioned_in(text: &[u8]) -> bool {
 
 /// Whether `text` holds a whole token of ours with a right checksum, anywhere, in plain spelling.
 pub fn held_in(text: &[u8]) -> bool {
-    text.windows(LENGTH).any(|w| w.starts_with(PREFIX.as_bytes()) && shape(w) == Shape::WellFormed)
+    let mut begins = memchr::memmem::find_iter(text, PREFIX);
+    begins.any(|at| text.get(at..at + LENGTH).is_some_and(|token| shape(token) == Shape::WellFormed))
 }
 
 /// BLAKE3 of a token: all that is ever stored of it (K8). Written `blake3:` + 64 lower-case hex digits.
@@ -126,6 +127,17 @@ mod tests {
             Ok::<(), ()>(())
         })
         .unwrap()
+    }
+
+    #[test]
+    fn a_whole_token_is_found_wherever_it_stands() {
+        let token = sample(7);
+        for text in [token.to_string(), format!("Bearer {}", *token), format!("a=kst_;b={};kst_", *token)] {
+            assert!(held_in(text.as_bytes()), "{text}");
+        }
+        for other in ["", "kst_", &token[..52], &token.replace("kst_", "KST_"), "kst_session=1; theme=dark"] {
+            assert!(!held_in(other.as_bytes()), "{other}");
+        }
     }
 
     #[test]

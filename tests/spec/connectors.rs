@@ -108,6 +108,23 @@ fn c6_every_connection_that_show_offers_to_paste_is_accepted() {
 }
 
 #[test]
+fn c15_a_binding_to_a_connection_that_the_key_may_not_use_is_pointed_out() {
+    let folder = Folder::new("bound");
+    folder.file("key", &key("live"));
+    let bound = |connections: &str| {
+        let token = format!("primary: 'blake3:{}', expires_at: 2099-01-01T00:00:00Z", "a".repeat(64));
+        let key =
+            format!("keys: [{{ name: orders, {token}, bindings: {{ stripe: pay }}, connections: {connections} }}]");
+        folder.accepted(&key, STRIPE)
+    };
+    let said = bound("[]");
+    assert!(said.contains("the key may not use pay, so /c/stripe is not found by it"), "{said}");
+    for enough in ["all", "[pay]"] {
+        assert!(!bound(enough).contains("warning"), "{enough}");
+    }
+}
+
+#[test]
 fn c7_what_is_missing_is_a_mistake_that_names_all_of_it() {
     let folder = Folder::new("missing");
     folder.file("key", "a-key-of-no-known-form");
