@@ -13,6 +13,7 @@ use crate::serving::worker::{Order, Worker};
 use anyhow::Context as _;
 use socket2::Socket;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What opens and closes listeners.
@@ -112,13 +113,25 @@ pub fn open(listener: &Listener, address: &Address, count: usize, inherited: &mu
     let (name, door) = (&listener.address, listener.door.kind());
     let bound = match inherited.claim(&role(door, name), address) {
         Some(mut claimed) => {
-            claimed.file.iter_mut().for_each(|file| file.wants(listener.socket_mode));
+            match (&mut claimed.file, address) {
+                (Some(file), _) => file.wants(listener.socket_mode),
+                (None, Address::Unix(path)) => tell_if_open(path, listener.socket_mode),
+                (None, Address::Tcp(_)) => {}
+            }
             claimed
         }
         None => bind(listener, address, count)?,
     };
     let shares = listen::shared_out(&bound.sockets, count).with_context(|| format!("cannot listen on {address}"))?;
     Ok(Opened { name: name.clone(), door, bound, shares })
+}
+
+/// systemd's sockets have the rights of their unit, which by default lets everybody connect.
+fn tell_if_open(path: &Path, mode: u32) {
+    if let Some(found) = unix_socket::wider_than(mode, path) {
+        let (found, mode) = (format!("{found:04o}"), format!("{mode:04o}"));
+        tracing::warn!(path = %path.display(), found, mode, "more may connect than `mode` lets: set SocketMode in the unit");
+    }
 }
 
 fn bind(listener: &Listener, address: &Address, count: usize) -> anyhow::Result<Bound> {

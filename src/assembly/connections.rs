@@ -26,7 +26,6 @@ use std::time::Duration;
 
 type Trust = Vec<Option<Tls<ClientConfig>>>;
 
-/// All connections, by index with how their upstreams are verified and how their secrets are.
 /// Connections, and what goes with each by its index.
 pub struct Connections {
     pub list: Vec<Connection>,

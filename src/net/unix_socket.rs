@@ -45,6 +45,14 @@ pub fn bind(path: &Path, mode: u32) -> Result<Bound, Refused> {
     Ok(Bound { file: Some(file), sockets: vec![socket] })
 }
 
+/// The rights of a socket that was opened for us, if more may connect through it than `mode` lets.
+pub fn wider_than(mode: u32, path: &Path) -> Option<u32> {
+    /// Who may write may connect.
+    const WRITE: u32 = 0o222;
+    let found = fs::symlink_metadata(path).ok()?.mode() & 0o777;
+    (found & WRITE & !mode != 0).then_some(found)
+}
+
 /// Whether the kernel takes a socket's path that long.
 pub fn fits(path: &Path) -> bool {
     SockAddr::unix(path).is_ok()
@@ -176,6 +184,16 @@ mod tests {
             drop(bound);
             assert!(!place.0.exists());
         }
+    }
+
+    #[test]
+    fn rights_are_wider_where_others_may_write() {
+        let place = Place::new("wider");
+        let _bound = bind(&place.0, 0o666).unwrap();
+        assert_eq!(wider_than(0o660, &place.0), Some(0o666));
+        assert_eq!(wider_than(0o666, &place.0), None);
+        fs::set_permissions(&place.0, Permissions::from_mode(0o755)).unwrap();
+        assert_eq!(wider_than(0o660, &place.0), None, "reading is not connecting");
     }
 
     #[test]

@@ -70,8 +70,9 @@ pub(super) fn for_upstream(
     }
 }
 
-/// An inbound request's target at the upstream: base path, injected prefix, the caller's path to the byte, the query without what was
-/// taken and with what is injected. `None`: it would be no valid target, which a checked configuration excludes.
+/// An inbound request's target at the upstream: base path, injected prefix, the caller's path to the byte, the query
+/// without what was taken and with what is injected. `None`: it would be no valid target, which a checked configuration
+/// excludes.
 pub fn target(uri: &Uri, permit: &Permit<'_>, door: &Listener, open: PlaceMask) -> Option<Uri> {
     let connection = permit.connection();
     let kept = match uri.query() {
