@@ -57,7 +57,11 @@ pub fn assemble(
         let production = environment == environments.default;
         let belonging = Belonging { connector, base: &url, sandbox: outfit.sandbox, production };
         let mut filled = fill(site, &view, &rules, &belonging);
-        filled.injection.read.extend(connector.iter().flat_map(|c| &c.client_slots).cloned());
+        // Also where the connector would inject, if the connection injects elsewhere.
+        let clients = connector.iter().flat_map(|c| &c.client_slots).chain(&outfit.inject);
+        let more = clients.filter(|rule| !matches!(rule, InjectRule::Path { .. } | InjectRule::WholePath));
+        let more: Vec<_> = more.filter(|rule| !filled.injection.read.contains(rule)).cloned().collect();
+        filled.injection.read.extend(more);
         list.push(Connection {
             index,
             id: view.text("id").map_or_else(|| name::id_of("connection", name), str::to_ascii_lowercase),

@@ -98,9 +98,13 @@ const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-upstream-requ
 fn sign(fields: &mut HeaderMap, exchange: &Exchange, listener: Option<&Listener>, charged: &Allowances) {
     let theirs = fields.remove(&rewrite::REQUEST_ID);
     strip_reply(fields);
-    // A provider's support asks for its own.
-    if let Some(id) = theirs.filter(|_| listener.is_some_and(|l| l.door.kind() == DoorKind::Outbound)) {
-        fields.insert(UPSTREAM_REQUEST_ID, id);
+    if listener.is_some_and(|l| l.door.kind() == DoorKind::Outbound) {
+        // Its support asks for it.
+        if let Some(id) = theirs {
+            fields.insert(UPSTREAM_REQUEST_ID, id);
+        }
+        // Other ways to the provider are no ways to us.
+        fields.remove(header::ALT_SVC);
     }
     fields.insert(rewrite::REQUEST_ID, exchange.request_id.clone());
     if listener.is_some_and(|l| l.limit_headers) {

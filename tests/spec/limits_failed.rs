@@ -41,6 +41,23 @@ fn l3_over_the_limit_guesses_are_429_and_well_formed_tokens_are_still_judged() {
 }
 
 #[test]
+fn l3_a_well_formed_token_beside_guesses_buys_none_of_them_a_look() {
+    let world = World::build()
+        .outbound("failed_auth_limit: 3/day")
+        .connection("one", "base_url: 'http://{production}', inject: { header: X-One }, secret: file:test.secret")
+        .connection("two", "base_url: 'http://{production}', inject: { header: X-Two }, secret: file:test.secret")
+        .key("legacy", "secondary: 'legacy-token-of-another-system', connections: [one]")
+        .start();
+    let ask = |one: &str, two: &str| world.call_out("GET", "/c/one/x").header("X-One", one).header("X-Two", two);
+    let stranger = token("stranger");
+    let guess = "a-guess-of-twenty-characters";
+    assert_eq!(ask(guess, &stranger).send().verdict(), "401 invalid_key", "two failures");
+    assert_eq!(ask(guess, &stranger).send().verdict(), "429 rate_limited", "two more");
+    assert_eq!(ask("legacy-token-of-another-system", &stranger).send().verdict(), "429 rate_limited", "not looked up");
+    world.assert_untouched();
+}
+
+#[test]
 fn l3_every_kind_of_wrong_token_counts_and_a_missing_one_does_not() {
     let world = guarded();
     for (n, wrong) in ["short", "a-foreign-guess-of-some-length", "kst_nonsense", &token("stranger")].iter().enumerate()

@@ -120,7 +120,12 @@ fn c12_a_reflected_secret_becomes_stars_and_that_is_told() {
             let body = format!("you sent {secret}, in hex {}", hex(secret.as_bytes()));
             Answer::reply(
                 "200 OK",
-                &[("X-Echo", &secret), ("X-Keystile-Scrub", "forged"), ("X-Request-Id", "theirs")],
+                &[
+                    ("X-Echo", &secret),
+                    ("X-Keystile-Scrub", "forged"),
+                    ("X-Request-Id", "theirs"),
+                    ("Alt-Svc", "h3=\":443\""),
+                ],
                 &body,
             )
         })
@@ -133,6 +138,7 @@ fn c12_a_reflected_secret_becomes_stars_and_that_is_told() {
     assert_eq!(reply.text(), format!("you sent {stars}, in hex {stars}{stars}"));
     assert_eq!(reply.header("x-keystile-scrub"), Some("on; replaced=1"));
     assert_ne!(reply.request_id(), "theirs");
+    assert_eq!(reply.header("alt-svc"), None, "another way to the provider is none to the gateway");
     assert_eq!(reply.header("x-upstream-request-id"), Some("theirs"), "what the provider's support asks for");
     let sent = world.production.last();
     assert_eq!((sent.header("range"), sent.header("accept-encoding").as_deref()), (None, Some("identity")));
