@@ -105,6 +105,10 @@ fn outbound(site: &Site<'_>, view: &View<'_>, names: &Names<'_>, address: &Addre
         let remedy = "leave it out: only a listener with an identity looks at the Host";
         site.error(view.at("hosts"), "hosts without an identity", remedy);
     }
+    if view.list("hosts").next().is_some() && !view.is_set("tls") && matches!(address, Address::Tcp(_)) {
+        let reason = "without TLS browsers do not say for which page they call such a name, and images are asked for";
+        site.warning(view.at("hosts"), reason, "add tls, use a Unix socket, or call by a loopback name");
+    }
     let identity = view.text("identity").and_then(|name| {
         let found = names.keys.get(name).copied().map(KeyId);
         if found.is_none() {

@@ -3,6 +3,7 @@
 
 mod connections;
 pub mod connectors;
+mod destinations;
 mod expiry;
 mod injection;
 mod keys;

@@ -93,7 +93,7 @@ fn without_secrets(
     let Some(needle) = needle else { return Ok(reply.map(Passing::AsItIs)) };
     match scrubbed(reply, method, needle) {
         Ok(reply) => Ok(reply.map(Passing::Scrubbed)),
-        Err(why) => Err(Denial::UpstreamProtocol { cause: why.to_owned() }),
+        Err(cause) => Err(Denial::UpstreamOpaque { cause }),
     }
 }
 

@@ -214,6 +214,7 @@ mod tests {
             Denial::UpstreamUnreachable { cause: cause() },
             Denial::UpstreamTls { cause: cause() },
             Denial::UpstreamProtocol { cause: cause() },
+            Denial::UpstreamOpaque { cause: "w" },
             Denial::UpstreamTimeout { phase: "w" },
             Denial::Internal { cause: cause() },
         ]

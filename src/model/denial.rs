@@ -122,6 +122,10 @@ pub enum Denial {
     UpstreamProtocol {
         cause: String,
     },
+    /// C12: a reply in which the secret could stand unseen.
+    UpstreamOpaque {
+        cause: &'static str,
+    },
     UpstreamConnectTimeout {
         cause: String,
     },
@@ -176,6 +180,7 @@ impl Denial {
             Denial::UpstreamUnreachable { .. } => ("upstream_unreachable", S::BAD_GATEWAY),
             Denial::UpstreamTls { .. } => ("upstream_tls", S::BAD_GATEWAY),
             Denial::UpstreamProtocol { .. } => ("upstream_protocol", S::BAD_GATEWAY),
+            Denial::UpstreamOpaque { .. } => ("upstream_protocol", S::BAD_GATEWAY),
             Denial::UpstreamConnectTimeout { .. } => ("upstream_connect_timeout", S::GATEWAY_TIMEOUT),
             Denial::UpstreamTimeout { .. } => ("upstream_timeout", S::GATEWAY_TIMEOUT),
             Denial::Internal { .. } => ("internal", S::INTERNAL_SERVER_ERROR),
@@ -202,6 +207,7 @@ impl Denial {
             Denial::UpstreamUnreachable { .. }
             | Denial::UpstreamTls { .. }
             | Denial::UpstreamProtocol { .. }
+            | Denial::UpstreamOpaque { .. }
             | Denial::UpstreamConnectTimeout { .. }
             | Denial::UpstreamTimeout { .. } => Whose::Upstream,
             _ => Whose::Client,
@@ -239,6 +245,7 @@ impl Denial {
             | Denial::UpstreamProtocol { cause }
             | Denial::UpstreamConnectTimeout { cause }
             | Denial::Internal { cause } => Some(cause.clone().into()),
+            Denial::UpstreamOpaque { cause } => Some((*cause).into()),
             Denial::UpstreamTimeout { phase } => Some((*phase).into()),
             Denial::RateLimited(r) => Some(r.scope.name().into()),
             Denial::Overloaded { what } => Some((*what).into()),

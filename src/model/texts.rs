@@ -45,6 +45,7 @@ impl Denial {
             Denial::UpstreamUnreachable { .. } => "The upstream cannot be reached",
             Denial::UpstreamTls { .. } => "The upstream's TLS cannot be trusted",
             Denial::UpstreamProtocol { .. } => "The upstream's answer is not valid HTTP",
+            Denial::UpstreamOpaque { .. } => "The upstream's answer cannot be looked through for the secret",
             Denial::UpstreamConnectTimeout { .. } => "The upstream took too long to connect",
             Denial::UpstreamTimeout { .. } => "The upstream took too long",
             Denial::Internal { .. } => "Something went wrong in the gateway",
@@ -105,9 +106,7 @@ impl Denial {
                 "name the environment once: in the query, or on outbound calls in Keystile-Environment"
             }
             Denial::UnknownEnvironment => "check the environment's spelling: names are case-sensitive",
-            Denial::RequestTimeout => {
-                "send the whole request within the time-out, or raise listeners.inbound[].timeouts"
-            }
+            Denial::RequestTimeout => "send the whole request within the time-out, or raise the listener's timeouts",
             Denial::BodyTooLarge { .. } => "send less, or raise max_body of the workflow or the listener",
             Denial::UriTooLong { .. } => "put long values into the body",
             Denial::ExpectationFailed => "only `Expect: 100-continue` is understood",
@@ -161,6 +160,9 @@ impl Denial {
             }
             Denial::UpstreamProtocol { .. } => {
                 "check that base_url is an HTTP service of the version in the connection's http; the gateway's log has the cause"
+            }
+            Denial::UpstreamOpaque { .. } => {
+                "ask for it unencoded and whole; `scrub: false` on the connection passes answers as they are, and with them what they reflect"
             }
             Denial::UpstreamConnectTimeout { .. } => {
                 "check that the upstream's addresses answer, or raise the connection's timeouts.connect"
