@@ -4,6 +4,7 @@
 use super::connection::{Connection, ConnectionId, InjectRule};
 use super::environment::EnvironmentId;
 use super::key::Key;
+use super::name::is_uuid;
 use std::collections::HashMap;
 
 /// Names to what they mean.
@@ -69,8 +70,12 @@ impl Directory {
         &self.slots
     }
 
+    /// By a name as it is, or an id in either case.
     pub fn find(&self, name: &str) -> Option<&Named> {
-        self.names.get(name)
+        self.names.get(name).or_else(|| match is_uuid(name) {
+            true => self.names.get(&*name.to_ascii_lowercase()),
+            false => None,
+        })
     }
 }
 

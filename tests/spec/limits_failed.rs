@@ -52,8 +52,10 @@ fn l3_a_well_formed_token_beside_guesses_buys_none_of_them_a_look() {
     let stranger = token("stranger");
     let guess = "a-guess-of-twenty-characters";
     assert_eq!(ask(guess, &stranger).send().verdict(), "401 invalid_key", "two failures");
-    assert_eq!(ask(guess, &stranger).send().verdict(), "429 rate_limited", "two more");
-    assert_eq!(ask("legacy-token-of-another-system", &stranger).send().verdict(), "429 rate_limited", "not looked up");
+    assert_eq!(ask(guess, &stranger).send().verdict(), "401 invalid_key", "two more");
+    assert_eq!(ask("legacy-token-of-another-system", guess).send().verdict(), "429 rate_limited", "not looked up");
+    // The one that cannot be guessed is still judged; beside it the other is not looked up either.
+    assert_eq!(ask("legacy-token-of-another-system", &stranger).send().verdict(), "401 invalid_key");
     world.assert_untouched();
 }
 

@@ -112,6 +112,7 @@ mod tests {
         assert_eq!(called(|_| {}, "engine-0", &[]), Ok("engine-0".into()));
         let id = crate::model::name::id_of("connection", "engine-0");
         assert_eq!(called(|_| {}, &id, &[]), Ok("engine-0".into()));
+        assert_eq!(called(|_| {}, &id.to_ascii_uppercase(), &[]), Ok("engine-0".into()));
         for name in ["engine-1", "nothing", "", "Engine-0"] {
             assert_eq!(called(|_| {}, name, &[]), Err("connection_not_found"), "{name}");
         }
