@@ -33,6 +33,12 @@ fn get(stream: u32) -> Vec<u8> {
     frame(HEADERS, END_HEADERS | END_STREAM, stream, &literals(&fields(&token("crm"), &[])))
 }
 
+/// A request whose body does not come.
+fn unfinished() -> Vec<u8> {
+    let post = [(":method", "POST"), (":path", "/orders")];
+    frame(HEADERS, END_HEADERS, 1, &literals(&fields(&token("all"), &post)))
+}
+
 /// What no flood may change: another caller is served, and memory grows by no more than a few connections would.
 struct Calm<'w> {
     world: &'w World,
@@ -91,12 +97,11 @@ fn hazard_12_floods_are_ended_counted_and_felt_by_nobody_else() {
         };
         let before = count(&world);
         let mut h2 = H2::tls(world.address(), &ca);
+        // Without a request under way, whoever says that he leaves is let go before he is too much.
+        h2.write(&unfinished());
         h2.flood(20_000, &bytes);
-        let outcome = h2.outcome(1);
-        assert_calmed(&outcome, kind);
-        // Whoever says that he leaves may be let go before he is too much.
-        let left = bytes[3] == GOAWAY && outcome == Outcome::Ended(None);
-        assert!(count(&world) == before + 1 || left, "{kind}: {outcome:?}");
+        assert_calmed(&h2.outcome(1), kind);
+        assert_eq!(count(&world), before + 1, "{kind}");
         calm.kept(kind);
     }
     assert_eq!(world.await_record(|r| r["key"] == "crm")["protocol"], "HTTP/2.0");
@@ -105,19 +110,13 @@ fn hazard_12_floods_are_ended_counted_and_felt_by_nobody_else() {
 #[test]
 fn hazard_12_a_flood_is_told_why_it_ended() {
     let (world, ca) = world(ok(), SHORT);
-    let flooded = || {
-        let mut h2 = H2::tls(world.address(), &ca);
-        h2.write(&get(1));
-        assert_eq!(h2.outcome(1), Outcome::Replied(200));
-        // Acknowledgements are not answered, so that nothing of ours is under way when the limit is reached.
-        for _ in 0..200 {
-            h2.frame(PING, 1, 0, &[0; 8]);
-        }
-        h2.outcome(1)
-    };
-    // What is still being sent turns the close into a reset, which may overtake the words: not every time.
-    let told = (0..5).map(|_| flooded()).find(|outcome| *outcome == Outcome::Ended(Some(ENHANCE_YOUR_CALM)));
-    assert!(told.is_some());
+    let mut h2 = H2::tls(world.address(), &ca);
+    h2.write(&get(1));
+    assert_eq!(h2.outcome(1), Outcome::Replied(200));
+    // Acknowledgements are not answered, so that nothing of ours is under way when the limit is reached; and in one TLS record
+    // they are read at once: what is unread turns a close into a reset, which may overtake the words.
+    h2.write(&frame(PING, 1, 0, &[0; 8]).repeat(200));
+    assert_eq!(h2.outcome(1), Outcome::Ended(Some(ENHANCE_YOUR_CALM)));
 }
 
 #[test]

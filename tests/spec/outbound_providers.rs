@@ -163,7 +163,7 @@ fn cases() -> Vec<Case> {
             "connector: slack-webhook",
             "",
             "hooks.slack.com",
-            format!("https://hooks.slack.com/{}/T000/B000/{}", "services", "XXXXyyyy".repeat(3)),
+            format!("https://hooks.slack.com/{}/T000/B000/{}", "services", "AbCdyyyy".repeat(3)),
             "POST /\nAuthorization: Bearer {t}",
             "POST {path}",
         ),

@@ -153,7 +153,7 @@ fn hazard_18_in_tcp_segments_of_a_byte_and_a_body_that_ends_with_the_connection(
 fn hazard_18_a_secret_urls_path() {
     let world =
         World::build().answering(|request| Answer::reply("404 Not Here", &[], &format!("no {}!", request.target())));
-    let url = format!("http://{}/{}/T000/B000/XXXXyyyyZZZZ", world.production.address, "services");
+    let url = format!("http://{}/{}/T000/B000/AbCdyyyyZZZZ", world.production.address, "services");
     let fields = "connector: slack-webhook, base_url: 'http://{production}', secret: 'file:url.secret'";
     let world =
         world.outbound("").file("url.secret", &url).connection("hook", fields).key("caller", "connections: all");
@@ -161,7 +161,7 @@ fn hazard_18_a_secret_urls_path() {
     for rest in ["", "/", "/more"] {
         let reply = world.call_out("POST", &format!("/c/hook{rest}")).key(&token("caller")).body("{}").send();
         let left = if rest == "/more" { rest } else { "" };
-        assert_eq!(reply.text(), format!("no {}{left}!", "*".repeat("/services/T000/B000/XXXXyyyyZZZZ".len())));
+        assert_eq!(reply.text(), format!("no {}{left}!", "*".repeat("/services/T000/B000/AbCdyyyyZZZZ".len())));
     }
 }
 
