@@ -58,7 +58,12 @@ impl Directory {
         }
         let mut slots: Vec<InjectRule> = Vec::new();
         for rule in connections.iter().flat_map(|c| &c.injection.read) {
-            if !slots.contains(rule) {
+            // A user name is not read: a thousand accounts of one provider are one place.
+            let is_known = |known: &InjectRule| match (known, rule) {
+                (InjectRule::Basic { .. }, InjectRule::Basic { .. }) => true,
+                (known, rule) => known == rule,
+            };
+            if !slots.iter().any(is_known) {
                 slots.push(rule.clone());
             }
         }

@@ -135,6 +135,13 @@ fn c4_an_sdk_that_holds_the_token_for_its_key_works_unchanged() {
 }
 
 #[test]
+fn c4_accounts_of_one_provider_are_one_place_to_look_at() {
+    let basic = |account: &str| [InjectRule::Basic { username: account.into(), password: "{secret}".into() }];
+    assert_eq!(world(&basic("AC1"), &basic("AC2")).directory.slots().len(), 1);
+    assert_eq!(world(&bearer(), &header("x-goog-api-key")).directory.slots().len(), 2);
+}
+
+#[test]
 fn c4_decisive_places_make_all_others_payload() {
     let snapshot = world(&bearer(), &header("x-custom"));
     for (name, value) in [
