@@ -8,6 +8,7 @@ pub mod assembly;
 pub mod cli;
 pub mod config;
 pub mod connector;
+pub mod control;
 pub mod egress;
 pub mod http;
 #[cfg(any(test, fuzzing))]
@@ -19,4 +20,6 @@ pub mod net;
 pub mod policy;
 pub mod proxy;
 pub mod serving;
+pub mod store;
 pub mod telemetry;
+pub mod vault;

@@ -14,17 +14,20 @@ const FLOORS: &[(&str, u8)] = &[
     ("telemetry", 2),
     ("limit", 3),
     ("net", 3),
+    ("vault", 3),
     ("http", 4),
+    ("store", 4),
     ("live", 5),
     ("assembly", 5),
     ("serving", 6),
     ("proxy", 7),
     ("egress", 7),
-    ("admin", 7),
-    ("app", 8),
-    ("cli", 9),
+    ("control", 7),
+    ("admin", 8),
+    ("app", 9),
+    ("cli", 10),
     // Not in the product: what must hold for any bytes.
-    ("invariants", 9),
+    ("invariants", 10),
 ];
 
 /// What the lower floors must not name: decisions know no runtime, no clock, no chance.

@@ -7,8 +7,8 @@ use super::{Environments, Names, Site, quota};
 use crate::config::mistake::nearest;
 use crate::config::{View, scalar};
 use crate::connector::{CUSTOM, Choice, Connector, Lack, Outfit, Verify};
+use crate::model::Uid;
 use crate::model::connection::{CallRule, Connection, ConnectionId, InjectRule, UpstreamTimeouts};
-use crate::model::name;
 use crate::model::scrub::Needles;
 use crate::net::tls::Tls;
 use crate::policy::trailers;
@@ -58,7 +58,7 @@ pub fn assemble(
         filled.injection.read.extend(more);
         list.push(Connection {
             index,
-            id: view.text("id").map_or_else(|| name::id_of("connection", name), str::to_ascii_lowercase),
+            id: view.text("id").map_or_else(|| Uid::declared("connection", name).to_string(), str::to_ascii_lowercase),
             name: name.into(),
             environment,
             connector: connector.map(|c| c.name.clone()).filter(|name| **name != *CUSTOM),

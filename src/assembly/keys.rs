@@ -4,11 +4,11 @@ use super::{Names, Site, quota};
 use crate::config::reference;
 use crate::config::view::Grant;
 use crate::config::{View, scalar};
+use crate::model::Uid;
 use crate::model::certificate::AcceptedCertificate;
 use crate::model::connection::{Connection, ConnectionId};
 use crate::model::key::{Grants, Key, KeyId, ScopeName, Scopes, Slot};
 use crate::model::listener::{Door, Listener};
-use crate::model::name;
 use crate::model::snapshot::Digests;
 use crate::model::token::{self, Digest, Shape};
 use crate::model::workflow::{Workflow, WorkflowId};
@@ -30,7 +30,7 @@ pub fn assemble(
     for view in root.list("keys") {
         let Some(name) = view.text("name") else { continue };
         let index = KeyId(list.len() as u32);
-        let id = view.text("id").map_or_else(|| name::id_of("key", name), str::to_ascii_lowercase);
+        let id = view.text("id").map_or_else(|| Uid::declared("key", name).to_string(), str::to_ascii_lowercase);
         slots(site, &view, index, &list, doors, &mut digests);
         let expires_at = view.opt_moment("expires_at");
         if expires_at.is_none() {

@@ -24,18 +24,6 @@ pub fn is_uuid(text: &str) -> bool {
         })
 }
 
-/// The lasting id of a resource that a file declares without one: a UUID (version 8) drawn from its kind and name, so
-/// that every node which reads the same file speaks of the same id.
-pub fn id_of(kind: &str, name: &str) -> String {
-    let mut hasher = blake3::Hasher::new_derive_key("keystile 2026 resource id");
-    hasher.update(kind.as_bytes()).update(&[0]).update(name.as_bytes());
-    let mut bytes = [0u8; 16];
-    bytes.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
-    bytes[6] = (bytes[6] & 0x0f) | 0x80;
-    bytes[8] = (bytes[8] & 0x3f) | 0x80;
-    format_uuid(&bytes)
-}
-
 /// `bytes` as `xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx`.
 pub fn format_uuid(bytes: &[u8; 16]) -> String {
     const HEX: &[u8; 16] = b"0123456789abcdef";
@@ -63,12 +51,5 @@ mod tests {
         {
             assert!(!is_name(bad), "{bad}");
         }
-    }
-
-    #[test]
-    fn ids_are_stable_and_differ_by_kind() {
-        assert_eq!(id_of("key", "acme"), id_of("key", "acme"));
-        assert_ne!(id_of("key", "acme"), id_of("workflow", "acme"));
-        assert!(is_uuid(&id_of("key", "acme")));
     }
 }

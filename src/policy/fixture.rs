@@ -79,7 +79,7 @@ fn environment(id: u16, name: &str) -> Environment {
 pub fn connection(index: u32, environment: u16) -> Connection {
     Connection {
         index: ConnectionId(index),
-        id: name::id_of("connection", &format!("engine-{environment}")),
+        id: Uid::declared("connection", &format!("engine-{environment}")).to_string(),
         name: format!("engine-{environment}").into(),
         environment: EnvironmentId(environment),
         connector: None,
@@ -132,7 +132,7 @@ fn workflow(index: u32, name: &str, template: &str, upstream: Vec<(EnvironmentId
 fn key(index: u32, name: &str, workflows: Grants) -> Key {
     Key {
         index: KeyId(index),
-        id: name::id_of("key", name),
+        id: Uid::declared("key", name).to_string(),
         name: name.into(),
         enabled: true,
         expires_at: None,

@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn c1_what_is_not_on_the_list_does_not_exist() {
         assert_eq!(called(|_| {}, "engine-0", &[]), Ok("engine-0".into()));
-        let id = crate::model::name::id_of("connection", "engine-0");
+        let id = crate::model::Uid::declared("connection", "engine-0").to_string();
         assert_eq!(called(|_| {}, &id, &[]), Ok("engine-0".into()));
         assert_eq!(called(|_| {}, &id.to_ascii_uppercase(), &[]), Ok("engine-0".into()));
         for name in ["engine-1", "nothing", "", "Engine-0"] {

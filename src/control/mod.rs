@@ -1,0 +1,13 @@
+//! Floor 7: the use cases: what people do with keys, connections, workflows and environments while traffic flows. API,
+//! CLI and console are thin over this.
+//!
+//! Each use case asks who may do it, validates, seals, commits one transaction with its audit row, and publishes, in that
+//! order; nothing is in force that is not stored, and nothing stored that was not checked.
+
+mod access;
+mod facade;
+mod refusal;
+
+pub use access::Actor;
+pub use facade::{AuditQuery, Control, Created, Deletion, Listing, Page, Precondition, SecretSet, Shown};
+pub use refusal::{Refusal, Wrong};
