@@ -241,7 +241,7 @@ fn hazard_7_two_credentials_are_one_verdict() {
 fn hazard_8_another_teams_connection_answers_as_none_however_it_is_asked_for() {
     let world =
         world().key("empty", "connections: []").key("no-scope-out", "connections: [header], scopes: []").start();
-    let id = keystile::model::name::id_of("connection", "theirs");
+    let id = keystile::model::Uid::declared("connection", "theirs").to_string();
     for key in ["caller", "empty", "no-scope-out", "disabled", "expired", "nobody", ""] {
         for method in ["GET", "POST", "HEAD", "OPTIONS", "BREW"] {
             for rest in ["", "/", "/v1/x?key=1", "/bot1/x", "/../x", "/x?auth-key=1&auth-key=1"] {
