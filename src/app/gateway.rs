@@ -5,7 +5,7 @@ use super::journeys::BothDoors;
 use crate::assembly::{Assembled, Settings};
 use crate::config::scalar::LogTarget;
 use crate::limit::Limits;
-use crate::live::{Live, Shared};
+use crate::live::{KeyChange, Live, Shared};
 use crate::model::Snapshot;
 use crate::model::listener::Address;
 use crate::net::inherited::Inherited;
@@ -19,7 +19,7 @@ use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use rustls::{ClientConfig, ServerConfig};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 /// How long a worker may take to let go of what still runs.
@@ -33,7 +33,12 @@ pub struct Gateway {
     access: AccessLog,
     settings: Mutex<Settings>,
     pub doors: Doors,
+    /// Whoever puts something in force holds it, from reading what is in force to replacing it.
+    gate: Mutex<()>,
 }
+
+/// Nobody else puts anything in force while it is held.
+pub struct Gate<'a>(#[expect(dead_code, reason = "held, not read")] MutexGuard<'a, ()>);
 
 impl Gateway {
     /// Binds every listener, unless its sockets are inherited, and starts the workers. Nothing is left running if it fails.
@@ -51,8 +56,8 @@ impl Gateway {
         let live = Live {
             limits: Limits::build(&assembled.snapshot, None),
             snapshot: assembled.snapshot,
-            trust: assembled.trust,
-            certificates: assembled.certificates,
+            trust: Arc::new(assembled.trust),
+            certificates: Arc::new(assembled.certificates),
             generation: 1,
         };
         let shared: Shared = Arc::new(ArcSwap::from_pointee(live));
@@ -72,14 +77,34 @@ impl Gateway {
             access,
             settings: Mutex::new(settings),
             doors: Doors::new(),
+            gate: Mutex::default(),
         };
         opened.into_iter().for_each(|opened| gateway.doors.listen(opened, &locked(&gateway.workers)));
         Ok(gateway)
     }
 
+    /// Waits until nobody else puts anything in force.
+    pub fn gate(&self) -> Gate<'_> {
+        Gate(locked(&self.gate))
+    }
+
+    /// Puts other keys in force. Requests under way keep those they began with.
+    pub fn change_keys(&self, changes: Vec<KeyChange>) {
+        let _gate = self.gate();
+        let live = self.shared.load_full().with_keys(changes);
+        self.shared.store(Arc::new(live));
+    }
+
+    /// Puts everything but the keys in force, which stay as they are.
+    pub fn replace_frame(&self, mut assembled: Assembled) -> anyhow::Result<u64> {
+        let gate = self.gate();
+        assembled.snapshot.keys = self.shared.load().snapshot.keys.clone();
+        self.replace(assembled, &gate)
+    }
+
     /// Puts another configuration in force. Requests under way keep the one they began with; limits that did not change
-    /// go on. `Err`: nothing was changed.
-    pub fn replace(&self, assembled: Assembled) -> anyhow::Result<u64> {
+    /// go on. The gate is held since the keys were read that it was assembled beside. `Err`: nothing was changed.
+    pub fn replace(&self, assembled: Assembled, _: &Gate<'_>) -> anyhow::Result<u64> {
         let count = locked(&self.workers).len();
         let before = self.shared.load_full();
         let mut opened = Vec::new();
@@ -90,8 +115,8 @@ impl Gateway {
         }
         let live = Live {
             limits: Limits::build(&assembled.snapshot, Some((&before.snapshot, &before.limits))),
-            trust: kept_trust(&before, &assembled.snapshot, assembled.trust),
-            certificates: kept_certificates(&before, &assembled.snapshot, assembled.certificates),
+            trust: Arc::new(kept_trust(&before, &assembled.snapshot, assembled.trust)),
+            certificates: Arc::new(kept_certificates(&before, &assembled.snapshot, assembled.certificates)),
             snapshot: assembled.snapshot,
             generation: before.generation + 1,
         };
@@ -210,7 +235,8 @@ fn kept_trust(
     snapshot: &Snapshot,
     new: Vec<Option<Tls<ClientConfig>>>,
 ) -> Vec<Option<Tls<ClientConfig>>> {
-    let named = before.snapshot.connections.iter().zip(&before.trust).map(|(c, trust)| (&*c.name, trust.as_ref()));
+    let named =
+        before.snapshot.connections.iter().zip(before.trust.iter()).map(|(c, trust)| (&*c.name, trust.as_ref()));
     let in_force: HashMap<&str, Option<&Tls<ClientConfig>>> = named.collect();
     let kept = |name: &str| in_force.get(name).copied().flatten();
     new.into_iter().zip(&snapshot.connections).map(|(tls, c)| Some(tls?.or_same(kept(&c.name)))).collect()
@@ -234,6 +260,6 @@ fn destination(target: &LogTarget) -> Destination {
     }
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

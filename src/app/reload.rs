@@ -4,7 +4,7 @@
 use super::Gateway;
 use super::notify::Notifier;
 use crate::admin::Health;
-use crate::assembly::{self, Stamp};
+use crate::assembly::{self, Holdings, Stamp};
 use crate::config::Mistakes;
 use crate::model::certificate::Expiry;
 use std::path::PathBuf;
@@ -45,11 +45,13 @@ impl Reloader {
     /// Reads the file and puts it in force; if it is wrong, the old one keeps serving and everybody is told.
     pub fn reload(&mut self, why: &str) {
         self.notifier.reloading();
-        let (outcome, files) = match assembly::from_file(&self.path) {
-            Ok(assembled) => {
+        let gate = self.gateway.gate();
+        let before = self.gateway.shared.load().snapshot.keys.clone();
+        let (outcome, files) = match assembly::read(&self.path, &Holdings::default(), &before) {
+            Ok((assembled, _)) => {
                 log_warnings(&assembled.warnings);
                 let files = assembled.settings.files.clone();
-                (self.gateway.replace(assembled).map_err(|error| format!("{error:#}")), files)
+                (self.gateway.replace(assembled, &gate).map_err(|error| format!("{error:#}")), files)
             }
             Err(rejected) => {
                 for mistake in rejected.mistakes.iter() {
@@ -60,6 +62,7 @@ impl Reloader {
                 (Err(format!("{count} mistakes in {}", self.path.display())), rejected.files)
             }
         };
+        drop(gate);
         match outcome {
             Ok(generation) => {
                 // Before it is told: who reads the log and then asks /readyz must find it true.

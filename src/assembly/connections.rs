@@ -3,6 +3,7 @@
 use super::connectors::Catalogue;
 use super::destinations::destination;
 use super::injection::{Belonging, fill, overlapping, rule};
+use super::seal;
 use super::{Environments, Names, Site, quota};
 use crate::config::mistake::nearest;
 use crate::config::{View, scalar};
@@ -25,6 +26,8 @@ pub struct Connections {
     pub list: Vec<Connection>,
     pub trust: Trust,
     pub verify: Vec<Option<Verify>>,
+    /// C16.
+    pub seals: Vec<[u8; 32]>,
     pub needles: Needles,
 }
 
@@ -36,7 +39,7 @@ pub fn assemble(
     catalogue: &Catalogue,
 ) -> Connections {
     let everywhere: Vec<IpNet> = root.values("allow_networks", scalar::cidr);
-    let (mut list, mut trust, mut verify) = (Vec::new(), Trust::new(), Vec::new());
+    let (mut list, mut trust, mut verify, mut seals) = (Vec::new(), Trust::new(), Vec::new(), Vec::new());
     let mut needles = Needles::default();
     for view in root.list("connections") {
         let Some(name) = view.text("name") else { continue };
@@ -49,7 +52,8 @@ pub fn assemble(
         let (destination, verified) = destination(site, &view, &url, &everywhere, connector);
         let rules = rules(site, &view, connector, &outfit);
         let production = environment == environments.default;
-        let belonging = Belonging { connector, base: &url, sandbox: outfit.sandbox, production };
+        let seal = seal::of(&destination, &rules, connector.map(|c| &*c.name));
+        let belonging = Belonging { connector, base: &url, sandbox: outfit.sandbox, production, seal };
         let mut filled = fill(site, &view, &rules, &belonging);
         // Also where the connector would inject, if the connection injects elsewhere.
         let clients = connector.iter().flat_map(|c| &c.client_slots).chain(&outfit.inject);
@@ -58,14 +62,14 @@ pub fn assemble(
         filled.injection.read.extend(more);
         list.push(Connection {
             index,
-            id: view.text("id").map_or_else(|| Uid::declared("connection", name).to_string(), str::to_ascii_lowercase),
+            uid: view.text("id").and_then(Uid::parse).unwrap_or_else(|| Uid::declared("connection", name)),
             name: name.into(),
             environment,
             connector: connector.map(|c| c.name.clone()).filter(|name| **name != *CUSTOM),
             default: view.flag("default"),
             destination,
             injection: filled.injection,
-            secret_missing: secret_missing(site, &view, &rules),
+            secret_missing: filled.withheld || secret_missing(site, &view, &rules),
             extra_headers: outfit.headers,
             needle: filled.needle.map(|needle| needles.keep(needle)),
             allow: view.list("allow").map(|rule| call_rule(&rule)).collect(),
@@ -77,9 +81,10 @@ pub fn assemble(
         });
         check_unique(site, &view, &list);
         trust.push(verified);
+        seals.push(seal);
         verify.push(outfit.verify.map(|v| Verify { path: filled.verify_path.unwrap_or(v.path), ..v }));
     }
-    Connections { list, trust, verify, needles }
+    Connections { list, trust, verify, seals, needles }
 }
 
 /// K15: `/c/<name>` means the default connection where the name is a connector's.
@@ -185,15 +190,15 @@ fn rules(site: &Site<'_>, view: &View<'_>, connector: Option<&Connector>, outfit
         let remedy = "leave it out: the path of the secret's URL is what is called";
         site.error(view.at("inject"), "the secret of this connector is a whole URL", remedy);
     }
-    let rules: Vec<InjectRule> = view.list("inject").filter_map(|v| rule(&site.mistakes, &v)).collect();
-    overlapping(&site.mistakes, view.at("inject"), &rules);
+    let rules: Vec<InjectRule> = view.list("inject").filter_map(|v| rule(site.mistakes(), &v)).collect();
+    overlapping(site.mistakes(), view.at("inject"), &rules);
     rules
 }
 
 /// Whether the connection wants a secret that nobody has given it.
 fn secret_missing(site: &Site<'_>, view: &View<'_>, rules: &[InjectRule]) -> bool {
-    let missing = !rules.is_empty() && !view.is_set("secret");
-    if missing {
+    let missing = !rules.is_empty() && !view.is_set("secret") && site.held(view).is_none();
+    if missing && !site.is_stored(view) {
         let remedy = "add: secret: env:NAME or file:PATH";
         site.warning(view.here(), "there is no secret, so every call is refused (secret_unavailable)", remedy);
     }
@@ -206,7 +211,7 @@ fn check_unique(site: &Site<'_>, view: &View<'_>, list: &[Connection]) {
     if last.default && view.text("connector") == Some(CUSTOM) {
         site.error(view.at("default"), "the connector custom has no default connection", "leave it out");
     }
-    if let Some(first) = before.iter().find(|c| c.id == last.id) {
+    if let Some(first) = before.iter().find(|c| c.uid == last.uid) {
         let reason = format!("the connection {} has the same id", first.name);
         site.error(view.at("id"), reason, "give each an id of its own, or leave it out");
     }

@@ -73,7 +73,7 @@ fn add(site: &Site<'_>, at: At<'_>, path: &Path, catalogue: &mut Catalogue) {
     };
     let mistakes = RefCell::new(Mistakes::new(&site.base.join(path).display().to_string()));
     let connector = read(&text, &mistakes, Some(shown.clone()));
-    site.mistakes.borrow_mut().append(mistakes.into_inner());
+    site.mistakes().borrow_mut().append(mistakes.into_inner());
     let Some(connector) = connector else { return };
     if let Some(first) = catalogue.named(&connector.name) {
         let whose = first.file.as_ref().map_or("one that is built in".to_owned(), |file| format!("that of {file}"));

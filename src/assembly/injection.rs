@@ -2,6 +2,7 @@
 
 use super::Site;
 use crate::config::reference::Reference;
+use crate::config::source::Found;
 use crate::config::{At, Mistakes, View};
 use crate::connector::{Connector, Look, Mark, path_of};
 use crate::model::Secret;
@@ -63,6 +64,8 @@ pub struct Belonging<'a> {
     pub sandbox: Option<bool>,
     /// The connection is of the default environment, which is taken for production.
     pub production: bool,
+    /// C16: what a stored secret must be sealed to.
+    pub seal: [u8; 32],
 }
 
 /// A connection's secret, made ready.
@@ -72,15 +75,23 @@ pub struct Filled {
     pub needle: Option<Needle>,
     /// What is called to verify a secret of this form, if not what others call.
     pub verify_path: Option<String>,
+    /// C16: there is a secret, which was given for another destination.
+    pub withheld: bool,
 }
 
 /// Fetches the secret and fills `rules` with it. What is wrong is reported, without any part of the secret.
 pub fn fill(site: &Site<'_>, view: &View<'_>, rules: &[InjectRule], belonging: &Belonging<'_>) -> Filled {
     let at = view.at("secret");
     // Without a value the places are known nevertheless: callers are recognised there.
-    let empty = || Filled { injection: Injection::places(rules), needle: None, verify_path: None };
-    let found = view.opt("secret", Reference::parse).and_then(|reference| site.found(at, &reference));
-    let Some(found) = found else { return empty() };
+    let empty = || Filled { injection: Injection::places(rules), needle: None, verify_path: None, withheld: false };
+    if let Some(held) = site.held(view)
+        && held.sealed_to.is_some_and(|seal| seal != belonging.seal)
+    {
+        return Filled { withheld: true, ..empty() };
+    }
+    let written = || view.opt("secret", Reference::parse).and_then(|reference| site.found(at, &reference));
+    let stored = site.held(view).map(|held| Found { secret: held.value.clone(), trimmed: false });
+    let Some(found) = stored.or_else(written) else { return empty() };
     if found.trimmed {
         site.warning(at, "white space around the secret was removed", "write the secret without it");
     }
@@ -99,7 +110,7 @@ pub fn fill(site: &Site<'_>, view: &View<'_>, rules: &[InjectRule], belonging: &
     let secret = Secret::new(value);
     let needle = Some(&secret).filter(|_| view.flag("scrub")).and_then(|secret| Needle::of([secret]));
     match Injection::prepare(rules, &secret) {
-        Ok(injection) => Filled { injection, needle, verify_path },
+        Ok(injection) => Filled { injection, needle, verify_path, withheld: false },
         Err(unfit) => {
             site.error(at, unfit.to_string(), "check that the right value is referred to");
             empty()

@@ -1,10 +1,9 @@
 //! `listeners`.
 
-use super::{Names, Site, quota};
+use super::{Site, quota};
 use crate::config::scalar;
 use crate::config::{At, View};
 use crate::model::certificate::Use;
-use crate::model::key::KeyId;
 use crate::model::listener::{
     Address, ConnectionCaps, Door, DoorKind, EnvironmentParameter, ForwardedField, FrontTimeouts, Listener,
     OutboundDoor, Place, PlaceMask, Places,
@@ -18,14 +17,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The listeners of both doors, and what each is beside its rules.
+#[derive(Clone)]
 pub struct Listeners {
     pub list: Vec<Listener>,
+    /// C4: the name of the key that each stands for.
+    pub identities: Vec<Option<String>>,
     pub certificates: Vec<Option<Tls<ServerConfig>>>,
     pub addresses: Vec<Address>,
 }
 
-pub fn assemble(site: &Site<'_>, root: &View<'_>, names: &Names<'_>) -> Listeners {
-    let mut all = Listeners { list: Vec::new(), certificates: Vec::new(), addresses: Vec::new() };
+pub fn assemble(site: &Site<'_>, root: &View<'_>) -> Listeners {
+    let mut all =
+        Listeners { list: Vec::new(), identities: Vec::new(), certificates: Vec::new(), addresses: Vec::new() };
     for (field, kind) in [("listeners.inbound", DoorKind::Inbound), ("listeners.outbound", DoorKind::Outbound)] {
         for view in root.list(field) {
             let Some(address) = address(site, root, &view) else { continue };
@@ -35,12 +38,13 @@ pub fn assemble(site: &Site<'_>, root: &View<'_>, names: &Names<'_>) -> Listener
             let tls = server_tls(site, &view, &address.to_string(), client_ca(site, &view));
             let door = match kind {
                 DoorKind::Inbound => Door::Inbound,
-                DoorKind::Outbound => Door::Outbound(outbound(site, &view, names, &address)),
+                DoorKind::Outbound => Door::Outbound(outbound(site, root, &view, &address)),
             };
             all.list.push(Listener {
                 callers: tls.as_ref().and_then(|tls| tls.callers),
                 ..listener(site, &view, &address, all.list.len(), door)
             });
+            all.identities.push(view.text("identity").filter(|_| kind == DoorKind::Outbound).map(str::to_owned));
             all.certificates.push(tls.map(|tls| tls.tls));
             all.addresses.push(address);
         }
@@ -92,7 +96,7 @@ fn is_any_port(address: &Address) -> bool {
 }
 
 /// C4: an identity is for those alone who are on this machine, or in this pod.
-fn outbound(site: &Site<'_>, view: &View<'_>, names: &Names<'_>, address: &Address) -> OutboundDoor {
+fn outbound(site: &Site<'_>, root: &View<'_>, view: &View<'_>, address: &Address) -> OutboundDoor {
     let near = match address {
         Address::Tcp(socket) => socket.ip().is_loopback(),
         Address::Unix(_) => true,
@@ -109,13 +113,12 @@ fn outbound(site: &Site<'_>, view: &View<'_>, names: &Names<'_>, address: &Addre
         let reason = "without TLS browsers do not say for which page they call such a name, and images are asked for";
         site.warning(view.at("hosts"), reason, "add tls, use a Unix socket, or call by a loopback name");
     }
-    let identity = view.text("identity").and_then(|name| {
-        let found = names.keys.get(name).copied().map(KeyId);
-        if found.is_none() {
-            site.unknown(view.at("identity"), "key", name, names.keys.keys().copied());
+    if let Some(name) = view.text("identity") {
+        let keys = || root.list("keys").filter_map(|key| key.text("name"));
+        if !keys().any(|key| key == name) {
+            site.unknown(view.at("identity"), "key", name, keys());
         }
-        found
-    });
+    }
     let hosts = view.list("hosts").filter_map(|host| {
         let name = host.text_here()?;
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
@@ -125,7 +128,8 @@ fn outbound(site: &Site<'_>, view: &View<'_>, names: &Names<'_>, address: &Addre
         }
         Some(name.to_ascii_lowercase().into_boxed_str())
     });
-    OutboundDoor { identity, hosts: hosts.collect() }
+    // Which key that is, is known when there are keys.
+    OutboundDoor { identity: None, hosts: hosts.collect() }
 }
 
 fn listener(site: &Site<'_>, view: &View<'_>, address: &Address, index: usize, door: Door) -> Listener {

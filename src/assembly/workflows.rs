@@ -2,6 +2,7 @@
 
 use super::{Names, Site, quota, word};
 use crate::config::{View, scalar};
+use crate::model::Uid;
 use crate::model::connection::{Connection, ConnectionId, HttpVersion};
 use crate::model::environment::EnvironmentId;
 use crate::model::listener::{Door, Listener, Place, PlaceMask};
@@ -30,6 +31,7 @@ pub fn assemble(
         let upstream = upstream(site, &view, names, connections);
         list.push(Workflow {
             index,
+            uid: view.text("id").and_then(Uid::parse).unwrap_or_else(|| Uid::declared("workflow", name)),
             name: name.into(),
             template,
             upgrades: upgrades(site, &view, &upstream, connections),

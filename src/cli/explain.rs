@@ -56,7 +56,7 @@ pub fn run(arguments: Arguments, format: Format) -> anyhow::Result<ExitCode> {
     let snapshot = &assembled.snapshot;
     let listener = listener(snapshot, &arguments)?;
     if let Some(name) = &arguments.key
-        && !snapshot.keys.iter().any(|k| *k.name == **name)
+        && snapshot.keys.named(name).is_none()
     {
         let near = crate::config::mistake::nearest(name, snapshot.keys.iter().map(|k| &*k.name));
         let hint = near.map(|n| format!("; did you mean {n}?")).unwrap_or_default();

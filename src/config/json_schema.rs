@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn later_fields_are_never_valid() {
         let schema = json_schema();
-        assert_eq!(schema["properties"]["store"]["not"], json!({}));
+        assert_eq!(schema["properties"]["variables"]["not"], json!({}));
     }
 
     #[test]

@@ -72,6 +72,10 @@ pub enum Kind {
     CallPath,
     /// `stdout`, `stderr`, `off` or `file:PATH`
     LogTarget,
+    /// `sqlite:PATH`
+    Store,
+    /// Where a master key comes from: never the key itself.
+    MasterKey,
     /// One of a few words.
     Enum(&'static [&'static str]),
 }
@@ -123,6 +127,8 @@ impl Kind {
             Kind::InjectPath => scalar::inject_path(text).map(drop),
             Kind::CallPath => scalar::call_path(text).map(drop),
             Kind::LogTarget => scalar::log_target(text).map(drop),
+            Kind::Store => scalar::store(text).map(drop),
+            Kind::MasterKey => scalar::master_key(text).map(drop),
             Kind::Enum(words) => one_of(text, words),
         };
         result.map_or_else(Verdict::Bad, |()| Verdict::Fine)
@@ -183,6 +189,8 @@ impl Kind {
             Kind::InjectPath => "a path with {secret} in it",
             Kind::CallPath => "a path such as /v1/charges",
             Kind::LogTarget => "stdout, stderr, off or file:PATH",
+            Kind::Store => "a database such as sqlite:keystile.db",
+            Kind::MasterKey => "env:NAME, file:PATH or vault:URL",
             Kind::Enum(words) => return words.join(" or "),
         };
         what.to_owned()
@@ -213,6 +221,8 @@ impl Kind {
             Kind::EnvGlob => "^[A-Za-z0-9_*]+$",
             Kind::InjectPath => "^/.*[{]secret[}].*$",
             Kind::CallPath => "^/[^?#%]*$",
+            Kind::Store => "^sqlite:.+$",
+            Kind::MasterKey => "^(env|file|vault):.+$",
             Kind::LogTarget => "^(stdout|stderr|off|file:.+)$",
             _ => return None,
         })

@@ -8,6 +8,7 @@
 //! Nothing here knows the gateway's own nouns: turning a file into a snapshot is done elsewhere, on a [`View`].
 
 pub mod check;
+pub mod json;
 pub mod json_schema;
 pub mod kind;
 pub mod mistake;

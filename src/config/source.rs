@@ -33,6 +33,7 @@ pub enum SecretSources {
 }
 
 /// A secret as it was found.
+#[derive(Clone)]
 pub struct Found {
     /// Wiped when dropped.
     pub secret: Zeroizing<Vec<u8>>,

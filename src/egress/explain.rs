@@ -89,7 +89,7 @@ fn identified<'s, 'p, 'r>(
     steps: &mut Steps,
 ) -> Result<Identified<'s, 'p, 'r>, Denial> {
     if let Some(name) = &question.key {
-        let Some(key) = snapshot.keys.iter().find(|k| *k.name == **name) else {
+        let Some(key) = snapshot.keys.named(name) else {
             return steps.no("credential", Denial::InvalidKey(crate::model::denial::BadToken::Unknown));
         };
         steps.ok("credential", format!("taken as given: key {name}, by --key"));

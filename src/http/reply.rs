@@ -193,6 +193,7 @@ mod tests {
             Denial::MissingKey,
             Denial::InvalidKey(BadToken::Unknown),
             Denial::KeyDisabled,
+            Denial::KeyRevoked,
             Denial::KeyExpired,
             Denial::QueryKeySunset,
             Denial::AddressNotAllowed,

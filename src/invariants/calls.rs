@@ -2,7 +2,7 @@
 
 use super::requests::request;
 use super::steer;
-use crate::model::connection::{ConnectionId, InjectRule, Injection};
+use crate::model::connection::{InjectRule, Injection};
 use crate::model::directory::Directory;
 use crate::model::key::{Grants, KeyId};
 use crate::model::listener::{Door, OutboundDoor};
@@ -43,13 +43,14 @@ fn rules(bits: u8) -> Vec<InjectRule> {
 fn world(bits: u8) -> (Snapshot, Listener) {
     let mut snapshot = fixture::snapshot();
     let secret = fixture::secret(SECRET);
-    let connection = &mut snapshot.connections[0];
+    let frame = &mut *snapshot;
+    let connection = &mut frame.connections[0];
     connection.injection = Injection::prepare(&rules(bits), &secret).expect("it fits");
-    connection.needle = Needle::of([&secret]).map(|needle| snapshot.needles.keep(needle));
+    connection.needle = Needle::of([&secret]).map(|needle| frame.needles.keep(needle));
     connection.destination.base_path = BASE.to_owned();
     connection.destination.base_path_once = bits & 0x40 != 0;
-    snapshot.keys[0].connections = Grants::some(vec![ConnectionId(0)]);
-    snapshot.directory = Directory::of(&snapshot.connections, &snapshot.keys);
+    snapshot.keys[0].connections = Grants::some(vec![fixture::uid_of("engine-0")]);
+    snapshot.directory = Directory::of(&snapshot.connections);
     let door = Door::Outbound(OutboundDoor { identity: Some(KeyId(0)), hosts: vec![] });
     (snapshot, Listener { door, ..fixture::door() })
 }

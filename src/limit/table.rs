@@ -5,7 +5,9 @@ use super::addresses::AddressMeters;
 use super::failed::FailedAuth;
 use super::meter::Meter;
 use super::slots::{Slots, Taken};
+use crate::model::key::KeyId;
 use crate::model::quota::{Allowance, Refusal, Scope};
+use crate::model::shelf::Shelf;
 use crate::model::workflow::WorkflowId;
 use crate::model::{Denial, Quota, Snapshot};
 use crate::policy::Permit;
@@ -21,8 +23,15 @@ pub type Allowances = SmallVec<[Allowance; 5]>;
 pub type Held = SmallVec<[Taken; 2]>;
 
 /// Every limit that is in force.
+#[derive(Clone)]
 pub struct Limits {
-    keys: Vec<Option<Arc<Meter>>>,
+    /// By the key's number, for those that have a quota.
+    keys: Shelf<Meter>,
+    fixed: Arc<Fixed>,
+}
+
+/// Those of everything that changes with the frame.
+struct Fixed {
     workflows: Vec<Guarded>,
     connections: Vec<Guarded>,
     listeners: Vec<ListenerLimits>,
@@ -45,8 +54,7 @@ impl Limits {
     /// The limits of `snapshot`; `before` are those of the one it replaces.
     pub fn build(snapshot: &Snapshot, before: Option<(&Snapshot, &Limits)>) -> Limits {
         let old = before.map(|(s, l)| Old::of(s, l)).unwrap_or_default();
-        Limits {
-            keys: snapshot.keys.iter().map(|k| meter(k.quota, old.keys.get(&*k.name).cloned())).collect(),
+        let fixed = Fixed {
             workflows: snapshot
                 .workflows
                 .iter()
@@ -62,7 +70,25 @@ impl Limits {
                 .iter()
                 .map(|l| ListenerLimits::build(l, old.listeners.get(&*l.address)))
                 .collect(),
+        };
+        let mut keys = before.map(|(_, limits)| limits.keys.clone()).unwrap_or_default();
+        let gone: Vec<u32> = keys.iter().map(|(id, _)| id).filter(|id| snapshot.key(KeyId(*id)).is_none()).collect();
+        for id in gone {
+            keys.set(id, None);
         }
+        for key in snapshot.keys.iter() {
+            set_meter(&mut keys, key.index, key.more().quota);
+        }
+        Limits { keys, fixed: Arc::new(fixed) }
+    }
+
+    /// The same but for these keys, each with its quota. A meter goes on if its quota is the same.
+    pub fn with_keys(&self, changed: impl IntoIterator<Item = (KeyId, Option<Quota>)>) -> Limits {
+        let mut limits = self.clone();
+        for (id, quota) in changed {
+            set_meter(&mut limits.keys, id, quota);
+        }
+        limits
     }
 
     /// Charges all rates that apply, from the narrowest to the widest. The first refusal stops; what was charged before
@@ -75,17 +101,18 @@ impl Limits {
         address: IpAddr,
     ) -> Result<Allowances, Refusal> {
         let mut charged = Allowances::new();
-        let listener = &self.listeners[listener];
-        if let Some(m) = &self.keys[permit.key().index.0 as usize] {
+        let fixed = &self.fixed;
+        let listener = &fixed.listeners[listener];
+        if let Some(m) = self.keys.get(permit.key().index.0) {
             charged.push(m.charge(Scope::Key)?);
         }
         if let Some(m) = &listener.addresses {
             charged.push(m.charge(address, Scope::Address)?);
         }
-        if let Some(m) = workflow.and_then(|w| self.workflows[w.0 as usize].meter.as_ref()) {
+        if let Some(m) = workflow.and_then(|w| fixed.workflows[w.0 as usize].meter.as_ref()) {
             charged.push(m.charge(Scope::Workflow)?);
         }
-        if let Some(m) = &self.connections[permit.connection().index.0 as usize].meter {
+        if let Some(m) = &fixed.connections[permit.connection().index.0 as usize].meter {
             charged.push(m.charge(Scope::Connection)?);
         }
         if let Some(m) = &listener.meter {
@@ -98,8 +125,8 @@ impl Limits {
     pub fn enter(&self, permit: &Permit<'_>, workflow: Option<WorkflowId>) -> Result<Held, Denial> {
         let mut held = Held::new();
         let caps = [
-            (workflow.and_then(|w| self.workflows[w.0 as usize].slots.as_ref()), "workflow"),
-            (self.connections[permit.connection().index.0 as usize].slots.as_ref(), "connection"),
+            (workflow.and_then(|w| self.fixed.workflows[w.0 as usize].slots.as_ref()), "workflow"),
+            (self.fixed.connections[permit.connection().index.0 as usize].slots.as_ref(), "connection"),
         ];
         for (slots, what) in caps {
             if let Some(slots) = slots {
@@ -111,13 +138,13 @@ impl Limits {
 
     /// The failed authentications of a listener's callers.
     pub fn failed(&self, listener: usize) -> &FailedAuth {
-        &self.listeners[listener].failed
+        &self.fixed.listeners[listener].failed
     }
 
     /// Forgets addresses whose time is over; returns how many are remembered.
     pub fn sweep(&self, now: Instant) -> usize {
         let mut remembered = 0;
-        for listener in &self.listeners {
+        for listener in &self.fixed.listeners {
             listener.failed.sweep(now);
             remembered += listener.failed.len();
             if let Some(addresses) = &listener.addresses {
@@ -126,6 +153,13 @@ impl Limits {
             }
         }
         remembered
+    }
+}
+
+fn set_meter(meters: &mut Shelf<Meter>, id: KeyId, quota: Option<Quota>) {
+    let old = meters.handle(id.0);
+    if old.map(|meter| meter.quota()) != quota {
+        meters.set(id.0, quota.map(|quota| Arc::new(Meter::new(quota))));
     }
 }
 
@@ -162,7 +196,6 @@ impl ListenerLimits {
 /// What the snapshot before had, by name.
 #[derive(Default)]
 struct Old<'a> {
-    keys: HashMap<&'a str, Arc<Meter>>,
     workflows: HashMap<&'a str, Guarded>,
     connections: HashMap<&'a str, Guarded>,
     listeners: HashMap<&'a str, ListenerLimits>,
@@ -170,12 +203,10 @@ struct Old<'a> {
 
 impl<'a> Old<'a> {
     fn of(snapshot: &'a Snapshot, limits: &Limits) -> Old<'a> {
-        let keys = snapshot.keys.iter().zip(&limits.keys);
-        let workflows = snapshot.workflows.iter().zip(&limits.workflows);
-        let connections = snapshot.connections.iter().zip(&limits.connections);
-        let listeners = snapshot.listeners.iter().zip(&limits.listeners);
+        let workflows = snapshot.workflows.iter().zip(&limits.fixed.workflows);
+        let connections = snapshot.connections.iter().zip(&limits.fixed.connections);
+        let listeners = snapshot.listeners.iter().zip(&limits.fixed.listeners);
         Old {
-            keys: keys.filter_map(|(k, m)| Some((&*k.name, m.clone()?))).collect(),
             workflows: workflows.map(|(w, g)| (&*w.name, g.clone())).collect(),
             connections: connections.map(|(c, g)| (&*c.name, g.clone())).collect(),
             listeners: listeners.map(|(l, g)| (&*l.address, g.clone())).collect(),

@@ -4,6 +4,7 @@ use super::environment::EnvironmentId;
 use super::quota::Quota;
 use super::scrub::NeedleId;
 use super::secret::{Secret, SecretHeader};
+use super::uid::Uid;
 use http::{HeaderName, HeaderValue, Method};
 use ipnet::IpNet;
 use std::path::PathBuf;
@@ -18,8 +19,8 @@ pub struct ConnectionId(pub u32);
 #[derive(Debug)]
 pub struct Connection {
     pub index: ConnectionId,
-    /// A UUID: the one that was written, or one derived from the name.
-    pub id: String,
+    /// The id that was written, or one derived from the name; what keys are granted.
+    pub uid: Uid,
     pub name: Arc<str>,
     pub environment: EnvironmentId,
     /// The connector it was made by; `None` for a connection that says everything itself.

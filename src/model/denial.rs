@@ -68,6 +68,7 @@ pub enum Denial {
     MissingKey,
     InvalidKey(BadToken),
     KeyDisabled,
+    KeyRevoked,
     KeyExpired,
     QueryKeySunset,
     // May
@@ -158,6 +159,7 @@ impl Denial {
             Denial::MissingKey => ("missing_key", S::UNAUTHORIZED),
             Denial::InvalidKey(_) => ("invalid_key", S::UNAUTHORIZED),
             Denial::KeyDisabled => ("key_disabled", S::UNAUTHORIZED),
+            Denial::KeyRevoked => ("key_revoked", S::UNAUTHORIZED),
             Denial::KeyExpired => ("key_expired", S::UNAUTHORIZED),
             Denial::QueryKeySunset => ("query_key_sunset", S::UNAUTHORIZED),
             Denial::AddressNotAllowed => ("address_not_allowed", S::FORBIDDEN),

@@ -3,8 +3,9 @@
 
 use super::connection::{Connection, ConnectionId, InjectRule};
 use super::environment::EnvironmentId;
-use super::key::Key;
 use super::name::is_uuid;
+use super::snapshot::Frame;
+use super::uid::Uid;
 use std::collections::HashMap;
 
 /// Names to what they mean.
@@ -28,32 +29,28 @@ pub struct Connector {
     pub name: Box<str>,
     /// At most one an environment.
     pub defaults: Vec<(EnvironmentId, ConnectionId)>,
-    /// What some keys mean by it.
-    bound: Vec<ConnectionId>,
+    /// All that are made from it: a key may mean any of them.
+    made: Vec<ConnectionId>,
 }
 
 impl Directory {
     /// Connectors' names and ids are reserved, so nothing here is known by two names of different meaning.
-    pub fn of(connections: &[Connection], keys: &[Key]) -> Directory {
+    pub fn of(connections: &[Connection]) -> Directory {
         let mut names = HashMap::new();
         let mut connectors: HashMap<&str, Connector> = HashMap::new();
         for connection in connections {
-            if let Some(connector) = connection.connector.as_deref().filter(|_| connection.default) {
-                let entry = connectors.entry(connector).or_default();
+            let Some(name) = connection.connector.as_deref() else { continue };
+            let entry = connectors.entry(name).or_default();
+            entry.made.push(connection.index);
+            if connection.default {
                 entry.defaults.push((connection.environment, connection.index));
-            }
-        }
-        for (connector, connection) in keys.iter().flat_map(|key| &key.bindings) {
-            let entry = connectors.entry(connector).or_default();
-            if !entry.bound.contains(connection) {
-                entry.bound.push(*connection);
             }
         }
         for (name, connector) in connectors {
             names.insert(name.into(), Named::Connector(Connector { name: name.into(), ..connector }));
         }
         for connection in connections {
-            names.insert(connection.id.as_str().into(), Named::Connection(connection.index));
+            names.insert(connection.uid.to_string().into(), Named::Connection(connection.index));
             names.insert((&*connection.name).into(), Named::Connection(connection.index));
         }
         let mut slots: Vec<InjectRule> = Vec::new();
@@ -84,6 +81,13 @@ impl Directory {
     }
 }
 
+impl Connector {
+    /// The connection of this id, if it is made from this connector.
+    pub fn made(&self, frame: &Frame, uid: Uid) -> Option<ConnectionId> {
+        self.made.iter().copied().find(|id| frame.connection(*id).uid == uid)
+    }
+}
+
 impl Named {
     /// Every connection that it may mean to somebody, somewhere.
     pub fn candidates(&self) -> impl Iterator<Item = ConnectionId> + '_ {
@@ -91,8 +95,7 @@ impl Named {
             Named::Connection(id) => (Some(*id), None),
             Named::Connector(connector) => (None, Some(connector)),
         };
-        let many =
-            connector.into_iter().flat_map(|c| c.defaults.iter().map(|(_, id)| *id).chain(c.bound.iter().copied()));
+        let many = connector.into_iter().flat_map(|c| c.made.iter().copied());
         one.into_iter().chain(many)
     }
 }

@@ -1,5 +1,6 @@
 //! Production, Test, …: one of them is the default.
 
+use super::uid::Uid;
 use http::HeaderValue;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ pub struct EnvironmentId(pub u16);
 #[derive(Debug)]
 pub struct Environment {
     pub id: EnvironmentId,
+    pub uid: Uid,
     pub name: Arc<str>,
     /// `X-Keystile-Environment`, ready to send.
     pub header: HeaderValue,

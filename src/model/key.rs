@@ -1,20 +1,18 @@
 //! What a caller is known by.
 
 use super::certificate::AcceptedCertificate;
-use super::connection::ConnectionId;
-use super::environment::EnvironmentId;
 use super::quota::Quota;
-use super::workflow::WorkflowId;
-use http::HeaderValue;
+use super::token::Digest;
+use super::uid::Uid;
 use ipnet::IpNet;
-use std::sync::Arc;
+use serde::{Deserialize, Serialize};
 
 /// Index of a key in its snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyId(pub u32);
 
 /// K10: which of a key's two tokens was presented.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Slot {
     Primary,
     Secondary,
@@ -27,26 +25,57 @@ impl Slot {
             Slot::Secondary => "secondary",
         }
     }
+
+    pub fn named(name: &str) -> Option<Slot> {
+        [Slot::Primary, Slot::Secondary].into_iter().find(|slot| slot.name() == name)
+    }
 }
 
-/// A key, checked: what it refers to exists.
-#[derive(Debug)]
+/// Where a resource is managed (T1b).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// In the configuration file: read-only for everybody else.
+    File,
+    Store,
+}
+
+impl Origin {
+    pub fn name(self) -> &'static str {
+        match self {
+            Origin::File => "file",
+            Origin::Store => "store",
+        }
+    }
+}
+
+/// A key, checked. There may be a million: what few of them have stands apart, and references are by id, so that they
+/// outlive whatever else changes.
+#[derive(Debug, Clone)]
 pub struct Key {
     pub index: KeyId,
-    /// UUID form; stays when the key is renamed.
-    pub id: String,
-    pub name: Arc<str>,
+    /// Stays when the key is renamed.
+    pub uid: Uid,
+    pub name: Box<str>,
+    pub origin: Origin,
     pub enabled: bool,
+    /// K11: for good.
+    pub revoked: bool,
     /// Unix milliseconds.
     pub expires_at: Option<i64>,
     /// E1: where its requests run, or not at all.
-    pub environment: Option<EnvironmentId>,
+    pub environment: Option<Uid>,
     pub workflows: Grants,
     /// C1: what it may call by.
-    pub connections: Grants<ConnectionId>,
-    /// C15: which connection a connector's name means to it, where it is not the default one; sorted.
-    pub bindings: Vec<(Box<str>, ConnectionId)>,
+    pub connections: Grants,
     pub scopes: Scopes,
+    more: Option<Box<More>>,
+}
+
+/// What few keys have.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct More {
+    /// C15: which connection a connector's name means to it, where it is not the default one; sorted.
+    pub bindings: Vec<(Box<str>, Uid)>,
     /// K13: `None` means any address; an empty list none.
     pub allow_addresses: Option<Vec<IpNet>>,
     /// K13: the certificates of which the caller must show one; `None` means that none is asked for.
@@ -54,44 +83,105 @@ pub struct Key {
     pub quota: Option<Quota>,
     /// K6: Unix milliseconds after which this key is no longer accepted in a URL.
     pub query_key_sunset: Option<i64>,
-    /// K14, ready to send: `X-Keystile-Username` and `X-Keystile-Key-Id`.
-    pub username_header: HeaderValue,
-    pub id_header: HeaderValue,
+    /// K10: tokens that were replaced, and until when (Unix milliseconds) they are accepted nevertheless.
+    pub graced: Vec<(Digest, i64)>,
 }
 
-/// W2: what a key may run, or, of connections, use. There is no default: nothing means nothing.
+/// What a key has that has nothing more.
+static NOTHING_MORE: More = More {
+    bindings: Vec::new(),
+    allow_addresses: None,
+    client_certificates: None,
+    quota: None,
+    query_key_sunset: None,
+    graced: Vec::new(),
+};
+
+impl Key {
+    /// One that may do nothing yet.
+    pub fn new(index: KeyId, uid: Uid, name: &str, origin: Origin) -> Key {
+        Key {
+            index,
+            uid,
+            name: name.into(),
+            origin,
+            enabled: true,
+            revoked: false,
+            expires_at: None,
+            environment: None,
+            workflows: Grants::nothing(),
+            connections: Grants::nothing(),
+            scopes: Scopes::NONE,
+            more: None,
+        }
+    }
+
+    /// What few keys have.
+    pub fn more(&self) -> &More {
+        self.more.as_deref().unwrap_or(&NOTHING_MORE)
+    }
+
+    pub fn with(mut self, more: More) -> Key {
+        self.more = (more != NOTHING_MORE).then(|| Box::new(more));
+        self
+    }
+
+    #[cfg(any(test, fuzzing))]
+    pub fn more_mut(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
+    }
+}
+
+/// W2: what a key may run, or use, by id. There is no default: nothing means nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Grants<T = WorkflowId> {
+pub enum Grants {
     /// The explicit word for everything.
     All,
     /// Sorted.
-    Some(Box<[T]>),
+    Some(Box<[Uid]>),
 }
 
-impl<T: Ord + Copy> Grants<T> {
+impl Grants {
+    pub fn nothing() -> Grants {
+        Grants::Some(Box::default())
+    }
+
     /// Exactly these; an empty list permits nothing.
-    pub fn some(mut granted: Vec<T>) -> Grants<T> {
+    pub fn some(mut granted: Vec<Uid>) -> Grants {
         granted.sort_unstable();
         granted.dedup();
         Grants::Some(granted.into_boxed_slice())
     }
 
     /// Whether `wanted` is permitted.
-    pub fn permit(&self, wanted: T) -> bool {
+    pub fn permit(&self, wanted: Uid) -> bool {
         match self {
             Grants::All => true,
             Grants::Some(list) => list.binary_search(&wanted).is_ok(),
         }
     }
+
+    /// K13: whether whoever has these may grant `others`.
+    pub fn cover(&self, others: &Grants) -> bool {
+        match (self, others) {
+            (Grants::All, _) => true,
+            (Grants::Some(_), Grants::All) => false,
+            (Grants::Some(_), Grants::Some(list)) => list.iter().all(|uid| self.permit(*uid)),
+        }
+    }
 }
 
 /// K13: what a key may be used for at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum ScopeName {
+    #[serde(rename = "workflows:invoke")]
     WorkflowsInvoke = 1,
+    #[serde(rename = "connections:use")]
     ConnectionsUse = 2,
+    #[serde(rename = "admin:read")]
     AdminRead = 4,
+    #[serde(rename = "admin:write")]
     AdminWrite = 8,
 }
 
@@ -126,6 +216,11 @@ impl Scopes {
     pub fn has(self, scope: ScopeName) -> bool {
         self.0 & scope as u8 != 0
     }
+
+    /// Those it has, in their order.
+    pub fn iter(self) -> impl Iterator<Item = ScopeName> {
+        ScopeName::ALL.into_iter().filter(move |scope| self.has(*scope))
+    }
 }
 
 #[cfg(test)]
@@ -134,10 +229,19 @@ mod tests {
 
     #[test]
     fn w2_an_empty_list_permits_nothing_and_all_is_explicit() {
-        assert!(!Grants::<WorkflowId>::some(vec![]).permit(WorkflowId(0)));
-        assert!(Grants::some(vec![WorkflowId(4), WorkflowId(1)]).permit(WorkflowId(1)));
-        assert!(!Grants::some(vec![WorkflowId(4), WorkflowId(1)]).permit(WorkflowId(2)));
-        assert!(Grants::All.permit(WorkflowId(7)));
+        let uid = |n| Uid([n; 16]);
+        assert!(!Grants::some(vec![]).permit(uid(0)) && !Grants::nothing().permit(uid(0)));
+        assert!(Grants::some(vec![uid(4), uid(1)]).permit(uid(1)));
+        assert!(!Grants::some(vec![uid(4), uid(1)]).permit(uid(2)));
+        assert!(Grants::All.permit(uid(7)));
+    }
+
+    #[test]
+    fn k13_nobody_grants_more_than_he_has() {
+        let some = |list: &[u8]| Grants::some(list.iter().map(|n| Uid([*n; 16])).collect());
+        assert!(Grants::All.cover(&Grants::All) && Grants::All.cover(&some(&[1])));
+        assert!(some(&[1, 2]).cover(&some(&[2])) && some(&[1]).cover(&some(&[])));
+        assert!(!some(&[1]).cover(&Grants::All) && !some(&[1]).cover(&some(&[1, 2])));
     }
 
     #[test]

@@ -29,7 +29,7 @@ impl fmt::Display for Address {
 }
 
 /// One address that callers reach, and its rules.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Listener {
     /// As configured, `0.0.0.0:8443`, or `unix:` and the whole path; names the listener in limits and logs.
     pub address: Arc<str>,

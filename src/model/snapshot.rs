@@ -3,18 +3,26 @@
 use super::connection::{Connection, ConnectionId};
 use super::directory::Directory;
 use super::environment::{Environment, EnvironmentId};
-use super::key::{Key, KeyId, Slot};
+use super::key::{Key, KeyId};
+use super::keys::Keys;
 use super::listener::Listener;
 use super::routes::Routes;
 use super::scrub::Needles;
-use super::token::Digest;
+use super::uid::Uid;
 use super::workflow::{Workflow, WorkflowId};
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::ops::Deref;
+use std::sync::Arc;
 
-/// Nouns by index, and the two look-ups of a request: digest to key, path to workflow.
-#[derive(Debug)]
+/// The frame, and the keys, which change far more often: a copy costs two reference counts.
+#[derive(Debug, Clone)]
 pub struct Snapshot {
+    pub frame: Arc<Frame>,
+    pub keys: Keys,
+}
+
+/// Everything but the keys: nouns by index, and the look-ups of a request. Made anew whenever something of it changes.
+#[derive(Debug)]
+pub struct Frame {
     pub listeners: Vec<Listener>,
     pub environments: Vec<Environment>,
     pub default_environment: EnvironmentId,
@@ -22,13 +30,26 @@ pub struct Snapshot {
     /// What is looked for in replies to outbound calls.
     pub needles: Needles,
     pub workflows: Vec<Workflow>,
-    pub keys: Vec<Key>,
-    pub digests: Digests,
     pub directory: Directory,
     pub routes: Routes,
 }
 
+impl Deref for Snapshot {
+    type Target = Frame;
+
+    fn deref(&self) -> &Frame {
+        &self.frame
+    }
+}
+
 impl Snapshot {
+    /// None, if it is gone.
+    pub fn key(&self, id: KeyId) -> Option<&Key> {
+        self.keys.get(id)
+    }
+}
+
+impl Frame {
     pub fn environment(&self, id: EnvironmentId) -> &Environment {
         &self.environments[usize::from(id.0)]
     }
@@ -41,33 +62,21 @@ impl Snapshot {
         &self.workflows[id.0 as usize]
     }
 
-    pub fn key(&self, id: KeyId) -> &Key {
-        &self.keys[id.0 as usize]
-    }
-
     /// E3: names are case-sensitive.
     pub fn environment_named(&self, name: &str) -> Option<EnvironmentId> {
         self.environments.iter().find(|e| &*e.name == name).map(|e| e.id)
     }
+
+    /// None, if it is gone.
+    pub fn environment_of(&self, uid: Uid) -> Option<&Environment> {
+        self.environments.iter().find(|e| e.uid == uid)
+    }
 }
 
-/// Whose a token is, by its digest.
-pub type Digests = HashMap<Digest, (KeyId, Slot), BuildHasherDefault<Uniform>>;
-
-/// Digests are uniform already: their first eight bytes are the hash.
-#[derive(Debug, Default)]
-pub struct Uniform(u64);
-
-impl Hasher for Uniform {
-    fn write(&mut self, bytes: &[u8]) {
-        if let Some(first) = bytes.first_chunk::<8>() {
-            self.0 = u64::from_le_bytes(*first);
-        }
-    }
-
-    fn write_usize(&mut self, _: usize) {}
-
-    fn finish(&self) -> u64 {
-        self.0
+#[cfg(any(test, fuzzing))]
+impl std::ops::DerefMut for Snapshot {
+    /// Tests change a frame that nobody else holds.
+    fn deref_mut(&mut self) -> &mut Frame {
+        Arc::get_mut(&mut self.frame).unwrap()
     }
 }

@@ -23,6 +23,7 @@ impl Denial {
             Denial::MissingKey => "No key was sent",
             Denial::InvalidKey(_) => "The key is not valid",
             Denial::KeyDisabled => "The key is disabled",
+            Denial::KeyRevoked => "The key was revoked",
             Denial::KeyExpired => "The key has expired",
             Denial::QueryKeySunset => "This key is no longer accepted in a URL",
             Denial::AddressNotAllowed => "The key may not be used from this address",
@@ -117,6 +118,7 @@ impl Denial {
                 "check that the whole token was copied, without white space or quotes, that it belongs to this gateway and that it was not regenerated"
             }
             Denial::KeyDisabled => "ask the key's owner to enable it",
+            Denial::KeyRevoked => "it will not be accepted again: ask for another key",
             Denial::KeyExpired => "ask the key's owner for a new expiry or a new key",
             Denial::QueryKeySunset => "send it in the header instead: `Authorization: Key=<token>`",
             Denial::AddressNotAllowed => {

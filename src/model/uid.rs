@@ -1,6 +1,9 @@
 //! What resources are known by for good: a UUID, which stays when they are renamed.
 
 use super::name;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
 use std::fmt;
 
 /// A resource's id. Written as a UUID in lower case.
@@ -47,6 +50,19 @@ impl Uid {
 impl fmt::Display for Uid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&name::format_uuid(&self.0))
+    }
+}
+
+impl Serialize for Uid {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Uid {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Uid, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        Uid::parse(&text).ok_or_else(|| D::Error::custom("not a UUID"))
     }
 }
 

@@ -5,6 +5,7 @@ use super::environment::EnvironmentId;
 use super::listener::PlaceMask;
 use super::quota::Quota;
 use super::template::Template;
+use super::uid::Uid;
 use http::HeaderValue;
 use std::sync::Arc;
 
@@ -16,6 +17,8 @@ pub struct WorkflowId(pub u32);
 #[derive(Debug)]
 pub struct Workflow {
     pub index: WorkflowId,
+    /// Stays when it is renamed; what keys are granted.
+    pub uid: Uid,
     pub name: Arc<str>,
     /// W3: without one it can be neither reached nor permitted.
     pub template: Option<Template>,

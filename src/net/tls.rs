@@ -34,6 +34,12 @@ pub struct Tls<C> {
     inputs: blake3::Hash,
 }
 
+impl<C> Clone for Tls<C> {
+    fn clone(&self) -> Tls<C> {
+        Tls { config: self.config.clone(), inputs: self.inputs }
+    }
+}
+
 impl<C> Tls<C> {
     /// What it was made of.
     pub fn digest(&self) -> &[u8] {

@@ -57,10 +57,12 @@ pub(super) fn by_digest<'s>(
     in_query: bool,
     now: i64,
 ) -> Result<Authenticated<'s>, Rejected<'s>> {
-    let Some(&(key, slot)) = snapshot.digests.get(digest) else {
-        return Err(Rejected { denial: Denial::InvalidKey(BadToken::Unknown), whose: None });
-    };
-    let key = snapshot.key(key);
+    let unknown = || Rejected { denial: Denial::InvalidKey(BadToken::Unknown), whose: None };
+    let (key, slot) = snapshot.keys.find(digest).ok_or_else(unknown)?;
+    if key.more().graced.iter().any(|(graced, until)| graced == digest && *until <= now) {
+        // K10: a value that was replaced, after its grace. It is nobody's any more.
+        return Err(unknown());
+    }
     match state(key, in_query, now) {
         Ok(()) => Ok(Authenticated { key, slot: Some(slot) }),
         Err(denial) => Err(Rejected { denial, whose: Some((key, Some(slot))) }),
@@ -75,7 +77,8 @@ pub fn rehearse(key: &Key, now: i64) -> Result<Authenticated<'_>, Denial> {
 
 /// C4: the key for which a listener on loopback stands, if it is alive.
 pub fn stood_for<'s>(snapshot: &'s Snapshot, identity: KeyId, now: i64) -> Result<Authenticated<'s>, Rejected<'s>> {
-    let key = snapshot.key(identity);
+    let gone = || Rejected { denial: Denial::InvalidKey(BadToken::Unknown), whose: None };
+    let key = snapshot.key(identity).ok_or_else(gone)?;
     match state(key, false, now) {
         Ok(()) => Ok(Authenticated { key, slot: None }),
         Err(denial) => Err(Rejected { denial, whose: Some((key, None)) }),
@@ -84,13 +87,16 @@ pub fn stood_for<'s>(snapshot: &'s Snapshot, identity: KeyId, now: i64) -> Resul
 
 /// K11, K6: told only to a caller whose token matched.
 fn state(key: &Key, in_query: bool, now: i64) -> Result<(), Denial> {
+    if key.revoked {
+        return Err(Denial::KeyRevoked);
+    }
     if !key.enabled {
         return Err(Denial::KeyDisabled);
     }
     if key.expires_at.is_some_and(|at| at <= now) {
         return Err(Denial::KeyExpired);
     }
-    if in_query && key.query_key_sunset.is_some_and(|at| at <= now) {
+    if in_query && key.more().query_key_sunset.is_some_and(|at| at <= now) {
         return Err(Denial::QueryKeySunset);
     }
     Ok(())
@@ -138,7 +144,10 @@ mod tests {
         assert_eq!(verdict(|s| s.keys[0].enabled = false, &token, 0), Err("key_disabled"));
         assert_eq!(verdict(|s| s.keys[0].expires_at = Some(1000), &token, 1000), Err("key_expired"));
         assert!(verdict(|s| s.keys[0].expires_at = Some(1000), &token, 999).is_ok());
-        assert_eq!(verdict(|s| s.keys[0].query_key_sunset = Some(1000), &token, 1000), Err("query_key_sunset"));
-        assert!(verdict(|s| s.keys[0].query_key_sunset = Some(1000), &token, 999).is_ok());
+        assert_eq!(
+            verdict(|s| s.keys[0].more_mut().query_key_sunset = Some(1000), &token, 1000),
+            Err("query_key_sunset")
+        );
+        assert!(verdict(|s| s.keys[0].more_mut().query_key_sunset = Some(1000), &token, 999).is_ok());
     }
 }

@@ -61,7 +61,7 @@ pub fn authorise<'s>(
             ));
         }
     };
-    if !key.workflows.permit(workflow.index) {
+    if !key.workflows.permit(workflow.uid) {
         return Err(Denial::WorkflowNotPermitted { workflow: workflow.name.clone() });
     }
     if !key.scopes.has(ScopeName::WorkflowsInvoke) {
@@ -88,7 +88,7 @@ pub fn authorise<'s>(
 
 /// K13: whether `key` may be used from there.
 pub(super) fn may_come_from(key: &Key, origin: &Origin<'_>, now: i64) -> Result<(), Denial> {
-    if key.allow_addresses.as_ref().is_some_and(|nets| !super::address::within(origin.address, nets)) {
+    if key.more().allow_addresses.as_ref().is_some_and(|nets| !super::address::within(origin.address, nets)) {
         return Err(Denial::AddressNotAllowed);
     }
     certified(key, origin.certificate, now)
@@ -96,7 +96,7 @@ pub(super) fn may_come_from(key: &Key, origin: &Origin<'_>, now: i64) -> Result<
 
 /// K13: a key bound to a certificate is worth nothing without it.
 fn certified(key: &Key, presented: Option<&ClientCertificate>, now: i64) -> Result<(), Denial> {
-    let Some(accepted) = &key.client_certificates else { return Ok(()) };
+    let Some(accepted) = &key.more().client_certificates else { return Ok(()) };
     let bad = match presented {
         None => BadCertificate::Absent,
         Some(certificate) if !accepted.iter().any(|a| a.accepts(certificate)) => BadCertificate::NotAccepted,

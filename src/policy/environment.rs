@@ -34,7 +34,7 @@ pub fn select(snapshot: &Snapshot, key: &Key, asked: &Asked<'_>) -> Result<Envir
         Asked::Nothing => None,
         Asked::Named(name) => Some(std::str::from_utf8(name).ok().and_then(|n| snapshot.environment_named(n))),
     };
-    let Some(fixed) = key.environment else {
+    let Some(fixed) = fixed(snapshot, key)? else {
         return match named {
             None => Ok(snapshot.default_environment),
             Some(Some(environment)) => Ok(environment),
@@ -52,6 +52,17 @@ pub fn select(snapshot: &Snapshot, key: &Key, asked: &Asked<'_>) -> Result<Envir
     }
 }
 
+/// E1: the one environment that the key is good for, if it is fixed to one. One that is gone is none it could run in.
+fn fixed(snapshot: &Snapshot, key: &Key) -> Result<Option<EnvironmentId>, Denial> {
+    match key.environment {
+        None => Ok(None),
+        Some(uid) => match snapshot.environment_of(uid) {
+            Some(environment) => Ok(Some(environment.id)),
+            None => Err(Denial::EnvironmentMismatch { wants: None }),
+        },
+    }
+}
+
 /// Where outbound calls name an environment.
 pub const HEADER: HeaderName = HeaderName::from_static("keystile-environment");
 
@@ -63,7 +74,7 @@ pub fn of_call(snapshot: &Snapshot, key: &Key, headers: &HeaderMap) -> Result<En
         return Err(Denial::EnvironmentRepeated);
     }
     let named = line.map(|line| line.to_str().ok().and_then(|name| snapshot.environment_named(name.trim())));
-    match (key.environment, named) {
+    match (fixed(snapshot, key)?, named) {
         (None, None) => Ok(snapshot.default_environment),
         (None, Some(None)) => Err(Denial::UnknownEnvironment),
         (None, Some(Some(environment))) => Ok(environment),
@@ -83,7 +94,8 @@ mod tests {
     /// (the key's environment, what the query says) → where it runs, or the refusal.
     fn runs(fixed: Option<u16>, query: &str) -> Result<String, &'static str> {
         let mut snapshot = fixture::snapshot();
-        snapshot.keys[0].environment = fixed.map(EnvironmentId);
+        let uids = [snapshot.environments[0].uid, snapshot.environments[1].uid];
+        snapshot.keys[0].environment = fixed.map(|at| uids[at as usize]);
         let parameter = EnvironmentParameter { name: "_profile".into(), strip: false };
         select(&snapshot, &snapshot.keys[0], &asked(Some(query), &parameter))
             .map(|e| snapshot.environment(e).name.to_string())

@@ -1,5 +1,6 @@
 //! A small world for the tests of this floor: two environments, two workflows, two keys.
 
+use crate::model::Uid;
 use crate::model::connection::{
     ConnectionId, Destination, DestinationId, HttpVersion, InjectRule, Injection, Site, UpstreamTimeouts,
 };
@@ -9,7 +10,6 @@ use crate::model::key::{Grants, KeyId, Scopes};
 use crate::model::listener::{ConnectionCaps, EnvironmentParameter, FrontTimeouts, Listener, PlaceMask, Places};
 use crate::model::routes::Routes;
 use crate::model::scrub::Needles;
-use crate::model::snapshot::Digests;
 use crate::model::template::Template;
 use crate::model::workflow::WorkflowId;
 use crate::model::*;
@@ -73,13 +73,24 @@ pub fn door() -> Listener {
 }
 
 fn environment(id: u16, name: &str) -> Environment {
-    Environment { id: EnvironmentId(id), name: name.into(), header: HeaderValue::from_str(name).unwrap() }
+    let uid = Uid::declared("environment", name);
+    Environment { id: EnvironmentId(id), uid, name: name.into(), header: HeaderValue::from_str(name).unwrap() }
+}
+
+/// The id of the connection of this name.
+pub fn uid_of(connection: &str) -> Uid {
+    Uid::declared("connection", connection)
+}
+
+/// The id of the workflow of this name.
+pub fn workflow_uid(name: &str) -> Uid {
+    Uid::declared("workflow", name)
 }
 
 pub fn connection(index: u32, environment: u16) -> Connection {
     Connection {
         index: ConnectionId(index),
-        id: Uid::declared("connection", &format!("engine-{environment}")).to_string(),
+        uid: uid_of(&format!("engine-{environment}")),
         name: format!("engine-{environment}").into(),
         environment: EnvironmentId(environment),
         connector: None,
@@ -117,6 +128,7 @@ pub fn connection(index: u32, environment: u16) -> Connection {
 fn workflow(index: u32, name: &str, template: &str, upstream: Vec<(EnvironmentId, ConnectionId)>) -> Workflow {
     Workflow {
         index: WorkflowId(index),
+        uid: workflow_uid(name),
         name: name.into(),
         template: Some(Template::parse(template).unwrap()),
         upstream,
@@ -130,24 +142,11 @@ fn workflow(index: u32, name: &str, template: &str, upstream: Vec<(EnvironmentId
 }
 
 fn key(index: u32, name: &str, workflows: Grants) -> Key {
-    Key {
-        index: KeyId(index),
-        id: Uid::declared("key", name).to_string(),
-        name: name.into(),
-        enabled: true,
-        expires_at: None,
-        environment: None,
-        workflows,
-        connections: Grants::some(vec![ConnectionId(0)]),
-        bindings: vec![],
-        scopes: Scopes::UNNAMED,
-        allow_addresses: None,
-        client_certificates: None,
-        quota: None,
-        query_key_sunset: None,
-        username_header: HeaderValue::from_str(&format!("Key: {name}")).unwrap(),
-        id_header: HeaderValue::from_static("id"),
-    }
+    let mut key = Key::new(KeyId(index), Uid::declared("key", name), name, Origin::File);
+    key.workflows = workflows;
+    key.connections = Grants::some(vec![uid_of("engine-0")]);
+    key.scopes = Scopes::UNNAMED;
+    key
 }
 
 /// `crm` may run `get`; `root` may run all. `get` lives in both environments, `post` in Production only.
@@ -161,24 +160,21 @@ pub fn snapshot() -> Snapshot {
     for w in &workflows {
         routes.add(w.template.as_ref().unwrap(), w.index).unwrap();
     }
-    let keys = vec![key(0, "crm", Grants::some(vec![WorkflowId(0)])), key(1, "root", Grants::All)];
-    let mut digests = Digests::default();
-    for k in &keys {
-        for slot in [Slot::Primary, Slot::Secondary] {
-            digests.insert(Digest::of(token(&k.name, slot).as_bytes()), (k.index, slot));
-        }
+    let mut keys = Keys::default();
+    for key in [key(0, "crm", Grants::some(vec![workflow_uid("get")])), key(1, "root", Grants::All)] {
+        let tokens = [Slot::Primary, Slot::Secondary].map(|slot| (Digest::of(token(&key.name, slot).as_bytes()), slot));
+        keys.put(key, &[], &tokens);
     }
     let connections = vec![connection(0, 0), connection(1, 1)];
-    Snapshot {
+    let frame = Frame {
         needles: Needles::default(),
-        directory: Directory::of(&connections, &keys),
+        directory: Directory::of(&connections),
         listeners: vec![door()],
         environments: vec![environment(0, "Production"), environment(1, "Test")],
         default_environment: prod,
         connections,
         workflows,
-        keys,
-        digests,
         routes,
-    }
+    };
+    Snapshot { frame: std::sync::Arc::new(frame), keys }
 }

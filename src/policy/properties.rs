@@ -9,7 +9,6 @@ use crate::model::environment::EnvironmentId;
 use crate::model::key::{Grants, ScopeName, Scopes};
 use crate::model::listener::PlaceMask;
 use crate::model::token;
-use crate::model::workflow::WorkflowId;
 use crate::model::{ClientCertificate, Digest, Slot, Snapshot};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use proptest::prelude::*;
@@ -43,28 +42,37 @@ fn decide(
 fn world() -> impl Strategy<Value = Snapshot> {
     let grants = prop_oneof![
         Just(Grants::All),
-        proptest::collection::vec(0u32..2, 0..3).prop_map(|v| Grants::some(v.into_iter().map(WorkflowId).collect())),
+        proptest::sample::subsequence(vec!["get", "post"], 0..=2)
+            .prop_map(|names| Grants::some(names.into_iter().map(fixture::workflow_uid).collect())),
     ];
     let scopes = (any::<bool>(), any::<bool>()).prop_map(|(a, b)| {
         let scopes = if a { Scopes::NONE.with(ScopeName::WorkflowsInvoke) } else { Scopes::NONE };
         if b { scopes.with(ScopeName::ConnectionsUse) } else { scopes }
     });
-    let fixed = proptest::option::of((0u16..2).prop_map(EnvironmentId));
-    (grants, scopes, fixed, any::<bool>(), proptest::option::of(0i64..2000), any::<bool>()).prop_map(
-        |(grants, scopes, fixed, enabled, expires_at, anywhere)| {
+    let fixed = proptest::option::of(0usize..2);
+    (
+        grants,
+        scopes,
+        fixed,
+        (any::<bool>(), proptest::bool::weighted(0.2)),
+        proptest::option::of(0i64..2000),
+        any::<bool>(),
+    )
+        .prop_map(|(grants, scopes, fixed, (enabled, revoked), expires_at, anywhere)| {
             let mut s = fixture::snapshot();
+            let fixed = fixed.map(|at| s.environments[at].uid);
             let key = &mut s.keys[0];
             key.workflows = grants;
             key.scopes = scopes;
             key.environment = fixed;
             key.enabled = enabled;
+            key.revoked = revoked;
             key.expires_at = expires_at;
             if !anywhere {
-                key.allow_addresses = Some(vec!["192.0.2.0/24".parse().unwrap()]);
+                key.more_mut().allow_addresses = Some(vec!["192.0.2.0/24".parse().unwrap()]);
             }
             s
-        },
-    )
+        })
 }
 
 fn request() -> impl Strategy<Value = (String, String, String)> {
@@ -84,7 +92,7 @@ proptest! {
         let before = decide(&s, &method, &uri, &token, &address, now);
         let mut fewer = s;
         fewer.keys[0].workflows = match &fewer.keys[0].workflows {
-            Grants::All => Grants::some(vec![WorkflowId(0)]),
+            Grants::All => Grants::some(vec![fixture::workflow_uid("get")]),
             Grants::Some(list) => Grants::some(list.iter().skip(1).copied().collect()),
         };
         let after = decide(&fewer, &method, &uri, &token, &address, now);
@@ -92,9 +100,9 @@ proptest! {
     }
 
     #[test]
-    fn disabled_expired_and_unknown_are_never_permitted(s in world(), (method, uri, address) in request(), now in 0i64..2000) {
+    fn disabled_revoked_expired_and_unknown_are_never_permitted(s in world(), (method, uri, address) in request(), now in 0i64..2000) {
         let token = fixture::token("crm", Slot::Secondary);
-        let dead = !s.keys[0].enabled || s.keys[0].expires_at.is_some_and(|t| t <= now);
+        let dead = !s.keys[0].enabled || s.keys[0].revoked || s.keys[0].expires_at.is_some_and(|t| t <= now);
         let verdict = decide(&s, &method, &uri, &token, &address, now);
         prop_assert!(!dead || verdict.is_err());
         let stranger = fixture::token("stranger", Slot::Primary);
@@ -106,9 +114,9 @@ proptest! {
         let token = fixture::token("crm", Slot::Primary);
         if let Ok((_, environment)) = decide(&s, &method, &uri, &token, &address, now) {
             let key = &s.keys[0];
-            prop_assert!(key.environment.is_none_or(|e| e == environment));
+            prop_assert!(key.environment.is_none_or(|uid| uid == s.environment(environment).uid));
             prop_assert!(key.scopes.has(ScopeName::WorkflowsInvoke));
-            prop_assert!(key.allow_addresses.is_none() || address == "192.0.2.7");
+            prop_assert!(key.more().allow_addresses.is_none() || address == "192.0.2.7");
             prop_assert_ne!(&key.workflows, &Grants::some(vec![]));
         }
     }
@@ -123,7 +131,7 @@ proptest! {
     ) {
         let mut s = fixture::snapshot();
         let names = accepted.clone();
-        s.keys[1].client_certificates =
+        s.keys[1].more_mut().client_certificates =
             names.map(|names| names.into_iter().map(AcceptedCertificate::Name).collect());
         let certificate = shown.clone().map(|(name, not_after)| ClientCertificate {
             fingerprint: [0; 32], dns_names: vec![name], names: vec![], not_after,
@@ -212,6 +220,6 @@ proptest! {
     #[test]
     fn k8_digests_decide_not_prefixes(cut in 20usize..53) {
         let token = fixture::token("crm", Slot::Primary);
-        prop_assert!(!fixture::snapshot().digests.contains_key(&Digest::of(&token.as_bytes()[..cut.min(52)])));
+        prop_assert!(fixture::snapshot().keys.find(&Digest::of(&token.as_bytes()[..cut.min(52)])).is_none());
     }
 }

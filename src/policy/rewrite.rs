@@ -4,10 +4,11 @@ use super::authorise::Invocation;
 use super::forwarded::{self, Side};
 use super::permit::{Injects, Permit};
 use super::{headers, query, trailers};
-use crate::model::Listener;
 use crate::model::connection::InjectRule;
 use crate::model::listener::{DoorKind, Place, PlaceMask};
 use crate::model::token;
+use crate::model::{Key, Listener};
+use bytes::Bytes;
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, TE, TRAILER};
 use http::uri::{PathAndQuery, Uri};
 use std::borrow::Cow;
@@ -30,13 +31,23 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Rewrites the fields of an inbound request in place.
 pub fn fields(map: &mut HeaderMap, run: &Invocation<'_>, listener: &Listener, open: PlaceMask, caller: Caller) {
     for_upstream(map, run, listener, open, caller.trusted, |map| {
-        map.insert(USERNAME, run.key().username_header.clone());
-        map.insert(KEY_ID, run.key().id_header.clone());
+        map.insert(USERNAME, username(run.key()));
+        map.insert(KEY_ID, id(run.key()));
         map.insert(WORKFLOW, run.workflow().header.clone());
         map.insert(ENVIRONMENT, run.environment().header.clone());
         map.insert(REQUEST_ID, caller.request_id);
         forwarded::extend(map, caller.side, listener.forwarded);
     });
+}
+
+/// K14: made for each request rather than kept a million times.
+fn username(key: &Key) -> HeaderValue {
+    let text = ["Key: ", &key.name].concat();
+    HeaderValue::from_maybe_shared(Bytes::from(text)).unwrap_or(HeaderValue::from_static("Key"))
+}
+
+fn id(key: &Key) -> HeaderValue {
+    HeaderValue::from_maybe_shared(Bytes::from(key.uid.to_string())).unwrap_or(HeaderValue::from_static("-"))
 }
 
 /// What both doors do: strip, tell (`told`), inject.

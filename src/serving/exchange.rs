@@ -189,7 +189,7 @@ impl Exchange {
 
     /// K6: when this caller's key stops being accepted in URLs.
     pub fn query_sunset(&self) -> Option<i64> {
-        self.key.and_then(|(key, _)| self.live.snapshot.key(key).query_key_sunset)
+        self.key.and_then(|(key, _)| self.live.snapshot.key(key)?.more().query_key_sunset)
     }
 }
 
@@ -202,6 +202,8 @@ impl Drop for Exchange {
         let workflow = self.run.and_then(|(w, _, _)| w).map(|w| &*snapshot.workflow(w).name);
         let connection = self.run.map(|(_, _, c)| &*snapshot.connection(c).name);
         let environment = self.run.map(|(_, e, _)| &*snapshot.environment(e).name);
+        let key = self.key.and_then(|(key, _)| snapshot.key(key));
+        let key_id = key.map(|key| key.uid.to_string());
         let end = match self.end {
             End::Complete => "complete",
             End::ClientGone if self.core.cut.get() => "stopped",
@@ -242,9 +244,9 @@ impl Drop for Exchange {
             protocol: protocol(self.version),
             method: self.method.as_str(),
             path: self.path.as_deref().unwrap_or(self.uri.path()),
-            key: self.key.map(|(k, _)| &*snapshot.key(k).name),
+            key: key.map(|key| &*key.name),
             slot: self.key.and_then(|(_, s)| s).map(Slot::name),
-            key_id: self.key.map(|(k, _)| snapshot.key(k).id.as_str()),
+            key_id: key_id.as_deref(),
             workflow,
             environment,
             connection,

@@ -86,12 +86,12 @@ impl Steps {
 
     /// K13: the address, and the certificate where one is asked for.
     pub fn came_from_there(&mut self, key: &Key) {
-        let anywhere = key.allow_addresses.is_none();
+        let anywhere = key.more().allow_addresses.is_none();
         self.ok(
             "address",
             if anywhere { "the key may be used from anywhere" } else { "within the key's allow_addresses" },
         );
-        if key.client_certificates.is_some() {
+        if key.more().client_certificates.is_some() {
             let finding = "the key accepts it; that the listener's client_ca vouches for it is taken as given";
             self.ok("certificate", finding);
         }
@@ -112,7 +112,7 @@ impl Steps {
     /// Limits are named, not charged.
     pub fn limits(&mut self, permit: &Permit<'_>, workflow: Option<&Workflow>, listener: &Listener) {
         let rates = [
-            ("key", permit.key().quota),
+            ("key", permit.key().more().quota),
             ("address", listener.address_quota),
             ("workflow", workflow.and_then(|w| w.quota)),
             ("connection", permit.connection().quota),
@@ -153,6 +153,7 @@ impl Steps {
 
 /// A key that is alive.
 pub fn describe_key(snapshot: &Snapshot, key: &Key) -> String {
-    let fixed = key.environment.map(|e| format!(", fixed to {}", snapshot.environment(e).name));
+    let fixed = key.environment.and_then(|uid| snapshot.environment_of(uid));
+    let fixed = fixed.map(|environment| format!(", fixed to {}", environment.name));
     format!("{}{}, enabled, not expired", key.name, fixed.unwrap_or_default())
 }

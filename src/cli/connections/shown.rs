@@ -57,7 +57,7 @@ pub fn shown(assembled: &Assembled, id: ConnectionId) -> Shown {
     let header = |h: &crate::model::connection::ExtraHeader| format!("{}: {}", h.name, h.value.to_str().unwrap_or("…"));
     Shown {
         name: c.name.to_string(),
-        id: c.id.clone(),
+        id: c.uid.to_string(),
         environment: assembled.snapshot.environment(c.environment).name.to_string(),
         connector: c.connector.as_ref().map(ToString::to_string),
         default: c.default,

@@ -10,8 +10,8 @@ mod word;
 
 pub use connector::{Statuses, field_name, pattern, status, url_template};
 pub use place::{
-    LogTarget, address, call_path, cidr, header_name, inject_path, log_target, method, mode, path, query_name, site,
-    template, url,
+    LogTarget, address, call_path, cidr, header_name, inject_path, log_target, master_key, method, mode, path,
+    query_name, site, store, template, url,
 };
 pub use quantity::{Rate, duration, integer, rate, show_duration, show_size, size};
 pub use word::{certificate_name, digest, env_glob, fingerprint, flag, injected, name, text, timestamp, uuid};

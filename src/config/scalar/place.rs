@@ -209,6 +209,30 @@ pub fn log_target(text: &str) -> Result<LogTarget, Wrong> {
     }
 }
 
+/// `sqlite:PATH`: the database's file.
+pub fn store(text: &str) -> Result<&Path, Wrong> {
+    const REMEDY: &str = "sqlite:PATH, such as sqlite:keystile.db";
+    if text.starts_with("postgres:") || text.starts_with("postgresql:") {
+        return Err(Wrong::new("not available in this version: a store on PostgreSQL", REMEDY));
+    }
+    match text.strip_prefix("sqlite:").map(|file| file.strip_prefix("//").unwrap_or(file)) {
+        Some(file) => path(file),
+        None => Err(Wrong::is_not(text, "a store", REMEDY)),
+    }
+}
+
+/// `env:NAME`, `file:PATH` or `vault:URL`. What is refused is not repeated: it may be the key itself.
+pub fn master_key(text: &str) -> Result<&str, Wrong> {
+    let (kind, place) = text.split_once(':').unwrap_or_default();
+    match kind {
+        "env" | "file" | "vault" if !place.is_empty() && !place.contains(char::is_control) => Ok(text),
+        _ => {
+            let reason = "not a place where a master key is";
+            Err(Wrong::new(reason, "env:NAME, file:PATH or vault:URL; `keystile init` makes a key and its file"))
+        }
+    }
+}
+
 /// Begins with a slash and has no empty or dot segments, which upstreams read differently. A slash at the end is fine.
 fn path_is_plain(path: &str) -> bool {
     let Some(rest) = path.strip_prefix('/') else {

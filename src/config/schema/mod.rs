@@ -11,10 +11,21 @@ mod resources;
 
 use super::{
     kind::Kind,
-    shape::{Field, Gone, MapShape, Shape},
+    shape::{Field, Gone, MapShape, Rule, Shape},
 };
+use crate::model::Resource;
 
 pub use connectors::CONNECTOR;
+
+/// What may be written of a resource, wherever that is: in the file's list, in a document of the store, through the API.
+pub const fn resource(kind: Resource) -> Shape {
+    match kind {
+        Resource::Environment => Shape::Map(&resources::ENVIRONMENT),
+        Resource::Connection => Shape::Map(&connections::CONNECTION),
+        Resource::Workflow => Shape::Map(&resources::WORKFLOW),
+        Resource::Key => Shape::Map(&resources::KEY),
+    }
+}
 
 /// The whole file.
 pub const ROOT: Shape = Shape::Map(&FILE);
@@ -83,8 +94,18 @@ static FILE: MapShape = MapShape::new(
             "A Unix socket at which `keystile serve --takeover` is handed the listening sockets.",
         )
         .example("/run/keystile/takeover.sock"),
-        Field::later("store", "a database beside this file"),
-        Field::later("master_key", "sealing stored secrets"),
+        Field::new(
+            "store",
+            Shape::Scalar(Kind::Store),
+            "Where keys and connections that people manage at run time are kept, beside those of this file.",
+        )
+        .example("sqlite:keystile.db"),
+        Field::new(
+            "master_key",
+            Shape::Scalar(Kind::MasterKey),
+            "What the store's secrets are sealed with: where the key is read from, or who keeps it (Vault, OpenBao).",
+        )
+        .example("file:/etc/keystile/master.key"),
         Field::later("shared_limits", "limits that several gateways share"),
         Field::later("variables", "variables in outbound calls"),
     ],
@@ -99,7 +120,9 @@ static FILE: MapShape = MapShape::new(
     Gone::new("listen", "listeners: { inbound: [{ address: 0.0.0.0:8443 }] }"),
     Gone::new("logging", "log: { level: info }"),
     Gone::new("threads", "workers: 4"),
-]);
+    Gone::new("database", "store: sqlite:keystile.db"),
+])
+.rules(&[Rule::Together(&["store", "master_key"])]);
 
 static SECRET_SOURCES: MapShape = MapShape::new(
     "The only places to read secrets from; a kind that is left out is not permitted.",

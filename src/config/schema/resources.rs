@@ -19,6 +19,11 @@ pub static ENVIRONMENT: MapShape = MapShape::new(
     "A world of its own: keys, upstreams and credentials of one never meet those of another.",
     &[
         name("What `_profile` and keys call it; names are case-sensitive.", "Production"),
+        Field::new(
+            "id",
+            Shape::Scalar(Kind::Uuid),
+            "Its id, to keep across renaming; without it one is derived from the name.",
+        ),
         Field::new("default", BOOL, "The one that counts when nobody chooses; exactly one is it.")
             .default(defaults::OFF),
         TITLE,
@@ -30,6 +35,11 @@ pub static WORKFLOW: MapShape = MapShape::new(
     "What callers may invoke: a method and a path, and where they lead in each environment.",
     &[
         name("What keys and logs call it.", "get-customer"),
+        Field::new(
+            "id",
+            Shape::Scalar(Kind::Uuid),
+            "Its id, to keep across renaming; without it one is derived from the name.",
+        ),
         TITLE,
         DESCRIPTION,
         Field::new(

@@ -34,7 +34,8 @@ pub fn authorise<'s>(
 ) -> Result<Permit<'s>, Denial> {
     let key = caller.key();
     may_come_from(key, origin, now)?;
-    let named = call.named.filter(|named| named.candidates().any(|id| key.connections.permit(id)));
+    let named =
+        call.named.filter(|named| named.candidates().any(|id| key.connections.permit(snapshot.connection(id).uid)));
     let named = named.ok_or(Denial::ConnectionNotFound)?;
     if !key.scopes.has(ScopeName::ConnectionsUse) {
         return Err(Denial::ScopeMissing(ScopeName::ConnectionsUse));
@@ -64,25 +65,27 @@ fn meant<'s>(snapshot: &'s Snapshot, key: &Key, named: &Named, environment: Envi
     let id = match named {
         Named::Connection(id) => *id,
         Named::Connector(connector) => {
-            let bound = key.bindings.iter().filter(|(name, _)| *name == connector.name).map(|(_, id)| *id).find(there);
+            let bindings = key.more().bindings.iter().filter(|(name, _)| *name == connector.name);
+            let bound = bindings.filter_map(|(_, uid)| connector.made(snapshot, *uid)).find(there);
             bound.or_else(|| connector.defaults.iter().find(|(e, _)| *e == environment).map(|(_, id)| *id))?
         }
     };
-    key.connections.permit(id).then(|| snapshot.connection(id))
+    Some(snapshot.connection(id)).filter(|connection| key.connections.permit(connection.uid))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Uid;
     use crate::model::connection::CallRule;
     use crate::model::directory::Directory;
     use crate::model::key::{Grants, KeyId, Scopes};
     use crate::policy::authenticate::stood_for;
     use crate::policy::fixture;
+    use crate::policy::fixture::uid_of;
     use http::HeaderValue;
 
     const PRODUCTION: EnvironmentId = EnvironmentId(0);
-    const TEST: EnvironmentId = EnvironmentId(1);
 
     /// Calls `GET /v1/x` by `name` with the first key; the connection that is meant, or the refusal.
     fn called(
@@ -92,7 +95,7 @@ mod tests {
     ) -> Result<String, &'static str> {
         let mut snapshot = fixture::snapshot();
         change(&mut snapshot);
-        snapshot.directory = Directory::of(&snapshot.connections, &snapshot.keys);
+        snapshot.directory = Directory::of(&snapshot.connections);
         let headers: HeaderMap =
             environment.iter().map(|e| (environment::HEADER, HeaderValue::from_static(e))).collect();
         let caller = stood_for(&snapshot, KeyId(0), 0).unwrap();
@@ -138,7 +141,7 @@ mod tests {
         assert_eq!(called(both, "engine-0", &["Test", "Test"]), Err("environment_repeated"));
         let fixed = |s: &mut Snapshot| {
             both(s);
-            s.keys[0].environment = Some(TEST);
+            s.keys[0].environment = Some(Uid::declared("environment", "Test"));
         };
         assert_eq!(called(fixed, "engine-1", &[]), Ok("engine-1".into()), "the key says it");
         assert_eq!(called(fixed, "engine-1", &["Test"]), Ok("engine-1".into()));
@@ -161,7 +164,7 @@ mod tests {
         assert_eq!(called(both, "stripe", &[]), Err("connection_not_found"));
         let not_permitted = |s: &mut Snapshot| {
             stripe(s);
-            s.keys[0].connections = Grants::some(vec![ConnectionId(1)]);
+            s.keys[0].connections = Grants::some(vec![uid_of("engine-1")]);
         };
         assert_eq!(called(not_permitted, "stripe", &[]), Err("connection_not_found"));
         assert_eq!(called(not_permitted, "stripe", &["Test"]), Ok("engine-1".into()));
@@ -169,7 +172,7 @@ mod tests {
             stripe(s);
             s.connections[1].environment = PRODUCTION;
             s.connections[1].default = false;
-            s.keys[0].bindings = vec![("stripe".into(), ConnectionId(1))];
+            s.keys[0].more_mut().bindings = vec![("stripe".into(), uid_of("engine-1"))];
         };
         assert_eq!(called(bound, "stripe", &[]), Ok("engine-1".into()));
         assert_eq!(called(bound, "stripe", &["Test"]), Err("connection_not_found"), "nothing stands for it there");
@@ -181,6 +184,9 @@ mod tests {
         let rule = CallRule { methods: [Method::POST].into(), path: [].into() };
         assert_eq!(called(|s| s.connections[0].allow = [rule].into(), "engine-0", &[]), Err("call_not_allowed"));
         assert_eq!(called(|s| s.connections[0].secret_missing = true, "engine-0", &[]), Err("secret_unavailable"));
-        assert_eq!(called(|s| s.keys[0].allow_addresses = Some(vec![]), "engine-0", &[]), Err("address_not_allowed"));
+        assert_eq!(
+            called(|s| s.keys[0].more_mut().allow_addresses = Some(vec![]), "engine-0", &[]),
+            Err("address_not_allowed")
+        );
     }
 }

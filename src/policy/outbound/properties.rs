@@ -3,7 +3,7 @@
 use super::authorise::Call;
 use super::slots::Filled;
 use super::{authorise, called, identify, rewrite};
-use crate::model::connection::{ConnectionId, InjectRule, Injection};
+use crate::model::connection::{InjectRule, Injection};
 use crate::model::directory::Directory;
 use crate::model::key::{Grants, KeyId};
 use crate::model::listener::{Door, OutboundDoor};
@@ -17,15 +17,16 @@ use proptest::prelude::*;
 /// `crm` may call by engine-0 (Production), which injects as `rules` say; engine-1 (also Production) is nobody's.
 fn world(rules: &[InjectRule], others: &[InjectRule]) -> Snapshot {
     let mut snapshot = fixture::snapshot();
-    for (connection, rules) in snapshot.connections.iter_mut().zip([rules, others]) {
+    let frame = &mut *snapshot;
+    for (connection, rules) in frame.connections.iter_mut().zip([rules, others]) {
         connection.injection = Injection::prepare(rules, &fixture::secret("s3cr3t")).unwrap();
-        connection.environment = snapshot.default_environment;
-        connection.needle = Needle::of([&fixture::secret("s3cr3t-s3cr3t")]).map(|needle| snapshot.needles.keep(needle));
+        connection.environment = frame.default_environment;
+        connection.needle = Needle::of([&fixture::secret("s3cr3t-s3cr3t")]).map(|needle| frame.needles.keep(needle));
         connection.destination.base_path = "/base".into();
     }
-    snapshot.keys[0].connections = Grants::some(vec![ConnectionId(0)]);
+    snapshot.keys[0].connections = Grants::some(vec![fixture::uid_of("engine-0")]);
     snapshot.keys[1].connections = Grants::some(vec![]);
-    snapshot.directory = Directory::of(&snapshot.connections, &snapshot.keys);
+    snapshot.directory = Directory::of(&snapshot.connections);
     snapshot
 }
 

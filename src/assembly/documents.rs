@@ -1,0 +1,129 @@
+//! What a store adds to the file: documents in the file's own schema, which are assembled as if they stood in it (T1b).
+
+use super::Site;
+use crate::config::check::check_shape;
+use crate::config::tree::{Node, Value};
+use crate::config::{Mistakes, View, json, schema};
+use crate::model::{Resource, Uid};
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// Everything that the store holds but keys. A copy is cheap.
+#[derive(Clone, Default)]
+pub struct Holdings {
+    pub documents: Vec<Document>,
+}
+
+/// An environment, a connection or a workflow of the store.
+#[derive(Clone)]
+pub struct Document {
+    pub kind: Resource,
+    pub uid: Uid,
+    pub name: Arc<str>,
+    /// With `name` and `id`, and without a secret.
+    node: Arc<Node>,
+    pub secret: Option<Arc<Held>>,
+}
+
+/// A connection's secret, for as long as the gateway runs.
+pub struct Held {
+    pub value: Zeroizing<Vec<u8>>,
+    /// C16: the digest of the destination that it is sealed to. None: it is being entered for whatever the document says.
+    pub sealed_to: Option<[u8; 32]>,
+}
+
+impl Document {
+    /// Checks `fields` (a JSON object without `name`, `id` and `secret`) against the schema of its kind.
+    pub fn read(
+        kind: Resource,
+        uid: Uid,
+        name: &str,
+        fields: &serde_json::Map<String, serde_json::Value>,
+    ) -> Result<Document, Mistakes> {
+        let mut entries = vec![json::field("name", json::text(name)), json::field("id", json::text(&uid.to_string()))];
+        entries.extend(fields.iter().map(|(name, value)| json::field(name, json::node(value))));
+        let node = Node { value: Value::Map(entries), ..json::text("") };
+        let mut mistakes = Mistakes::new(STORE);
+        check_shape(&node, &schema::resource(kind), &mut mistakes);
+        match mistakes.has_errors() {
+            true => Err(mistakes),
+            false => Ok(Document { kind, uid, name: name.into(), node: Arc::new(node), secret: None }),
+        }
+    }
+
+    pub fn with_secret(self, secret: Option<Arc<Held>>) -> Document {
+        Document { secret, ..self }
+    }
+
+    /// The fields, as the schema reads them.
+    pub fn view(&self) -> View<'_> {
+        View::root(&self.node, schema::resource(self.kind))
+    }
+}
+
+/// What mistakes in documents name as their file.
+pub const STORE: &str = "the store";
+
+impl Holdings {
+    pub fn get(&self, uid: Uid) -> Option<&Document> {
+        self.documents.iter().find(|document| document.uid == uid)
+    }
+
+    /// The same with one document more, or another in place of the one with its id.
+    pub fn with(&self, document: Document) -> Holdings {
+        let mut documents = self.documents.clone();
+        match documents.iter_mut().find(|d| d.uid == document.uid) {
+            Some(place) => *place = document,
+            None => documents.push(document),
+        }
+        Holdings { documents }
+    }
+
+    pub fn without(&self, uid: Uid) -> Holdings {
+        Holdings { documents: self.documents.iter().filter(|d| d.uid != uid).cloned().collect() }
+    }
+
+    /// The file's tree with the documents at the ends of its lists. The same name in both is a mistake.
+    pub(super) fn join(&self, file: &Node, site: &Site<'_>) -> Node {
+        let mut joined = file.clone();
+        let root = View::root(file, schema::ROOT);
+        for kind in Resource::ALL {
+            let list: Vec<&Document> = self.documents.iter().filter(|d| d.kind == kind).collect();
+            if list.is_empty() {
+                continue;
+            }
+            for view in root.list(kind.plural()) {
+                if let Some(name) = view.text("name")
+                    && list.iter().any(|d| *d.name == *name)
+                {
+                    let remedy =
+                        format!("rename one of the two: the file's here, the store's with `keystile {kind}s edit`");
+                    site.error(view.at("name"), format!("the store has the {kind} {name} already"), remedy);
+                }
+            }
+            let mut items: Vec<Node> = list.iter().map(|document| (*document.node).clone()).collect();
+            if kind == Resource::Environment && root.list(kind.plural()).next().is_none() {
+                // What a file without environments has; unless the store says otherwise.
+                if !list.iter().any(|d| d.view().flag("default")) {
+                    items.insert(0, implied_environment());
+                }
+            }
+            append(&mut joined, kind.plural(), items);
+        }
+        joined
+    }
+}
+
+fn implied_environment() -> Node {
+    let fields = serde_json::json!({ "name": super::names::IMPLIED, "default": true });
+    json::node(&fields)
+}
+
+fn append(root: &mut Node, list: &str, items: Vec<Node>) {
+    let Value::Map(entries) = &mut root.value else { return };
+    match entries.iter_mut().find(|entry| &*entry.key == list).map(|entry| &mut entry.node.value) {
+        Some(Value::List(present)) => present.extend(items),
+        Some(_) => {}
+        None => entries.push(json::field(list, Node { value: Value::List(items), ..json::text("") })),
+    }
+}

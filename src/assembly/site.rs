@@ -1,0 +1,152 @@
+//! Where everything is assembled.
+
+use super::Stamp;
+use super::documents::{Held, Holdings};
+use crate::config::reference::Reference;
+use crate::config::source::{self, Found, SecretSources};
+use crate::config::{At, Mistakes, View, json, mistake::nearest};
+use crate::model::Uid;
+use crate::model::certificate::Expiry;
+use crate::telemetry::timestamp;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use zeroize::Zeroizing;
+
+/// Where everything is assembled: collects mistakes, fetches secrets, notes files.
+pub struct Site<'a> {
+    mistakes: RefCell<Mistakes>,
+    pub base: &'a Path,
+    /// Unix milliseconds.
+    pub now: i64,
+    sources: SecretSources,
+    /// `key_checks: refuse`
+    refuse_doubtful_keys: bool,
+    files: RefCell<Vec<Stamp>>,
+    pub expiries: RefCell<Vec<Expiry>>,
+    /// What the store holds, with its secrets.
+    holdings: &'a Holdings,
+    /// What references stood for, by their text.
+    pub fetched: Rc<RefCell<HashMap<String, Found>>>,
+    /// What they stood for when the file was accepted, where only the store's part is assembled anew.
+    remembered: Option<&'a HashMap<String, Found>>,
+}
+
+impl<'a> Site<'a> {
+    pub fn new(mistakes: Mistakes, base: &'a Path, file: &View<'_>, holdings: &'a Holdings) -> Site<'a> {
+        Site {
+            mistakes: RefCell::new(mistakes),
+            base,
+            now: timestamp::now_ms(),
+            sources: SecretSources::read(file),
+            refuse_doubtful_keys: file.text("key_checks") == Some("refuse"),
+            files: RefCell::default(),
+            expiries: RefCell::default(),
+            holdings,
+            fetched: Rc::default(),
+            remembered: None,
+        }
+    }
+
+    /// For a file that was accepted before: its references stand for what they stood for then.
+    pub fn again(
+        mistakes: Mistakes,
+        base: &'a Path,
+        file: &View<'_>,
+        holdings: &'a Holdings,
+        fetched: &'a HashMap<String, Found>,
+    ) -> Site<'a> {
+        Site { remembered: Some(fetched), ..Site::new(mistakes, base, file, holdings) }
+    }
+
+    /// What was found on the way: mistakes, files, dates.
+    pub fn finish(self) -> (Mistakes, Vec<Stamp>, Vec<Expiry>) {
+        (self.mistakes.into_inner(), self.files.into_inner(), self.expiries.into_inner())
+    }
+
+    /// The secret that the store has for the connection which stands there.
+    pub fn held(&self, view: &View<'_>) -> Option<&'a Held> {
+        if !self.is_stored(view) {
+            return None;
+        }
+        let uid = view.text("id").and_then(Uid::parse)?;
+        self.holdings.get(uid)?.secret.as_deref()
+    }
+
+    /// Whether this stands in the store, and not in the file.
+    pub fn is_stored(&self, view: &View<'_>) -> bool {
+        view.here().line == json::NOWHERE
+    }
+}
+
+impl Site<'_> {
+    /// For readers that know nothing else of this place.
+    pub fn mistakes(&self) -> &RefCell<Mistakes> {
+        &self.mistakes
+    }
+
+    pub fn error(&self, at: At<'_>, reason: impl Into<String>, remedy: impl Into<String>) {
+        self.mistakes.borrow_mut().error(at, reason, remedy);
+    }
+
+    pub fn warning(&self, at: At<'_>, reason: impl Into<String>, remedy: impl Into<String>) {
+        self.mistakes.borrow_mut().warning(at, reason, remedy);
+    }
+
+    /// C9: about a secret that does not look right, as the policy has it.
+    pub fn doubt(&self, at: At<'_>, reason: impl Into<String>, remedy: impl Into<String>) {
+        match self.refuse_doubtful_keys {
+            true => self.error(at, reason, remedy),
+            false => self.warning(at, reason, remedy),
+        }
+    }
+
+    /// An unknown name, with the nearest known one.
+    pub fn unknown<'n>(&self, at: At<'_>, kind: &str, name: &str, known: impl IntoIterator<Item = &'n str>) {
+        let known: Vec<&str> = known.into_iter().collect();
+        let remedy = match (nearest(name, known.iter().copied()), known.is_empty()) {
+            (Some(near), _) => format!("write: {near}"),
+            (None, true) => format!("declare it under {kind}s"),
+            (None, false) if known.len() <= 8 => format!("write one of: {}", known.join(", ")),
+            (None, false) => format!("declare it under {kind}s"),
+        };
+        self.error(at, format!("there is no {kind} {name:?}"), remedy);
+    }
+
+    /// A path of the file, from its own directory.
+    pub fn path(&self, path: &Path) -> PathBuf {
+        let path = self.base.join(path);
+        self.files.borrow_mut().push(Stamp::of(&path));
+        path
+    }
+
+    /// The secret behind a reference; `None` if that was a mistake, which is reported.
+    pub fn found(&self, at: At<'_>, reference: &Reference<'_>) -> Option<Found> {
+        if let (Reference::File(path), None) = (reference, self.remembered) {
+            self.path(path);
+        }
+        let place = reference.to_string();
+        if let Some(found) = self.remembered.and_then(|remembered| remembered.get(&place)) {
+            return Some(found.clone());
+        }
+        match source::resolve(reference, self.base, &self.sources) {
+            Ok(found) => {
+                // Those that are written themselves need no fetching, and all look the same.
+                if !matches!(reference, Reference::Literal(_)) {
+                    self.fetched.borrow_mut().insert(place, found.clone());
+                }
+                Some(found)
+            }
+            Err(error) => {
+                self.error(at, error.to_string(), error.remedy());
+                None
+            }
+        }
+    }
+
+    /// As [`Site::found`], for a key's token, of which only the digest is kept.
+    pub fn fetch(&self, at: At<'_>, reference: &Reference<'_>) -> Option<Zeroizing<Vec<u8>>> {
+        self.found(at, reference).map(|found| found.secret)
+    }
+}

@@ -1,0 +1,55 @@
+//! What the file says, kept while it is in force: so that a change in the store is assembled beside what the file said
+//! when it was accepted, and needs neither the file nor its secrets to be there, or right, at that moment.
+
+use super::connectors::Catalogue;
+use super::documents::Holdings;
+use super::listeners::Listeners;
+use super::{Assembled, Rejected, Settings, Site, assembled_beside};
+use crate::config::source::Found;
+use crate::config::tree::{Node, Value};
+use crate::config::{Mistakes, View, schema};
+use crate::model::{Keys, Resource};
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// An accepted file.
+pub struct Written {
+    pub(super) name: String,
+    pub(super) base: PathBuf,
+    /// Without the keys, which may be a million and change nothing of the rest.
+    pub(super) tree: Node,
+    pub(super) listeners: Listeners,
+    pub(super) settings: Settings,
+    pub(super) connectors: Arc<Catalogue>,
+    pub(super) fetched: HashMap<String, Found>,
+}
+
+impl Written {
+    pub(super) fn without_keys(mut tree: Node) -> Node {
+        if let Value::Map(entries) = &mut tree.value {
+            entries.retain(|entry| &*entry.key != Resource::Key.plural());
+        }
+        tree
+    }
+
+    /// The same file beside other documents. The keys are as they are.
+    pub fn with(&self, holdings: &Holdings, keys: Keys) -> Result<Assembled, Rejected> {
+        let file = View::root(&self.tree, schema::ROOT);
+        let site = Site::again(Mistakes::new(&self.name), &self.base, &file, holdings, &self.fetched);
+        let tree = holdings.join(&self.tree, &site);
+        let root = View::root(&tree, schema::ROOT);
+        assembled_beside(site, &root, self.listeners.clone(), self.settings.clone(), self.connectors.clone(), |_, _| {
+            keys
+        })
+    }
+
+    /// What the file has of this kind, as it stands there; keys are not among it.
+    pub fn list(&self, kind: Resource) -> Vec<View<'_>> {
+        View::root(&self.tree, schema::ROOT).list(kind.plural()).collect()
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+}
