@@ -3,6 +3,7 @@
 //! alone implement (`tests/layers.rs` holds that), or as another secret: one that is sent, or the needle that is looked
 //! for in replies.
 
+use bytes::Bytes;
 use http::HeaderValue;
 use std::fmt;
 use zeroize::Zeroizing;
@@ -64,9 +65,7 @@ impl Secret {
 
     /// As a header's value; `None` if it holds what no header may.
     pub fn into_header(self) -> Option<SecretHeader> {
-        let mut value = HeaderValue::from_bytes(&self.0).ok()?;
-        value.set_sensitive(true);
-        Some(SecretHeader(value))
+        sensitive(self.0).map(SecretHeader)
     }
 
     /// The bytes, to make a needle of, which is as secret as this.
@@ -80,11 +79,19 @@ impl Secret {
     }
 }
 
+/// A header's value that lives in `owner`, so that it is wiped with it, when the last clone goes.
+fn sensitive(owner: impl AsRef<[u8]> + Send + 'static) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(owner)).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
 /// Everything but RFC 3986's unreserved characters.
 const VALUE: &percent_encoding::AsciiSet =
     &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// A secret made ready as a header's value, marked sensitive (HPACK never indexes it).
+/// A secret made ready as a header's value, marked sensitive (HPACK never indexes it). Wiped when it and the requests
+/// that carry it are gone; what a connection has written of it is in that connection's buffers.
 pub struct SecretHeader(HeaderValue);
 
 impl fmt::Debug for SecretHeader {
@@ -116,6 +123,32 @@ mod tests {
         assert_eq!(format!("{:?}", secret("hunter2")), "Secret(…)");
         assert_eq!(format!("{:?}", secret("hunter2").into_header().unwrap()), "SecretHeader(…)");
         assert_eq!(format!("{:?}", secret("hunter2").into_header().unwrap().open(&Everything)), "Sensitive");
+    }
+
+    #[test]
+    fn a_secret_header_is_wiped_with_its_last_clone_and_was_never_copied() {
+        use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+        static WIPED: AtomicBool = AtomicBool::new(false);
+        struct Owner(Vec<u8>);
+        impl AsRef<[u8]> for Owner {
+            fn as_ref(&self) -> &[u8] {
+                &self.0
+            }
+        }
+        impl Drop for Owner {
+            fn drop(&mut self) {
+                WIPED.store(true, SeqCst);
+            }
+        }
+        let owner = Owner(b"hunter2".to_vec());
+        let place = owner.0.as_ptr();
+        let header = SecretHeader(sensitive(owner).unwrap());
+        let sent = header.open(&Everything);
+        assert_eq!(sent.as_bytes().as_ptr(), place);
+        drop(header);
+        assert!(!WIPED.load(SeqCst), "a request still carries it");
+        drop(sent);
+        assert!(WIPED.load(SeqCst));
     }
 
     #[test]

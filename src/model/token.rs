@@ -8,6 +8,8 @@ use zeroize::Zeroizing;
 
 /// What every token of ours begins with.
 pub const PREFIX: &str = "kst_";
+/// What a master key begins with. It is written as a token is, so that the same scanner finds both; it never is one.
+pub const MASTER_PREFIX: &str = "kmk_";
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const RANDOM: usize = 43;
 const CHECK: usize = 6;
@@ -17,9 +19,18 @@ pub const LENGTH: usize = PREFIX.len() + RANDOM + CHECK;
 pub const FOREIGN: std::ops::RangeInclusive<usize> = 20..=512;
 
 /// Draws a token. `fill` must fill its argument with random bytes of cryptographic quality.
-pub fn generate<E>(mut fill: impl FnMut(&mut [u8]) -> Result<(), E>) -> Result<Zeroizing<String>, E> {
+pub fn generate<E>(fill: impl FnMut(&mut [u8]) -> Result<(), E>) -> Result<Zeroizing<String>, E> {
+    draw(PREFIX, fill)
+}
+
+/// Draws a master key, likewise.
+pub fn generate_master<E>(fill: impl FnMut(&mut [u8]) -> Result<(), E>) -> Result<Zeroizing<String>, E> {
+    draw(MASTER_PREFIX, fill)
+}
+
+fn draw<E>(prefix: &str, mut fill: impl FnMut(&mut [u8]) -> Result<(), E>) -> Result<Zeroizing<String>, E> {
     let mut token = Zeroizing::new(String::with_capacity(LENGTH));
-    token.push_str(PREFIX);
+    token.push_str(prefix);
     let mut pool = Zeroizing::new([0u8; 64]);
     while token.len() < PREFIX.len() + RANDOM {
         fill(&mut pool[..])?;
@@ -60,17 +71,24 @@ pub enum Shape {
 /// Judges the shape of a presented value (K7, K9).
 pub fn shape(value: &[u8]) -> Shape {
     if value.starts_with(PREFIX.as_bytes()) {
-        let (head, check) = value.split_at(value.len().min(PREFIX.len() + RANDOM));
-        let well_formed = value.len() == LENGTH
-            && value[PREFIX.len()..].iter().all(u8::is_ascii_alphanumeric)
-            && check == checksum(head);
-        return if well_formed { Shape::WellFormed } else { Shape::Malformed };
+        return if checks(value) { Shape::WellFormed } else { Shape::Malformed };
     }
     if FOREIGN.contains(&value.len()) && value.iter().all(u8::is_ascii_graphic) {
         Shape::Foreign
     } else {
         Shape::Malformed
     }
+}
+
+/// Whether `value` is a master key with a right checksum.
+pub fn is_master(value: &[u8]) -> bool {
+    value.starts_with(MASTER_PREFIX.as_bytes()) && checks(value)
+}
+
+/// Whether what follows the prefix is of the right length and characters, and the checksum fits.
+fn checks(value: &[u8]) -> bool {
+    let (head, check) = value.split_at(value.len().min(PREFIX.len() + RANDOM));
+    value.len() == LENGTH && value[PREFIX.len()..].iter().all(u8::is_ascii_alphanumeric) && check == checksum(head)
 }
 
 /// Whether `text` holds something that looks like a token of ours, anywhere, in plain spelling.
