@@ -15,6 +15,23 @@ pub enum Access {
     Restricted,
 }
 
+impl Access {
+    pub const ALL: [Access; 3] = [Access::Personal, Access::Team, Access::Restricted];
+
+    /// `personal`
+    pub fn name(self) -> &'static str {
+        match self {
+            Access::Personal => "personal",
+            Access::Team => "team",
+            Access::Restricted => "restricted",
+        }
+    }
+
+    pub fn named(name: &str) -> Option<Access> {
+        Access::ALL.into_iter().find(|access| access.name() == name)
+    }
+}
+
 /// An environment, a connection or a workflow: few, so they are kept as documents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResourceRow {
@@ -85,6 +102,16 @@ pub struct Sealed {
     pub version: u32,
     /// What the vault made of it.
     pub sealed: Vec<u8>,
+    /// C16: the digest of the destination it is sealed to.
+    pub destination: [u8; 32],
+    pub created_at: i64,
+    pub created_by: String,
+}
+
+/// A version of a connection's secret, without it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretVersion {
+    pub version: u32,
     /// C16: the digest of the destination it is sealed to.
     pub destination: [u8; 32],
     pub created_at: i64,
@@ -183,50 +210,6 @@ pub struct Change<E> {
     pub replay: Option<Replay>,
     /// Handed on after the commit, before the caller hears of it.
     pub effects: Vec<E>,
-}
-
-/// What a list asks for. Rows come by name.
-#[derive(Debug, Clone, Default)]
-pub struct ListQuery {
-    /// Found in the name, title or description, in any case.
-    pub q: Option<String>,
-    pub connector: Option<String>,
-    /// By name for resources, by id for keys.
-    pub environment: Option<String>,
-    pub environment_id: Option<Uid>,
-    pub access: Option<Access>,
-    pub owner: Option<String>,
-    /// A key's: `enabled`, `disabled`, `revoked`, `expired`.
-    pub state: Option<String>,
-    /// Names behind this one.
-    pub after: Option<String>,
-    pub limit: usize,
-    /// Unix milliseconds, for `expired`.
-    pub now: i64,
-}
-
-/// Why the store did not do it. Nothing was changed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum StoreError {
-    #[error("the name {name} is taken")]
-    NameTaken { kind: Resource, name: String },
-    /// Imported or drawn twice: a token belongs to one slot of one key.
-    #[error("the same token belongs to another key")]
-    TokenTaken,
-    #[error("it was changed by somebody else meanwhile")]
-    Conflict,
-    #[error("this idempotency key was used for another request")]
-    Replayed,
-    #[error("the disk is full")]
-    Full,
-    #[error("the database is read-only")]
-    ReadOnly,
-    #[error("the database is busy")]
-    Busy,
-    #[error("the database is damaged: {0}")]
-    Corrupt(String),
-    #[error("the database cannot be used: {0}")]
-    Unavailable(String),
 }
 
 /// T5: what was counted since the last flush.

@@ -1,0 +1,62 @@
+//! Sealed secrets, by connection and version.
+
+use super::errors::Failure;
+use super::values::Sql;
+use crate::model::uid::Uid;
+use crate::store::{Sealed, SecretVersion};
+use rusqlite::{Connection, OptionalExtension, Result, params};
+
+pub(super) fn add(connection: &Connection, sealed: &Sealed) -> std::result::Result<(), Failure> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO secrets (connection, version, sealed, destination, created_at, created_by)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?;
+    statement.execute(params![
+        Sql(sealed.connection),
+        sealed.version,
+        sealed.sealed,
+        sealed.destination,
+        sealed.created_at,
+        sealed.created_by
+    ])?;
+    Ok(())
+}
+
+pub(super) fn purge(connection: &Connection, of: Uid, up_to: u32) -> Result<()> {
+    let mut statement = connection.prepare_cached("DELETE FROM secrets WHERE connection = ?1 AND version <= ?2")?;
+    statement.execute(params![Sql(of), up_to])?;
+    Ok(())
+}
+
+pub(super) fn find(connection: &Connection, of: Uid, version: u32) -> Result<Option<Sealed>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT sealed, destination, created_at, created_by FROM secrets WHERE connection = ?1 AND version = ?2",
+    )?;
+    let read = |row: &rusqlite::Row<'_>| {
+        Ok(Sealed {
+            connection: of,
+            version,
+            sealed: row.get(0)?,
+            destination: row.get(1)?,
+            created_at: row.get(2)?,
+            created_by: row.get(3)?,
+        })
+    };
+    statement.query_row(params![Sql(of), version], read).optional()
+}
+
+/// From the newest.
+pub(super) fn versions(connection: &Connection, of: Uid) -> Result<Vec<SecretVersion>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT version, destination, created_at, created_by FROM secrets WHERE connection = ?1 ORDER BY version DESC",
+    )?;
+    let read = |row: &rusqlite::Row<'_>| {
+        Ok(SecretVersion {
+            version: row.get(0)?,
+            destination: row.get(1)?,
+            created_at: row.get(2)?,
+            created_by: row.get(3)?,
+        })
+    };
+    statement.query_map([Sql(of)], read)?.collect()
+}
