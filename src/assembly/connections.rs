@@ -3,8 +3,9 @@
 use super::connectors::Catalogue;
 use super::destinations::destination;
 use super::injection::{Belonging, fill, overlapping, rule};
+use super::names::Environments;
 use super::seal;
-use super::{Environments, Names, Site, quota};
+use super::{Names, Site, quota};
 use crate::config::mistake::nearest;
 use crate::config::{View, scalar};
 use crate::connector::{CUSTOM, Choice, Connector, Lack, Outfit, Verify};

@@ -61,8 +61,7 @@ impl Document {
     }
 }
 
-/// What mistakes in documents name as their file.
-pub const STORE: &str = "the store";
+pub use crate::config::mistake::NO_FILE as STORE;
 
 impl Holdings {
     pub fn get(&self, uid: Uid) -> Option<&Document> {

@@ -44,7 +44,11 @@ pub fn assemble(site: &Site<'_>, root: &View<'_>) -> Listeners {
                 callers: tls.as_ref().and_then(|tls| tls.callers),
                 ..listener(site, &view, &address, all.list.len(), door)
             });
-            all.identities.push(view.text("identity").filter(|_| kind == DoorKind::Outbound).map(str::to_owned));
+            let identity = match kind {
+                DoorKind::Outbound => view.text("identity").map(str::to_owned),
+                DoorKind::Inbound => None,
+            };
+            all.identities.push(identity);
             all.certificates.push(tls.map(|tls| tls.tls));
             all.addresses.push(address);
         }

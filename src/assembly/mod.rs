@@ -24,7 +24,7 @@ pub use stamp::Stamp;
 pub use written::Written;
 
 use connections::Connections;
-use names::{Environments, Names, environments};
+use names::{Names, environments};
 use site::Site;
 
 use crate::config::scalar::Rate;
@@ -163,7 +163,10 @@ pub fn from_text(
         frame.listeners = listeners.list.clone();
     }
     let fetched = fetched.take();
+    let names = root.list("keys").filter_map(|key| key.text("name"));
+    let key_names = names.filter(|_| assembled.settings.store.is_some()).map(Box::from).collect();
     let written = Written {
+        key_names,
         name: name.to_owned(),
         base: base.to_owned(),
         tree: Written::without_keys(file),
@@ -200,7 +203,7 @@ fn assembled_beside(
     let (workflows, routes) = workflows::assemble(&site, root, &names, &connections, &listeners.list);
     let around = Around {
         names: &names,
-        environments: &environments,
+        environments: &environments.list,
         workflows: &workflows,
         connections: &connections,
         listeners: &listeners.list,

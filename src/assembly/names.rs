@@ -2,8 +2,8 @@
 
 use super::{Site, word};
 use crate::config::{View, json};
-use crate::model::Uid;
 use crate::model::environment::{Environment, EnvironmentId};
+use crate::model::{Frame, Uid};
 use std::collections::HashMap;
 
 /// The environment of a gateway that declares none.
@@ -69,6 +69,16 @@ impl<'a> Names<'a> {
             connections: indexed("connections"),
             workflows: indexed("workflows"),
             keys: indexed("keys"),
+        }
+    }
+
+    /// Of what is in force, for a resource that is added to it.
+    pub fn in_force(frame: &'a Frame) -> Names<'a> {
+        Names {
+            environments: frame.environments.iter().map(|e| (&*e.name, e.id)).collect(),
+            connections: frame.connections.iter().map(|c| (&*c.name, c.index.0)).collect(),
+            workflows: frame.workflows.iter().map(|w| (&*w.name, w.index.0)).collect(),
+            keys: HashMap::new(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Where everything is assembled.
 
 use super::Stamp;
-use super::documents::{Held, Holdings};
+use super::documents::{Held, Holdings, STORE};
 use crate::config::reference::Reference;
 use crate::config::source::{self, Found, SecretSources};
 use crate::config::{At, Mistakes, View, json, mistake::nearest};
@@ -58,6 +58,22 @@ impl<'a> Site<'a> {
         fetched: &'a HashMap<String, Found>,
     ) -> Site<'a> {
         Site { remembered: Some(fetched), ..Site::new(mistakes, base, file, holdings) }
+    }
+
+    /// For a document alone, which refers to no secret.
+    pub fn bare(holdings: &'a Holdings) -> Site<'a> {
+        Site {
+            mistakes: RefCell::new(Mistakes::new(STORE)),
+            base: Path::new(""),
+            now: timestamp::now_ms(),
+            sources: SecretSources::Only { env: Vec::new(), files: Vec::new() },
+            refuse_doubtful_keys: false,
+            files: RefCell::default(),
+            expiries: RefCell::default(),
+            holdings,
+            fetched: Rc::default(),
+            remembered: None,
+        }
     }
 
     /// What was found on the way: mistakes, files, dates.

@@ -9,7 +9,7 @@ use crate::config::source::Found;
 use crate::config::tree::{Node, Value};
 use crate::config::{Mistakes, View, schema};
 use crate::model::{Keys, Resource};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -23,6 +23,8 @@ pub struct Written {
     pub(super) settings: Settings,
     pub(super) connectors: Arc<Catalogue>,
     pub(super) fetched: HashMap<String, Found>,
+    /// Names that the store's keys may not have, where there is a store.
+    pub(super) key_names: HashSet<Box<str>>,
 }
 
 impl Written {
@@ -47,6 +49,19 @@ impl Written {
     /// What the file has of this kind, as it stands there; keys are not among it.
     pub fn list(&self, kind: Resource) -> Vec<View<'_>> {
         View::root(&self.tree, schema::ROOT).list(kind.plural()).collect()
+    }
+
+    /// Whether the file has a resource of this name.
+    pub fn has(&self, kind: Resource, name: &str) -> bool {
+        match kind {
+            Resource::Key => self.key_names.contains(name),
+            kind => self.list(kind).iter().any(|view| view.text("name") == Some(name)),
+        }
+    }
+
+    /// The connectors that connections may name.
+    pub fn connectors(&self) -> &Catalogue {
+        &self.connectors
     }
 
     pub fn settings(&self) -> &Settings {

@@ -7,7 +7,11 @@ use std::{fmt, sync::Arc};
 
 use serde::{Serialize, Serializer};
 
+use super::json::NOWHERE;
 use super::trail::At;
+
+/// What is named as the file of what stands in none: documents that are kept, or that came through the API.
+pub const NO_FILE: &str = "the store";
 
 /// Whether the gateway starts nevertheless.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -45,7 +49,10 @@ impl fmt::Display for Mistake {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
-        write!(f, "{}:{}:{}: {severity}: ", self.file, self.line, self.column)?;
+        match self.line {
+            NOWHERE => write!(f, "{}: {severity}: ", self.file)?,
+            line => write!(f, "{}:{line}:{}: {severity}: ", self.file, self.column)?,
+        }
         if !self.path.is_empty() {
             write!(f, "{}: ", self.path)?;
         }
@@ -122,9 +129,10 @@ impl Mistakes {
     }
 
     fn push(&mut self, severity: Severity, at: At<'_>, reason: String, remedy: String) {
+        let file = if at.line == NOWHERE { Arc::from(NO_FILE) } else { Arc::clone(&self.file) };
         self.list.push(Mistake {
             severity,
-            file: Arc::clone(&self.file),
+            file,
             line: at.line,
             column: at.column,
             path: at.trail.to_string(),

@@ -1,16 +1,16 @@
 //! Every use case, by its name. Bodies are JSON with the configuration's field names.
 
-use super::{Actor, Refusal};
-use crate::model::{Resource, Slot};
+use super::access::Actor;
+use super::refusal::{Done, Refusal};
+use super::replay::Asked;
+use super::state::Control;
+use crate::model::Resource;
+use crate::policy::administer::administrator;
 use crate::store::ListQuery;
-use http::StatusCode;
+use crate::telemetry::timestamp::now_ms;
 use serde_json::Value;
 use std::net::IpAddr;
-use std::time::Duration;
 use zeroize::Zeroizing;
-
-/// The use cases of one gateway.
-pub struct Control {}
 
 /// A resource as it is shown: never a secret, never a token.
 #[derive(Debug, Clone)]
@@ -70,167 +70,71 @@ pub struct SecretSet {
     pub verify: bool,
 }
 
-type Done<T> = Result<T, Refusal>;
-
-fn later<T>() -> Done<T> {
-    Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, "not_implemented", "not there yet", ""))
+impl Precondition {
+    /// Whether a resource of this version may be changed.
+    pub fn holds(&self, version: u64) -> bool {
+        match self {
+            Precondition::Any => true,
+            Precondition::Versions(versions) => versions.contains(&version),
+        }
+    }
 }
 
 /// Who asks.
 impl Control {
     /// The key that this token belongs to, if it is alive, may come from there, and has a scope of administration.
-    pub fn actor(&self, _token: &[u8], _address: IpAddr, _request_id: &str) -> Done<Actor> {
-        later()
+    pub fn actor(&self, token: &[u8], address: IpAddr, request_id: &str) -> Done<Actor> {
+        let live = self.live();
+        let key = administrator(&live.snapshot, token, address, now_ms()).map_err(|d| Refusal::of_denial(&d))?;
+        Ok(Actor::new(key, address, request_id))
     }
 }
 
 /// The same for every kind of resource. `name` is a name or an id.
 impl Control {
-    pub async fn list(&self, _actor: &Actor, _kind: Resource, _listing: Listing) -> Done<Page> {
-        later()
-    }
-
-    pub async fn show(&self, _actor: &Actor, _kind: Resource, _name: &str) -> Done<Shown> {
-        later()
-    }
-
-    /// `body` is JSON text, so that a token or secret in it is wiped. `request` is a digest of what was asked, to tell
-    /// a repeated create from another one with the same idempotency key.
+    /// `body` is JSON text, so that a token or secret in it is wiped.
     pub async fn create(
         &self,
-        _actor: &Actor,
-        _kind: Resource,
-        _body: Zeroizing<String>,
-        _idempotency_key: Option<&str>,
-        _force: bool,
+        actor: &Actor,
+        kind: Resource,
+        body: Zeroizing<String>,
+        idempotency_key: Option<&str>,
+        force: bool,
     ) -> Done<Created> {
-        later()
+        let asked = idempotency_key.map(|key| Asked { key, kind, body: &body });
+        match kind {
+            Resource::Key => self.create_key(actor, &body, asked).await,
+            kind => self.create_resource(actor, kind, &body, asked, force).await,
+        }
     }
 
     /// `patch` is a JSON merge patch (RFC 7396).
     pub async fn edit(
         &self,
-        _actor: &Actor,
-        _kind: Resource,
-        _name: &str,
-        _patch: Zeroizing<String>,
-        _if_match: Option<Precondition>,
+        actor: &Actor,
+        kind: Resource,
+        name: &str,
+        patch: Zeroizing<String>,
+        if_match: Option<Precondition>,
     ) -> Done<Shown> {
-        later()
+        match kind {
+            Resource::Key => self.edit_key(actor, name, &patch, if_match).await,
+            kind => self.edit_resource(actor, kind, name, &patch, if_match).await,
+        }
     }
 
     pub async fn delete(
         &self,
-        _actor: &Actor,
-        _kind: Resource,
-        _name: &str,
-        _how: Deletion,
-        _if_match: Option<Precondition>,
+        actor: &Actor,
+        kind: Resource,
+        name: &str,
+        how: Deletion,
+        if_match: Option<Precondition>,
     ) -> Done<()> {
-        later()
-    }
-
-    /// R2: `{"workflows": […], "keys": […], "last_used_at": …}`
-    pub async fn dependants(&self, _actor: &Actor, _kind: Resource, _name: &str) -> Done<Value> {
-        later()
-    }
-}
-
-/// Keys (K10, K11).
-impl Control {
-    pub async fn disable(&self, _actor: &Actor, _name: &str, _if_match: Option<Precondition>) -> Done<Shown> {
-        later()
-    }
-
-    pub async fn enable(&self, _actor: &Actor, _name: &str, _if_match: Option<Precondition>) -> Done<Shown> {
-        later()
-    }
-
-    pub async fn revoke(&self, _actor: &Actor, _name: &str, _if_match: Option<Precondition>) -> Done<Shown> {
-        later()
-    }
-
-    /// The slot's new token, this once; the old one is accepted for `grace` more.
-    pub async fn regenerate(
-        &self,
-        _actor: &Actor,
-        _name: &str,
-        _slot: Slot,
-        _grace: Duration,
-        _if_match: Option<Precondition>,
-    ) -> Done<Zeroizing<String>> {
-        later()
-    }
-}
-
-/// Connections (C8, R1).
-impl Control {
-    /// `{"status", "verification": {…}, "notices": […], "secret_version", …}`: the connection, as shown.
-    pub async fn set_secret(
-        &self,
-        _actor: &Actor,
-        _name: &str,
-        _set: SecretSet,
-        _if_match: Option<Precondition>,
-    ) -> Done<Shown> {
-        later()
-    }
-
-    pub async fn verify(&self, _actor: &Actor, _name: &str) -> Done<Shown> {
-        later()
-    }
-
-    /// R1: to that version, or to the one before the current.
-    pub async fn rollback(
-        &self,
-        _actor: &Actor,
-        _name: &str,
-        _version: Option<u32>,
-        _if_match: Option<Precondition>,
-    ) -> Done<Shown> {
-        later()
-    }
-
-    /// R1: versions before the current one are forgotten for good; answers how many.
-    pub async fn purge(&self, _actor: &Actor, _name: &str) -> Done<Value> {
-        later()
-    }
-}
-
-/// The whole (T2, T4, T5, T7).
-impl Control {
-    pub async fn export(&self, _actor: &Actor) -> Done<Value> {
-        later()
-    }
-
-    /// `{"created": […], "updated": […], "unchanged": […], "needs_secret": […]}`; with `dry_run` nothing is changed.
-    pub async fn import(&self, _actor: &Actor, _document: Zeroizing<String>, _dry_run: bool) -> Done<Value> {
-        later()
-    }
-
-    /// Rows from the newest; `cursor` continues.
-    pub async fn audit(&self, _actor: &Actor, _query: AuditQuery) -> Done<Page> {
-        later()
-    }
-
-    /// `{"ok", "count", "head", "broken_at"}`
-    pub async fn audit_verify(&self, _actor: &Actor) -> Done<Value> {
-        later()
-    }
-
-    /// `{"items": [{"kind","name","slot","requests","refused":{code:n},"last_used_at"}]}`
-    pub async fn usage(&self, _actor: &Actor, _kind: Option<Resource>, _name: Option<&str>) -> Done<Value> {
-        later()
-    }
-
-    /// Version, store, staleness, counts, the chain's head.
-    pub async fn status(&self, _actor: &Actor) -> Done<Value> {
-        later()
-    }
-
-    /// `body`: `{"method","url","key","headers":{…},"address"}`
-    pub async fn explain(&self, _actor: &Actor, _body: Value) -> Done<Value> {
-        later()
+        match kind {
+            Resource::Key => self.delete_key(actor, name, how, if_match).await,
+            kind => self.delete_resource(actor, kind, name, how, if_match).await,
+        }
     }
 }
 

@@ -5,9 +5,20 @@
 //! order; nothing is in force that is not stored, and nothing stored that was not checked.
 
 mod access;
+mod audit;
+mod body;
 mod facade;
+mod keys;
+pub mod opening;
 mod refusal;
+mod replay;
+mod resources;
+mod secrets;
+mod state;
+mod usage;
 
 pub use access::Actor;
-pub use facade::{AuditQuery, Control, Created, Deletion, Listing, Page, Precondition, SecretSet, Shown};
+pub use facade::{AuditQuery, Created, Deletion, Listing, Page, Precondition, SecretSet, Shown};
 pub use refusal::{Refusal, Wrong};
+pub use resources::Verifier;
+pub use state::{Control, Estate, InForce, NotReloaded};

@@ -1,5 +1,6 @@
 //! L1: a rate and a burst, `100/s` or `600/min burst 50`.
 
+use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -9,6 +10,20 @@ pub struct Quota {
     pub count: NonZeroU32,
     pub per: Duration,
     pub burst: NonZeroU32,
+}
+
+/// As it is written.
+impl fmt::Display for Quota {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let per = match self.per.as_secs() {
+            60 => "min",
+            3_600 => "h",
+            86_400 => "day",
+            _ => "s",
+        };
+        write!(f, "{}/{per}", self.count)?;
+        if self.burst == self.count { Ok(()) } else { write!(f, " burst {}", self.burst) }
+    }
 }
 
 /// Which limit it was, from the narrowest to the widest (the order in which they are charged).

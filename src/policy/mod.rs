@@ -2,6 +2,7 @@
 //! No tokio, hyper, SQL, clock, randomness or logging.
 
 pub mod address;
+pub mod administer;
 pub mod authenticate;
 pub mod authorise;
 pub mod environment;

@@ -28,6 +28,11 @@ pub(super) fn rfc3339(unix_ms: i64) -> [u8; 24] {
     text
 }
 
+/// The same as text.
+pub fn text(unix_ms: i64) -> String {
+    rfc3339(unix_ms).iter().map(|byte| char::from(*byte)).collect()
+}
+
 /// Milliseconds since 1970.
 pub fn now_ms() -> i64 {
     match SystemTime::now().duration_since(UNIX_EPOCH) {

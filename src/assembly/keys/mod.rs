@@ -4,16 +4,16 @@ mod spec;
 
 pub use spec::{Certificate, Granted, Spec, State};
 
-use super::{Environments, Names, Site};
+use super::{Document, Holdings, Names, Site};
 use crate::config::reference;
 use crate::config::view::Grant;
-use crate::config::{View, scalar};
+use crate::config::{Mistakes, View, scalar};
 use crate::model::connection::Connection;
 use crate::model::key::{KeyId, Origin, ScopeName};
 use crate::model::keys::Token;
 use crate::model::listener::Listener;
 use crate::model::token::{self, Digest, Shape};
-use crate::model::{Keys, Slot, Uid, Workflow};
+use crate::model::{Environment, Frame, Keys, Slot, Uid, Workflow};
 use std::collections::{BTreeMap, HashMap};
 
 /// Lints name this many keys one by one; the rest is counted.
@@ -22,7 +22,7 @@ const NAMED: usize = 5;
 /// What keys refer to.
 pub struct Around<'a> {
     pub names: &'a Names<'a>,
-    pub environments: &'a Environments,
+    pub environments: &'a [Environment],
     pub workflows: &'a [Workflow],
     pub connections: &'a [Connection],
     pub listeners: &'a [Listener],
@@ -55,7 +55,7 @@ pub fn assemble(site: &Site<'_>, root: &View<'_>, around: &Around<'_>, before: &
             enabled: view.flag("enabled"),
             revoked: false,
             expires_at,
-            environment: environment.map(|id| around.environments.list[usize::from(id.0)].uid),
+            environment: environment.map(|id| around.environments[usize::from(id.0)].uid),
             graced: Vec::new(),
         };
         keys.put(spec(site, &view, around).key(index, uid, name, Origin::File, state), &[], &tokens);
@@ -66,6 +66,41 @@ pub fn assemble(site: &Site<'_>, root: &View<'_>, around: &Around<'_>, before: &
     }
     keys.settle();
     keys
+}
+
+/// A key as a document describes it: everything but its tokens.
+pub struct Described {
+    pub spec: Spec,
+    pub enabled: bool,
+    /// Unix milliseconds.
+    pub expires_at: Option<i64>,
+    pub environment: Option<Uid>,
+    /// What should be looked at.
+    pub warnings: Mistakes,
+}
+
+/// Reads a key's document beside what is in force: whatever it names must be there.
+pub fn described(document: &Document, frame: &Frame) -> Result<Described, Mistakes> {
+    let holdings = Holdings::default();
+    let site = Site::bare(&holdings);
+    let names = Names::in_force(frame);
+    let around = Around {
+        names: &names,
+        environments: &frame.environments,
+        workflows: &frame.workflows,
+        connections: &frame.connections,
+        listeners: &frame.listeners,
+        identities: &[],
+    };
+    let view = document.view();
+    let spec = spec(&site, &view, &around);
+    let environment = names.environment(&site, &view, "environment").map(|id| frame.environment(id).uid);
+    let (enabled, expires_at) = (view.flag("enabled"), view.opt_moment("expires_at"));
+    let (warnings, ..) = site.finish();
+    if warnings.has_errors() {
+        return Err(warnings);
+    }
+    Ok(Described { spec, enabled, expires_at, environment, warnings })
 }
 
 /// T1b: the same name in both is refused.

@@ -104,6 +104,34 @@ pub struct State {
 }
 
 impl Spec {
+    /// What the file says of a key, as far as requests know it.
+    pub fn of(key: &Key) -> Spec {
+        let more = key.more();
+        let granted = |grants: &Grants| match grants {
+            Grants::All => Granted::ALL,
+            Grants::Some(list) => Granted::These(list.to_vec()),
+        };
+        let certificate = |accepted: &AcceptedCertificate| match accepted {
+            AcceptedCertificate::Name(name) => Certificate::Name(name.clone()),
+            AcceptedCertificate::Fingerprint(bytes) => {
+                let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+                Certificate::Fingerprint(format!("sha256:{digits}"))
+            }
+        };
+        Spec {
+            title: None,
+            description: None,
+            workflows: granted(&key.workflows),
+            connections: granted(&key.connections),
+            bindings: more.bindings.iter().map(|(name, uid)| (name.to_string(), *uid)).collect(),
+            scopes: key.scopes.iter().collect(),
+            rate_limit: more.quota.map(|quota| quota.to_string()),
+            allow_addresses: more.allow_addresses.clone(),
+            require_client_cert: more.client_certificates.as_ref().map(|list| list.iter().map(certificate).collect()),
+            query_key_sunset: more.query_key_sunset,
+        }
+    }
+
     /// The key, as requests meet it. A rate or a certificate that cannot be read is no rate and no certificate: so the
     /// key would permit too much, and whoever keeps specs has them checked before.
     pub fn key(&self, index: KeyId, uid: Uid, name: &str, origin: Origin, state: State) -> Key {

@@ -1,0 +1,41 @@
+//! Between a key as it is kept and a key as requests meet it.
+
+use crate::assembly::keys::{Spec, State};
+use crate::live::{KeyChange, KeyParts};
+use crate::model::keys::Token;
+use crate::model::{Digest, Origin, Slot};
+use crate::store::KeyRow;
+
+/// What the key is, as it was kept.
+pub fn spec(row: &KeyRow) -> serde_json::Result<Spec> {
+    serde_json::from_str(&row.document)
+}
+
+/// The key, for whatever number it gets.
+pub fn parts(row: &KeyRow) -> serde_json::Result<KeyParts> {
+    let spec = spec(row)?;
+    let (uid, name) = (row.uid, row.name.clone());
+    let state = State {
+        enabled: row.enabled,
+        revoked: row.revoked_at.is_some(),
+        expires_at: row.expires_at,
+        environment: row.environment,
+        graced: row.graced.iter().map(|graced| (graced.digest, graced.until)).collect(),
+    };
+    Ok(KeyParts(Box::new(move |index| spec.key(index, uid, &name, Origin::Store, state.clone()))))
+}
+
+/// Every token that is, or for a while still is, the key's.
+pub fn tokens(row: &KeyRow) -> Vec<Token> {
+    let slots = [(row.primary, Slot::Primary), (row.secondary, Slot::Secondary)];
+    let graced = row.graced.iter().map(|graced| (graced.digest, graced.slot));
+    slots.into_iter().filter_map(|(digest, slot)| Some((digest?, slot))).chain(graced).collect()
+}
+
+/// What changes for requests. `after` is a row that was made of a spec.
+pub fn change(before: Option<&KeyRow>, after: Option<&KeyRow>) -> serde_json::Result<KeyChange> {
+    let before: Vec<Digest> =
+        before.map(|row| tokens(row).into_iter().map(|(digest, _)| digest).collect()).unwrap_or_default();
+    let after = after.map(|row| Ok::<_, serde_json::Error>((parts(row)?, tokens(row)))).transpose()?;
+    Ok(KeyChange { before, after })
+}
