@@ -17,6 +17,7 @@ pub use key_file::KeyError;
 pub use master::{Fingerprint, MasterKey, MasterKeySource};
 
 use envelope::{DataKey, Envelope, Purpose};
+use master::Shut;
 use std::fmt;
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -120,33 +121,41 @@ async fn open_many(
     sealed: &[(&[u8], Binding)],
     purpose: Purpose,
 ) -> Result<Vec<Result<Zeroizing<Vec<u8>>, VaultError>>, VaultError> {
-    let parsed: Vec<_> = sealed.iter().map(|(bytes, _)| envelope::parse(bytes)).collect();
-    let contexts: Vec<_> = sealed.iter().map(|(_, binding)| binding.context(purpose)).collect();
-    let theirs = |envelope: &Envelope<'_>| VaultError::DoesNotOpen {
-        sealed_under: envelope.fingerprint,
-        in_force: master.fingerprint(),
-    };
-    // Only what the master key can have sealed is worth asking it for.
-    let ours = |at: &usize| parsed[*at].as_ref().is_ok_and(|p| p.keeper == master.keeper());
-    let asked: Vec<usize> = (0..sealed.len()).filter(ours).collect();
-    let wrapped: Vec<_> =
-        asked.iter().filter_map(|at| Some((parsed[*at].as_ref().ok()?.wrapped, &contexts[*at][..]))).collect();
-    let mut keys = master.unwrap_all(&wrapped).await?.into_iter();
+    let contexts: Vec<Vec<u8>> = sealed.iter().map(|(_, binding)| binding.context(purpose)).collect();
+    let mut envelopes = Vec::with_capacity(sealed.len());
+    let mut asked = Vec::with_capacity(sealed.len());
+    for ((bytes, _), context) in sealed.iter().zip(&contexts) {
+        let envelope = envelope::parse(bytes);
+        // Only what this kind of master key can have sealed is worth asking it for.
+        let wrapped = envelope.as_ref().ok().filter(|e| e.keeper == master.keeper()).map(|e| e.wrapped);
+        asked.extend(wrapped.map(|wrapped| (wrapped, &context[..])));
+        envelopes.push((envelope, wrapped.is_some()));
+    }
+    let mut keys = master.unwrap_all(&asked).await?.into_iter();
     let mut opened = Vec::with_capacity(sealed.len());
-    for (at, envelope) in parsed.iter().enumerate() {
-        opened.push(match envelope {
-            Err(error) => Err(error.clone()),
-            Ok(envelope) if envelope.keeper != master.keeper() => Err(theirs(envelope)),
-            Ok(envelope) => match keys.next() {
-                Some(Ok(key)) => {
-                    envelope::open(sealed[at].0, envelope, &key, &contexts[at]).ok_or_else(|| theirs(envelope))
-                }
-                Some(Err(master::Shut::TooOld)) => Err(VaultError::TooOld),
-                Some(Err(master::Shut::Refused)) | None => Err(theirs(envelope)),
-            },
-        });
+    for ((envelope, is_asked), ((bytes, _), context)) in envelopes.into_iter().zip(sealed.iter().zip(&contexts)) {
+        let key = if is_asked { keys.next() } else { None };
+        let open = |envelope| open_with(key.unwrap_or(Err(Shut::Refused)), master, &envelope, bytes, context);
+        opened.push(envelope.and_then(open));
     }
     Ok(opened)
+}
+
+/// The value in an envelope, now that its data key was asked for.
+fn open_with(
+    key: Result<DataKey, Shut>,
+    master: &MasterKey,
+    envelope: &Envelope<'_>,
+    bytes: &[u8],
+    context: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+    let opened = match key {
+        Ok(key) => envelope::open(bytes, envelope, &key, context),
+        Err(Shut::Refused) => None,
+        Err(Shut::TooOld) => return Err(VaultError::TooOld),
+    };
+    let (sealed_under, in_force) = (envelope.fingerprint, master.fingerprint());
+    opened.ok_or(VaultError::DoesNotOpen { sealed_under, in_force })
 }
 
 /// A key from a key; `context` is ours alone and for one purpose only.

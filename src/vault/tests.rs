@@ -128,6 +128,16 @@ fn values_of_one_kind_are_not_taken_for_anothers() {
 }
 
 #[test]
+fn a_data_key_by_itself_is_bound_as_well() {
+    let master = some_key();
+    let key = envelope::random_key().unwrap();
+    let wrapped = now(master.wrap(&key, b"here")).unwrap();
+    let unwrap = |context: &[u8]| now(master.unwrap_all(&[(&wrapped, context)])).unwrap().remove(0);
+    assert_eq!(unwrap(b"here").unwrap(), key);
+    assert_eq!(unwrap(b"there"), Err(Shut::Refused));
+}
+
+#[test]
 fn derived_keys_differ_by_purpose_and_root_and_stay() {
     let text = MasterKey::generate().unwrap();
     let (vault, record) = now(Vault::create(from_env(&text).unwrap())).unwrap();

@@ -82,23 +82,34 @@ pub(super) fn decrypt(batch: &[(&str, &[u8])]) -> Zeroizing<Vec<u8>> {
     written(&Decrypt { batch_input: sealed.collect() })
 }
 
-/// An answer of `count` results, whatever its status: one that fails makes the whole a 400, or with some versions a 500.
-pub(super) fn decrypted(body: &[u8], count: usize) -> Option<Vec<Result<Zeroizing<Vec<u8>>, Shut>>> {
-    // Vault before 1.10 refuses the whole for one.
-    if count == 1 && errors(body).iter().any(|error| error.contains("message authentication failed")) {
-        return Some(vec![Err(Shut::Refused)]);
+/// An answer of `count` results. One that fails makes the whole a 400, or where Vault itself failed, a 500, which is no
+/// answer and may pass.
+pub(super) fn decrypted(
+    status: StatusCode,
+    body: &[u8],
+    count: usize,
+) -> Option<Vec<Result<Zeroizing<Vec<u8>>, Shut>>> {
+    // Vault before 1.10 refuses the whole for one, and with a 500.
+    if let (1, Some(shut)) = (count, errors(body).iter().find_map(|error| shut(error))) {
+        return Some(vec![Err(shut)]);
     }
     let answer: Answer<Decrypted> = serde_json::from_slice(body).ok()?;
     let opened = |one: &Opened| match one.error.as_str() {
-        "" => STANDARD.decode(one.plaintext.as_bytes()).map(Zeroizing::new).map_err(|_| Shut::Refused),
-        error => Err(shut(error)),
+        "" => Some(STANDARD.decode(one.plaintext.as_bytes()).map(Zeroizing::new).map_err(|_| Shut::Refused)),
+        error if status.is_server_error() => shut(error).map(Err),
+        error => Some(Err(shut(error).unwrap_or(Shut::Refused))),
     };
-    let results: Vec<_> = answer.data.batch_results.iter().map(opened).collect();
+    let results: Vec<_> = answer.data.batch_results.iter().map(opened).collect::<Option<_>>()?;
     (results.len() == count).then_some(results)
 }
 
-fn shut(error: &str) -> Shut {
-    if error.contains("too old") { Shut::TooOld } else { Shut::Refused }
+/// What Vault says of a ciphertext; `None` if it speaks of something else.
+fn shut(error: &str) -> Option<Shut> {
+    if error.contains("too old") {
+        return Some(Shut::TooOld);
+    }
+    let refused = ["message authentication failed", "invalid ciphertext", "unable to decrypt"];
+    refused.iter().any(|words| error.contains(words)).then_some(Shut::Refused)
 }
 
 /// What a refusal of a whole request means. Of a 403 only another question can tell: `None`.
@@ -141,5 +152,50 @@ impl std::io::Write for Counted {
 
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(status: u16, body: &str, count: usize) -> Option<Vec<Result<Zeroizing<Vec<u8>>, Shut>>> {
+        decrypted(StatusCode::from_u16(status).unwrap(), body.as_bytes(), count)
+    }
+
+    #[test]
+    fn each_result_of_a_batch_is_judged_by_itself() {
+        let body = r#"{"data":{"batch_results":[{"plaintext":"a2V5"},
+            {"error":"cipher: message authentication failed"},
+            {"error":"ciphertext or signature version is disallowed by policy (too old)"},{"plaintext":"?"}]}}"#;
+        let opened = read(400, body, 4).unwrap();
+        assert_eq!(opened[0].as_ref().unwrap()[..], *b"key");
+        let shut = [Err(Shut::Refused), Err(Shut::TooOld), Err(Shut::Refused)];
+        assert_eq!(opened[1..], shut);
+        assert!(read(400, body, 3).is_none(), "an answer to something else");
+    }
+
+    #[test]
+    fn a_failure_of_vault_itself_is_no_verdict_on_what_is_sealed() {
+        let body = r#"{"data":{"batch_results":[{"error":"storage backend timed out"}]}}"#;
+        assert!(read(500, body, 1).is_none());
+        assert_eq!(read(400, body, 1).unwrap(), [Err(Shut::Refused)]);
+        for body in ["", "<html>", "[]", r#"{"data":{}}"#, r#"{"errors":["1 error occurred"]}"#] {
+            assert!(read(500, body, 1).is_none(), "{body}");
+        }
+    }
+
+    #[test]
+    fn old_versions_refuse_the_whole_for_one() {
+        let body = r#"{"errors":["1 error occurred:\n\t* cipher: message authentication failed\n\n"]}"#;
+        assert_eq!(read(500, body, 1).unwrap(), [Err(Shut::Refused)]);
+        assert!(read(500, body, 2).is_none());
+    }
+
+    #[test]
+    fn only_what_transit_writes_is_taken_for_a_ciphertext() {
+        assert_eq!(encrypted(br#"{"data":{"ciphertext":"vault:v1:abc"}}"#).as_deref(), Some("vault:v1:abc"));
+        assert_eq!(encrypted(br#"{"data":{"ciphertext":"plain"}}"#), None);
+        assert!(is_ciphertext(b"vault:v1:a\nb").is_none());
     }
 }

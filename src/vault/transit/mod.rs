@@ -120,7 +120,7 @@ impl Client {
         if batch.is_empty() {
             return Ok(Vec::new());
         }
-        let results = |reply: &Reply| messages::decrypted(&reply.body, batch.len());
+        let results = |reply: &Reply| messages::decrypted(reply.status, &reply.body, batch.len());
         let reply = self.persist("decrypt", &messages::decrypt(batch), |reply| results(reply).is_some()).await?;
         results(&reply).ok_or_else(|| self.failed(Fault::Garbled(reply.status.as_u16())))
     }

@@ -98,6 +98,17 @@ async fn any_other_binding_or_changed_byte_opens_nothing() {
 }
 
 #[tokio::test]
+async fn vault_binds_the_data_key_by_itself_as_well() {
+    let stand_in = StandIn::start().await;
+    let client = known(&stand_in);
+    let sealed = client.encrypt(&[7; 32], b"here").await.unwrap();
+    let asked = [(sealed.as_bytes(), &b"here"[..]), (sealed.as_bytes(), b"there"), (b"no ciphertext", b"here")];
+    let opened = client.decrypt(&asked).await.unwrap();
+    assert_eq!(opened[0].as_ref().unwrap()[..], [7; 32]);
+    assert_eq!(opened[1..], [Err(Shut::Refused), Err(Shut::Refused)]);
+}
+
+#[tokio::test]
 async fn many_are_opened_with_few_requests_each_for_itself() {
     let stand_in = StandIn::start().await;
     let (vault, _) = Vault::create(key(&stand_in)).await.unwrap();
