@@ -153,3 +153,7 @@ impl<E> Writer<E> {
         self.connection.prepare_cached(sql).and_then(|mut s| s.execute([])).map(|_| ()).map_err(fault)
     }
 }
+
+#[cfg(test)]
+#[path = "writer_tests.rs"]
+mod tests;
