@@ -110,7 +110,7 @@ impl Usage {
         let mut kept = locked(&self.kept);
         for one in counted {
             let (row, count) = one.row();
-            if kept.add(row, count, MOST_KEPT).is_err() {
+            if kept.add(&row, count, MOST_KEPT).is_err() {
                 self.shared.dropped.fetch_add(count.count, Relaxed);
             }
         }
@@ -134,16 +134,22 @@ impl CoreUsage {
         if !self.is_counting() {
             return;
         }
-        let Used { code, at, .. } = *used;
-        let key = used.key.map(|(uid, slot)| Row { kind: Resource::Key, uid, slot, code });
-        let workflow = used.workflow.map(|uid| Row { kind: Resource::Workflow, uid, slot: None, code });
-        let connection = used.connection.map(|uid| Row { kind: Resource::Connection, uid, slot: None, code });
+        let Used { key, workflow, connection, code, at } = *used;
         let mut table = locked(&self.table);
         let before = table.len();
-        for row in [key, workflow, connection].into_iter().flatten() {
-            if table.add(row, Count { count: 1, last_at: at }, MOST_ROWS).is_err() {
+        let mut count = |kind, uid, slot| {
+            if table.add(&Row { kind, uid, slot, code }, Count { count: 1, last_at: at }, MOST_ROWS).is_err() {
                 self.shared.dropped.fetch_add(1, Relaxed);
             }
+        };
+        if let Some((uid, slot)) = key {
+            count(Resource::Key, uid, slot);
+        }
+        if let Some(uid) = workflow {
+            count(Resource::Workflow, uid, None);
+        }
+        if let Some(uid) = connection {
+            count(Resource::Connection, uid, None);
         }
         // Once a table, not with every request of a full one.
         if before < MOST_ROWS / 2 && table.len() >= MOST_ROWS / 2 {
@@ -156,7 +162,7 @@ impl CoreUsage {
         // All that the core may have to wait for.
         std::mem::swap(&mut *locked(&self.table), &mut *taken);
         for (row, count) in taken.rows() {
-            let _ = sum.add(*row, *count, usize::MAX);
+            let _ = sum.add(row, *count, usize::MAX);
         }
         taken.empty();
     }
