@@ -1,7 +1,8 @@
 //! What requests through either door are counted as.
 
 use super::Gateway;
-use crate::assembly;
+use crate::assembly::{self, Holdings};
+use crate::model::keys::Keys;
 use crate::model::listener::{Address, DoorKind};
 use crate::model::token::Digest;
 use crate::model::{Resource, Slot, Uid};
@@ -61,7 +62,8 @@ log: {{ access: off }}
         secondary = digest(SECONDARY),
         disabled = digest(DISABLED),
     );
-    let assembled = assembly::from_text(&text, "test.yaml", Path::new("/")).unwrap_or_else(|e| panic!("{e}"));
+    let read = assembly::from_text(&text, "test.yaml", Path::new("/"), &Holdings::default(), &Keys::default());
+    let (assembled, _) = read.unwrap_or_else(|e| panic!("{e}"));
     Gateway::start(assembled, &mut Inherited::default()).unwrap()
 }
 

@@ -210,7 +210,7 @@ impl Exchange {
         let snapshot = &self.live.snapshot;
         let (workflow, connection) = self.asked;
         Used {
-            key: self.key.map(|(key, slot)| (snapshot.key(key).uid, slot)),
+            key: self.key.and_then(|(key, slot)| Some((snapshot.key(key)?.uid, slot))),
             workflow: workflow.map(|workflow| snapshot.workflow(workflow).uid),
             connection: connection.map(|connection| snapshot.connection(connection).uid),
             code: self.refused.map_or("", |(code, _)| code),
