@@ -443,4 +443,5 @@ def load_scripts(keys):
     script("close.lua", "GET", CALL + "run", more=", ['Connection'] = 'close'")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -15,6 +15,7 @@ use crate::serving::core::Core;
 use crate::serving::worker::{Order, Worker};
 use crate::telemetry::access_log::{AccessLog, Destination, Format};
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::usage::Usage;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use rustls::{ClientConfig, ServerConfig};
@@ -29,6 +30,8 @@ const CUT: Duration = Duration::from_secs(1);
 pub struct Gateway {
     pub shared: Shared,
     pub metrics: Arc<Metrics>,
+    /// Counts nothing until somebody starts it.
+    pub usage: Usage,
     workers: Mutex<Vec<Worker>>,
     access: AccessLog,
     settings: Mutex<Settings>,
@@ -61,11 +64,13 @@ impl Gateway {
             generation: 1,
         };
         let shared: Shared = Arc::new(ArcSwap::from_pointee(live));
+        let usage = Usage::new(metrics.usage_dropped());
         let via = Arc::new(mark());
         let mut workers = Vec::with_capacity(count);
         for n in 0..count {
             let (shared, metrics, access, via) = (shared.clone(), metrics.core(), access.writer(), via.clone());
-            let core = move || Core::new(shared, metrics, access, via);
+            let usage = usage.core();
+            let core = move || Core::new(shared, metrics, access, usage, via);
             workers.push(Worker::start(n, BothDoors, core).context("cannot start a worker")?);
         }
         metrics.config_loaded(1, SystemTime::now());
@@ -73,6 +78,7 @@ impl Gateway {
         let gateway = Gateway {
             shared,
             metrics,
+            usage,
             workers: Mutex::new(workers),
             access,
             settings: Mutex::new(settings),

@@ -8,5 +8,7 @@ mod journeys;
 pub mod notify;
 pub mod reload;
 pub mod runtime;
+#[cfg(test)]
+mod usage_tests;
 
 pub use gateway::Gateway;

@@ -44,6 +44,7 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Denial> {
         Some(identity) => (standing_for(snapshot, identity, log)?, None),
         None => authenticated(live, index, &claims.tokens, log).map(|(caller, token)| (caller, Some(token)))?,
     };
+    log.asked_for(None, named.and_then(Named::connection));
     let call = Call { method: &parts.method, named, rest };
     let permit = authorise(snapshot, &caller, &front.origin(log.address), &call, &parts.headers, log.now)?;
     log.permitted(&permit, None);

@@ -89,6 +89,14 @@ impl Connector {
 }
 
 impl Named {
+    /// The connection, if it is named itself; which one a connector means depends on who asks, and where.
+    pub fn connection(&self) -> Option<ConnectionId> {
+        match self {
+            Named::Connection(id) => Some(*id),
+            Named::Connector(_) => None,
+        }
+    }
+
     /// Every connection that it may mean to somebody, somewhere.
     pub fn candidates(&self) -> impl Iterator<Item = ConnectionId> + '_ {
         let (one, connector) = match self {

@@ -36,6 +36,16 @@ pub enum Found {
     LookAlike,
 }
 
+impl Found {
+    /// The workflow, if it is one.
+    pub fn workflow(&self) -> Option<WorkflowId> {
+        match self {
+            Found::Workflow(id) => Some(*id),
+            Found::OtherMethods(_) | Found::Nothing | Found::LookAlike => None,
+        }
+    }
+}
+
 /// Two templates of the same method and shape: the workflow that was there first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Overlap(pub WorkflowId);

@@ -38,6 +38,7 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Denial> {
     let open = places(snapshot, door, &route);
     let presented = identify(&parts.headers, parts.uri.query(), &door.places, open)?.ok_or(Denial::MissingKey)?;
     let (caller, _) = authenticated(live, listener, slice::from_ref(&presented), log)?;
+    log.asked_for(route.workflow(), None);
     let asked = environment::asked(parts.uri.query(), &door.environment_parameter);
     let run = authorise(snapshot, &caller, &front.origin(log.address), &route, &asked, log.now)?;
     log.permitted(&run, Some(run.workflow().index));

@@ -7,6 +7,7 @@ use crate::live::{Local, Shared};
 use crate::policy::via::Via;
 use crate::telemetry::access_log::AccessWriter;
 use crate::telemetry::metrics::CoreMetrics;
+use crate::telemetry::usage::CoreUsage;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ pub struct Core {
     pub upstreams: Rc<Upstreams>,
     pub metrics: Arc<CoreMetrics>,
     pub access: AccessWriter,
+    pub usage: Arc<CoreUsage>,
     pub ids: RequestIds,
     pub via: Arc<Via>,
     /// What still runs is ended by us, because we end.
@@ -26,11 +28,17 @@ pub struct Core {
 }
 
 impl Core {
-    pub fn new(shared: Shared, metrics: Arc<CoreMetrics>, access: AccessWriter, via: Arc<Via>) -> Rc<Core> {
+    pub fn new(
+        shared: Shared,
+        metrics: Arc<CoreMetrics>,
+        access: AccessWriter,
+        usage: Arc<CoreUsage>,
+        via: Arc<Via>,
+    ) -> Rc<Core> {
         let current = RefCell::new(Local::new(shared.load_full()));
         let upstreams = Rc::new(Upstreams::new(metrics.clone()));
         let cut = Cell::default();
-        Rc::new(Core { shared, current, upstreams, metrics, access, ids: RequestIds::default(), via, cut })
+        Rc::new(Core { shared, current, upstreams, metrics, access, usage, ids: RequestIds::default(), via, cut })
     }
 
     /// The generation in force.

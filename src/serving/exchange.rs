@@ -15,6 +15,7 @@ use crate::policy::standing::Standing;
 use crate::policy::{Permit, Presented};
 use crate::telemetry::access_log::AccessRecord;
 use crate::telemetry::metrics::{InFlight, Sample};
+use crate::telemetry::usage::Used;
 use http::header::USER_AGENT;
 use http::request::Parts;
 use http::{HeaderValue, Method, Uri, Version};
@@ -55,6 +56,8 @@ pub struct Exchange {
     door: DoorKind,
     key: Option<(KeyId, Option<Slot>)>,
     run: Option<(Option<WorkflowId>, EnvironmentId, ConnectionId)>,
+    /// What a known caller asked for, whether permitted or not.
+    asked: (Option<WorkflowId>, Option<ConnectionId>),
     place: Option<&'static str>,
     pub in_query: bool,
     pub bearer: bool,
@@ -92,6 +95,7 @@ impl Exchange {
             user_agent: parts.headers.get(USER_AGENT).cloned(),
             key: None,
             run: None,
+            asked: (None, None),
             place: None,
             in_query: false,
             bearer: false,
@@ -133,8 +137,15 @@ impl Exchange {
         self.path = path;
     }
 
+    /// A caller who is known asks for these, before it is decided.
+    pub fn asked_for(&mut self, workflow: Option<WorkflowId>, connection: Option<ConnectionId>) {
+        self.asked = (workflow, connection);
+    }
+
     pub fn permitted(&mut self, permit: &Permit<'_>, workflow: Option<WorkflowId>) {
-        self.run = Some((workflow, permit.environment().id, permit.connection().index));
+        let connection = permit.connection().index;
+        self.run = Some((workflow, permit.environment().id, connection));
+        self.asked = (workflow, Some(connection));
     }
 
     /// The request leaves for the upstream.
@@ -193,6 +204,21 @@ impl Exchange {
     }
 }
 
+impl Exchange {
+    /// T5: for whom this request counts. What was cut short has been used all the same, and until now.
+    fn used(&self, total: Duration) -> Used {
+        let snapshot = &self.live.snapshot;
+        let (workflow, connection) = self.asked;
+        Used {
+            key: self.key.and_then(|(key, slot)| Some((snapshot.key(key)?.uid, slot))),
+            workflow: workflow.map(|workflow| snapshot.workflow(workflow).uid),
+            connection: connection.map(|connection| snapshot.connection(connection).uid),
+            code: self.refused.map_or("", |(code, _)| code),
+            at: self.now.saturating_add(total.as_millis() as i64),
+        }
+    }
+}
+
 impl Drop for Exchange {
     fn drop(&mut self) {
         let snapshot = &self.live.snapshot;
@@ -233,6 +259,9 @@ impl Drop for Exchange {
             bytes_in,
             bytes_out,
         });
+        if self.core.usage.is_counting() {
+            self.core.usage.count(&self.used(total));
+        }
         if let Some(connection) = connection.filter(|_| self.scrubbed > 0) {
             self.core.metrics.upstream_pool(connection).scrubbed(self.scrubbed);
         }

@@ -17,8 +17,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use prometheus_client::encoding::text;
 use prometheus_client::registry::Registry;
 
+use self::core::Sum;
+pub(super) use self::core::locked;
 pub use self::core::{CoreMetrics, FrontConnection, FrontProtocol, InFlight, UpstreamPool};
-use self::core::{Sum, locked};
 use self::exposition::Exposition;
 pub use self::series::Sample;
 use super::access_log::AccessCounters;
@@ -39,6 +40,7 @@ pub struct Metrics {
 struct Shared {
     cores: Mutex<Vec<Arc<CoreMetrics>>>,
     access_log: Arc<AccessCounters>,
+    usage_dropped: Arc<AtomicU64>,
     started: f64,
     config_generation: AtomicU64,
     config_reload_successful: AtomicBool,
@@ -57,6 +59,7 @@ impl Metrics {
         let shared = Arc::new(Shared {
             cores: Mutex::default(),
             access_log: Arc::default(),
+            usage_dropped: Arc::default(),
             started: (started.duration_since(UNIX_EPOCH)).map_or(0.0, |since| since.as_secs_f64()),
             config_generation: AtomicU64::new(0),
             config_reload_successful: AtomicBool::new(true),
@@ -80,6 +83,11 @@ impl Metrics {
     /// Where the access log counts; given to `AccessLog::start`.
     pub fn access_log(&self) -> Arc<AccessCounters> {
         Arc::clone(&self.shared.access_log)
+    }
+
+    /// Where counts of usage are counted that found no room; given to `Usage::new`.
+    pub fn usage_dropped(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.shared.usage_dropped)
     }
 
     /// A configuration, the first or a later one, is in force.
@@ -232,6 +240,7 @@ mod tests {
         metrics.set_limiter_addresses(12);
         metrics.access_log().written.fetch_add(3, Relaxed);
         metrics.access_log().dropped.fetch_add(2, Relaxed);
+        metrics.usage_dropped().fetch_add(4, Relaxed);
         let text = metrics.render();
         has(&text, "keystile_config_generation 7");
         has(&text, "keystile_config_last_reload_successful 0");
@@ -241,6 +250,7 @@ mod tests {
         has(&text, "keystile_access_log_records_written_total 3");
         has(&text, "keystile_access_log_records_dropped_total 2");
         has(&text, "keystile_access_log_write_errors_total 0");
+        has(&text, "keystile_usage_dropped_total 4");
         has(&text, "process_start_time_seconds 1000.0");
         let version = env!("CARGO_PKG_VERSION");
         has(&text, &format!("keystile_build_info{{version=\"{version}\"}} 1"));

@@ -223,7 +223,7 @@ fn t3_no_record_holds_the_part_of_a_path_where_a_secret_may_stand() {
         for refused_or_not in
             [ask(0), ask(2), ask(2).header("Origin", "http://evil"), ask(2).header("Host", "evil,evil")]
         {
-            refused_or_not.send();
+            world.record_of(&refused_or_not.send());
         }
     }
     world.await_record(|r| r["path"] == "/c/telegram-bot/bot{secret}/getMe" && r["status"] == 200);

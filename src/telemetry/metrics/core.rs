@@ -231,7 +231,7 @@ pub(super) struct PoolSum {
 }
 
 /// A request that panicked while counting must not silence the metrics of all others.
-pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(in crate::telemetry) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

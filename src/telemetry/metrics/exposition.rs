@@ -30,6 +30,7 @@ impl Collector for Exposition {
         limits(&mut page, &sum, &self.0)?;
         upstream(&mut page, &sum)?;
         access_log(&mut page, &self.0)?;
+        usage(&mut page, &self.0)?;
         config(&mut page, &self.0)?;
         certificates(&mut page, &self.0)?;
         process_facts(&mut page, &self.0)
@@ -225,6 +226,15 @@ fn access_log(page: &mut Page<'_>, shared: &Shared) -> Result<(), Error> {
         "keystile_access_log_write_errors",
         "Failed writes of the access log: a full disk, a closed pipe, a file that cannot be reopened",
         counters.write_errors.load(Relaxed),
+    )
+}
+
+fn usage(page: &mut Page<'_>, shared: &Shared) -> Result<(), Error> {
+    page.counter(
+        "keystile_usage_dropped",
+        "Counts for a key, workflow or connection that are missing from the usage that is kept: too many different ones \
+         at once, or the store took none for long; metrics and access log have them all",
+        shared.usage_dropped.load(Relaxed),
     )
 }
 

@@ -248,8 +248,9 @@ impl Gateway {
     /// Waits for its end.
     pub fn wait(&mut self) -> ExitStatus {
         let deadline = Instant::now() + PATIENCE;
-        // Its standard error ends when it does.
+        // Its outputs end when it does.
         let _ = self.stderr.find(usize::MAX, |_| None::<()>);
+        let _ = self.stdout.find(usize::MAX, |_| None::<()>);
         assert!(Instant::now() < deadline, "the gateway did not stop");
         self.child.wait().unwrap()
     }
