@@ -22,7 +22,7 @@ pub struct Refusal {
     /// Every mistake of a body.
     pub errors: Vec<Wrong>,
     /// R2: what still needs it.
-    pub dependants: Option<serde_json::Value>,
+    pub dependants: Option<Box<serde_json::Value>>,
 }
 
 /// One mistake of a body.

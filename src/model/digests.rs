@@ -128,7 +128,7 @@ fn place(leaf: &[Entry], digest: &Digest) -> Result<usize, usize> {
     let [_, second, a, b, c, d, ..] = digest.0;
     // The 32 bits behind those that chose the leaf.
     let bits = u64::from(second & 3) << 30 | u64::from(u32::from_be_bytes([a, b, c, d]) >> 2);
-    let about = (bits * leaf.len() as u64 >> 32) as usize;
+    let about = ((bits * leaf.len() as u64) >> 32) as usize;
     let (from, to) = (about.saturating_sub(NEAR), (about + NEAR).min(leaf.len()));
     let is_within =
         leaf.get(from).is_some_and(|e| e.digest <= digest.0) && leaf[..to].last().is_some_and(|e| e.digest >= digest.0);

@@ -150,5 +150,5 @@ fn in_use(row: &ResourceRow, dependants: &Dependants, hint: &str) -> Refusal {
     add(dependants.key_count, "key");
     let detail = format!("the {} {} is in use by {}", row.kind, row.name, needs.join(", "));
     let refusal = Refusal::new(StatusCode::CONFLICT, "in_use", detail, hint);
-    Refusal { dependants: serde_json::to_value(dependants).ok(), ..refusal }
+    Refusal { dependants: serde_json::to_value(dependants).ok().map(Box::new), ..refusal }
 }
