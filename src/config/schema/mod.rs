@@ -13,11 +13,22 @@ use super::{
     kind::Kind,
     shape::{Field, Gone, MapShape, Shape},
 };
+use crate::model::Resource;
 
 pub use connectors::CONNECTOR;
 
 /// The whole file.
 pub const ROOT: Shape = Shape::Map(&FILE);
+
+/// An item of a resource's list.
+pub fn resource(kind: Resource) -> &'static MapShape {
+    match kind {
+        Resource::Environment => &resources::ENVIRONMENT,
+        Resource::Connection => &connections::CONNECTION,
+        Resource::Workflow => &resources::WORKFLOW,
+        Resource::Key => &resources::KEY,
+    }
+}
 
 static FILE: MapShape = MapShape::new(
     "The configuration of a Keystile gateway.",
