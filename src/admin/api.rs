@@ -22,7 +22,7 @@ use http::request::Parts;
 use http::{Request, StatusCode};
 use hyper::body::Body;
 use std::net::IpAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -54,9 +54,15 @@ impl Api {
         let id = self.ids.lock().unwrap_or_else(PoisonError::into_inner).next(now_ms());
         let id_text = id.to_str().unwrap_or_default();
         let mut line = Line::begin(id_text, request.method());
-        let journey = async { Ok::<_, Denial>(self.journey(request, peer, door, id_text, &mut line).await) };
+        let (parts, body) = request.into_parts();
+        let mut body = pin!(body);
+        let from = From { peer, door, request_id: id_text };
+        let journey = async { Ok::<_, Denial>(self.journey(&parts, body.as_mut(), from, &mut line).await) };
         // Hazard 34: a panic in one call is that call's 500.
         let outcome = caught(pin!(journey)).await.unwrap_or_else(|_| Err(internal()));
+        if outcome.is_err() {
+            body::hear_out(&parts.headers, body).await;
+        }
         let mut reply = outcome.unwrap_or_else(|problem| problem.into_reply(id_text));
         reply.headers_mut().insert(REQUEST_ID, id.clone());
         reply.headers_mut().insert("x-content-type-options", HeaderValue::from_static("nosniff"));
@@ -66,21 +72,19 @@ impl Api {
 
     async fn journey<B: Body<Data = Bytes>>(
         &self,
-        request: Request<B>,
-        peer: IpAddr,
-        door: Door,
-        request_id: &str,
+        parts: &Parts,
+        body: Pin<&mut B>,
+        from: From<'_>,
         line: &mut Line,
     ) -> Result<Reply, Problem> {
-        let (parts, body) = request.into_parts();
-        guard(&parts, door)?;
-        let found = find(&parts)?;
+        guard(parts, from.door)?;
+        let found = find(parts)?;
         line.found(&found);
         let Some(operation) = found.route.operation.guarded() else {
             Query::read(parts.uri.query(), &[])?;
             return Ok(call::open(found.route.operation));
         };
-        let actor = credentials::actor(&self.control, &self.failed, &parts.headers, peer, request_id)?;
+        let actor = credentials::actor(&self.control, &self.failed, &parts.headers, from.peer, from.request_id)?;
         line.actor(actor.name());
         let route = found.route;
         let call = Call {
@@ -94,6 +98,14 @@ impl Api {
         };
         call::perform(&self.control, &actor, operation, call).await
     }
+}
+
+/// Whence a request came, and what it is called.
+#[derive(Clone, Copy)]
+struct From<'a> {
+    peer: IpAddr,
+    door: Door,
+    request_id: &'a str,
 }
 
 fn find(parts: &Parts) -> Result<routes::Found<'_>, Problem> {

@@ -4,12 +4,12 @@ use super::json;
 use super::problem::Problem;
 use crate::control::Wrong;
 use bytes::{Buf, Bytes};
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderMap, TRANSFER_ENCODING};
 use http::{HeaderValue, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Body;
 use serde::de::DeserializeOwned;
-use std::pin::pin;
+use std::pin::Pin;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -17,6 +17,8 @@ use zeroize::Zeroizing;
 pub const MOST: usize = 1 << 20;
 /// The whole body, from its head on.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long, and for how many bytes, a caller is heard out who was refused while still sending.
+const HEARING: (Duration, usize) = (Duration::from_secs(3), 4 * MOST);
 
 pub const JSON: &str = "application/json";
 pub const MERGE_PATCH: &str = "application/merge-patch+json";
@@ -40,7 +42,11 @@ pub struct Given {
 }
 
 /// Reads what the call wants, or refuses what it does not.
-pub async fn read<B: Body<Data = Bytes>>(fields: &HeaderMap, body: B, wanted: Wanted) -> Result<Given, Problem> {
+pub async fn read<B: Body<Data = Bytes>>(
+    fields: &HeaderMap,
+    body: Pin<&mut B>,
+    wanted: Wanted,
+) -> Result<Given, Problem> {
     if is_absent(fields) {
         return if matches!(wanted, Wanted::Nothing | Wanted::Optional) {
             Ok(Given::default())
@@ -124,10 +130,31 @@ fn is_json(fields: &HeaderMap, wanted: Wanted) -> Result<(), Problem> {
     Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail, hint))
 }
 
-async fn collect<B: Body<Data = Bytes>>(body: B, said: Option<u64>) -> Result<Zeroizing<Vec<u8>>, Problem> {
+/// Takes in what is still to come, so that no reset overtakes the refusal. Who waits for leave to send is not given it.
+pub async fn hear_out<B: Body<Data = Bytes>>(fields: &HeaderMap, mut body: Pin<&mut B>) {
+    if is_absent(fields) || fields.contains_key(EXPECT) {
+        return;
+    }
+    let (patience, mut left) = HEARING;
+    let hearing = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            let heard = frame.data_ref().map_or(0, Bytes::len);
+            match left.checked_sub(heard) {
+                Some(rest) => left = rest,
+                None => break,
+            }
+        }
+    };
+    // A caller who takes longer does without the reply.
+    let _ = tokio::time::timeout(patience, hearing).await;
+}
+
+async fn collect<B: Body<Data = Bytes>>(
+    mut body: Pin<&mut B>,
+    said: Option<u64>,
+) -> Result<Zeroizing<Vec<u8>>, Problem> {
     let room = said.and_then(|length| usize::try_from(length).ok()).unwrap_or(4096).min(MOST);
     let mut whole = Zeroizing::new(Vec::with_capacity(room));
-    let mut body = pin!(body);
     while let Some(frame) = body.frame().await {
         let cut = |_| Problem::bad_request("bad_request", "the body ended before its end", "send it whole");
         let Ok(mut data) = frame.map_err(cut)?.into_data() else { continue };
@@ -177,13 +204,14 @@ mod tests {
     use hyper::body::Frame;
     use serde::Deserialize;
     use std::convert::Infallible;
+    use std::pin::pin;
 
     async fn reading(fields: &[(&str, &str)], body: &[u8], wanted: Wanted) -> Result<String, (u16, &'static str)> {
         let fields: HeaderMap = fields
             .iter()
             .map(|(name, value)| (name.parse::<http::HeaderName>().unwrap(), value.parse().unwrap()))
             .collect();
-        let given = read(&fields, Full::new(Bytes::copy_from_slice(body)), wanted).await;
+        let given = read(&fields, pin!(Full::new(Bytes::copy_from_slice(body))), wanted).await;
         given.map(|given| given.text.to_string()).map_err(|problem| (problem.status().as_u16(), problem.code()))
     }
 
@@ -223,13 +251,13 @@ mod tests {
         let kind = ("content-type", JSON);
         let said = reading(&[("content-length", "1048577"), kind], b"{}", Wanted::Required).await;
         assert_eq!(said, Err((413, "body_too_large")));
-        let endless = futures(std::iter::repeat_n(Bytes::from_static(&[b' '; 4096]), 1000));
+        let endless = in_pieces(std::iter::repeat_n(Bytes::from_static(&[b' '; 4096]), 1000));
         let fields = [CHUNKED, kind].map(|(n, v)| (n.parse::<http::HeaderName>().unwrap(), v.parse().unwrap()));
-        let refused = read(&fields.into_iter().collect(), endless, Wanted::Required).await.unwrap_err();
+        let refused = read(&fields.into_iter().collect(), pin!(endless), Wanted::Required).await.unwrap_err();
         assert_eq!(refused.code(), "body_too_large");
     }
 
-    fn futures(pieces: impl Iterator<Item = Bytes>) -> impl Body<Data = Bytes, Error = Infallible> {
+    fn in_pieces(pieces: impl Iterator<Item = Bytes>) -> impl Body<Data = Bytes, Error = Infallible> {
         Pieces(pieces.collect())
     }
 

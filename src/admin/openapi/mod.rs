@@ -15,7 +15,7 @@ use std::sync::OnceLock;
 /// The document, as it is sent.
 pub fn text() -> Bytes {
     static TEXT: OnceLock<Bytes> = OnceLock::new();
-    TEXT.get_or_init(|| Bytes::from(format!("{:#}\n", document()))).clone()
+    TEXT.get_or_init(|| Bytes::from(format!("{}\n", document()))).clone()
 }
 
 /// The document.

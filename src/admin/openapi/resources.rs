@@ -98,12 +98,15 @@ fn loosen(document: &mut Value) {
     }
 }
 
+/// Its description moves outside; its default is what null goes back to.
 fn nullable(field: &mut Value) {
-    let told: Map<String, Value> =
-        field.get("description").map(|d| ("description".to_owned(), d.clone())).into_iter().collect();
-    let mut either = Value::Object(told);
-    either["anyOf"] = json!([field.take(), { "type": "null" }]);
-    *field = either;
+    let mut either = Map::new();
+    if let Some(object) = field.as_object_mut() {
+        object.remove("default");
+        either.extend(object.remove("description").map(|text| ("description".to_owned(), text)));
+    }
+    either.insert("anyOf".to_owned(), json!([field.take(), { "type": "null" }]));
+    *field = Value::Object(either);
 }
 
 fn shown(kind: Resource) -> Value {
