@@ -64,7 +64,11 @@ fn of(tag: &'static Tag) -> impl Iterator<Item = &'static Route> {
 }
 
 fn introduction(page: &mut Html) {
-    page.raw("<header><h1>Keystile admin API</h1><p>").prose(openapi::DESCRIPTION).raw("</p>");
+    page.raw("<header><h1>Keystile admin API</h1><ul>");
+    for rule in openapi::RULES {
+        page.element("li", rule);
+    }
+    page.raw("</ul>");
     page.raw("<p>Calls below read the gateway's address and a token of yours from the environment:</p><pre>")
         .text("export KEYSTILE_URL=http://127.0.0.1:8082\nread -rs KEYSTILE_TOKEN && export KEYSTILE_TOKEN")
         .raw("</pre><p>The same as <a href=\"openapi.json\">OpenAPI 3.1</a>, for programs.</p></header>\n<nav>");
@@ -110,9 +114,15 @@ fn curl(route: &Route) -> String {
     }
     if let Some(body) = &route.body {
         let kind = if body.wanted == Wanted::Patch { MERGE_PATCH } else { JSON };
-        line.push_str(&format!(" -H 'Content-Type: {kind}' -d '{}'", body.example));
+        // Arguments are seen by everybody on the machine.
+        let data = if is_secret(body) { "@body.json".to_owned() } else { format!("'{}'", body.example) };
+        line.push_str(&format!(" -H 'Content-Type: {kind}' -d {data}"));
     }
     format!("{line} \"$KEYSTILE_URL{PREFIX}{path}\"")
+}
+
+fn is_secret(body: &Body) -> bool {
+    body.example.contains("\"secret\"")
 }
 
 /// A name that fits what the path is about.
@@ -154,15 +164,28 @@ fn told(parameter: &Parameter) -> String {
     };
     let default = default.map(|default| format!(" Without it `{default}`.")).unwrap_or_default();
     let example = parameter.example.map(|example| format!(" Such as `{example}`.")).unwrap_or_default();
-    let mut kind = parameter.kind.describe();
-    if let Some(first) = kind.get_mut(..1) {
+    let kind = match parameter.kind {
+        Kind::Words(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" or "),
+        Kind::Flag(_) => "`true` or `false`".to_owned(),
+        other => capitalised(&other.describe()),
+    };
+    format!("{kind}.{default}{example}")
+}
+
+fn capitalised(text: &str) -> String {
+    let mut text = text.to_owned();
+    if let Some(first) = text.get_mut(..1) {
         first.make_ascii_uppercase();
     }
-    format!("{kind}.{default}{example}")
+    text
 }
 
 fn request_body(page: &mut Html, body: &Body, schemas: &Map<String, Value>) {
     page.raw("<h4>Body</h4>");
+    if is_secret(body) {
+        page.raw("<p class=\"soft\">A secret stands in it, so it comes from a file and not from an argument:</p><pre>");
+        page.text(body.example).raw("</pre>");
+    }
     if body.wanted == Wanted::Optional {
         page.raw("<p class=\"soft\">May be left out.</p>");
     }
@@ -185,7 +208,8 @@ fn linked(page: &mut Html, name: &str) {
 
 /// A schema in its own place, folded: some are long.
 fn listed(page: &mut Html, name: &str, schema: &Value, schemas: &Map<String, Value>) {
-    page.raw("<details id=\"schema-").text(name).raw("\"><summary>").text(name).raw("</summary><p>");
+    // A link to what is inside unfolds it.
+    page.raw("<details><summary>").text(name).raw("</summary><p id=\"schema-").text(name).raw("\">");
     page.prose(schema["description"].as_str().unwrap_or_default()).raw("</p>");
     rows_of(page, &fields::rows(schema, schemas));
     page.raw("</details>");
@@ -278,6 +302,7 @@ mod tests {
             "curl -X POST -H \"Authorization: Bearer $KEYSTILE_TOKEN\" -H 'Content-Type: application/json' -d '{\"grace\": \
              \"1h\"}' \"$KEYSTILE_URL/api/v1/keys/acme-crm/slots/secondary/regenerate\""
         );
+        assert!(line("setConnectionSecret").contains("-d @body.json "), "no secret in an argument");
         assert_eq!(line("getOpenApi"), "curl \"$KEYSTILE_URL/api/v1/openapi.json\"");
         assert!(routes::all().iter().all(|route| !curl(route).contains('\n')));
     }

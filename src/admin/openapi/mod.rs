@@ -26,7 +26,7 @@ pub fn document() -> Value {
             "title": "Keystile admin API",
             "version": env!("CARGO_PKG_VERSION"),
             "summary": "Keys and connections that people manage while traffic flows.",
-            "description": DESCRIPTION,
+            "description": RULES.map(|rule| format!("- {rule}\n")).concat(),
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
         "servers": [{ "url": PREFIX, "description": "This gateway's admin listener." }],
@@ -47,16 +47,17 @@ pub fn document() -> Value {
 }
 
 /// What holds for every call. Shown in the documentation as well.
-pub const DESCRIPTION: &str = "\
-Bodies and replies are JSON with the field names of the configuration file. Every change is checked, stored with its audit \
-entry and in force before the reply is there. \
-Lists come a page at a time: `next` of one reply is `cursor` of the next call, and null at the end. \
-Whoever changes what he has read sends its `ETag` as `If-Match`, and is refused with 412 if somebody else was faster. \
-Creates take an `Idempotency-Key`, so that they can be repeated after a lost reply. \
-What is unknown is refused by name: fields, parameters, conditions. \
-Refusals are RFC 9457 problem documents with a stable `code`, and `X-Keystile-Error` repeats it. \
-What the configuration file declares is shown with `origin: file` and changed there. \
-A secret goes in and never comes out; a token is shown once.";
+pub const RULES: [&str; 9] = [
+    "Bodies and replies are JSON with the field names of the configuration file.",
+    "Every change is checked, stored with its audit entry and in force before the reply is there.",
+    "A secret goes in and never comes out; a token is shown once.",
+    "Lists come a page at a time: `next` of one reply is `cursor` of the next call, and null at the end.",
+    "Whoever changes what he has read sends its `ETag` as `If-Match`, and is refused with 412 if somebody was faster.",
+    "Creates take an `Idempotency-Key`, so that they can be repeated after a lost reply.",
+    "What is unknown is refused by name: fields, parameters, conditions.",
+    "What the configuration file declares is shown with `origin: file`, and changed there.",
+    "Refusals are RFC 9457 problem documents with a stable `code`, which `X-Keystile-Error` repeats.",
+];
 
 fn paths() -> Value {
     let mut paths: Map<String, Value> = Map::new();
