@@ -4,8 +4,9 @@ use super::Gateway;
 use super::ending::{Ending, end};
 use super::notify::Notifier;
 use super::reload::{EVERY, Reloader, log_expiries, log_warnings};
-use crate::admin::{self, Health};
+use crate::admin::{self, Health, Service};
 use crate::assembly::{self, Assembled, Settings};
+use crate::control::Control;
 use crate::model::listener::Address;
 use crate::net::handover::{Offer, Predecessor};
 use crate::net::inherited::Inherited;
@@ -70,7 +71,8 @@ async fn run(
     let notifier = Arc::new(Notifier::from_env());
     let gateway = Arc::new(Gateway::start(assembled, &mut inherited)?);
     let health = Arc::new(Health::new(1));
-    let admin = open_admin(&settings, &gateway, &health, &mut inherited)?;
+    let control = Some(Arc::new(Control {}));
+    let admin = open_admin(&settings, &gateway, &health, control, &mut inherited)?;
     // What a predecessor has beyond that, this configuration no longer wants. systemd's sockets nobody else accepts on.
     if predecessor.is_none() && !inherited.unclaimed().is_empty() {
         let unclaimed = inherited.unclaimed().join(", ");
@@ -179,16 +181,17 @@ pub struct Admin {
     accepting: Vec<AbortHandle>,
 }
 
-/// Opens them.
+/// Opens them. `control`: what the admin API is over; the listener for probes has none.
 pub fn open_admin(
     settings: &Settings,
     gateway: &Gateway,
     health: &Arc<Health>,
+    control: Option<Arc<Control>>,
     inherited: &mut Inherited,
 ) -> anyhow::Result<Admin> {
-    let service = admin::Service { metrics: gateway.metrics.clone(), health: health.clone() };
+    let service = |control| Service::new(gateway.metrics.clone(), health.clone(), control);
     let mut accepting = Vec::new();
-    let mut open = |listener: &'static str, address: SocketAddr, tls: Option<Arc<ServerConfig>>| {
+    let mut open = |listener: &'static str, address: SocketAddr, tls: Option<Arc<ServerConfig>>, service: Service| {
         let role = format!("{listener} {address}");
         let opened = match inherited.claim(&role, &Address::Tcp(address)) {
             Some(claimed) => claimed,
@@ -205,10 +208,10 @@ pub fn open_admin(
         tracing::info!(listener, %bound, "listening");
         Ok(bound)
     };
-    let address = open("admin", settings.admin, settings.admin_tls.clone())
+    let address = open("admin", settings.admin, settings.admin_tls.clone(), service(control))
         .with_context(|| format!("cannot listen on {}: change listeners.admin.address", settings.admin))?;
     if let Some(address) = settings.health {
-        open("health", address, None)
+        open("health", address, None, service(None))
             .with_context(|| format!("cannot listen on {address}: change listeners.health.address"))?;
     }
     Ok(Admin { address, accepting })

@@ -39,7 +39,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         let settings = assembled.settings.clone();
         let gateway = Arc::new(Gateway::start(assembled, &mut Inherited::default())?);
         let health = Arc::new(Health::new(1));
-        let admin = open_admin(&settings, &gateway, &health, &mut Inherited::default())?.address;
+        let admin = open_admin(&settings, &gateway, &health, None, &mut Inherited::default())?.address;
         let at = Doors {
             inbound: bound(&gateway, DoorKind::Inbound)?,
             outbound: bound(&gateway, DoorKind::Outbound)?,

@@ -30,6 +30,16 @@ pub const fn resource(kind: Resource) -> Shape {
 /// The whole file.
 pub const ROOT: Shape = Shape::Map(&FILE);
 
+/// An item of a resource's list.
+pub fn resource(kind: Resource) -> &'static MapShape {
+    match kind {
+        Resource::Environment => &resources::ENVIRONMENT,
+        Resource::Connection => &connections::CONNECTION,
+        Resource::Workflow => &resources::WORKFLOW,
+        Resource::Key => &resources::KEY,
+    }
+}
+
 static FILE: MapShape = MapShape::new(
     "The configuration of a Keystile gateway.",
     &[
