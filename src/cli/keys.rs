@@ -22,7 +22,7 @@ pub enum Command {
     /// around it is ignored. Example: keystile keys digest < token.txt
     Digest,
     #[command(flatten)]
-    Remote(remote::keys::Command),
+    Remote(Box<remote::keys::Command>),
 }
 
 #[derive(Serialize)]

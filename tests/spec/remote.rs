@@ -115,12 +115,12 @@ fn lists_follow_their_pages_and_pass_their_filters_on() {
             false => (0, json!("two x")),
             true => (2, Value::Null),
         };
-        let key = |n: i32| json!({ "name": format!("key-{n}"), "state": "enabled", "title": "\u{1b}[31m" });
+        let key = |n: i32| json!({ "name": format!("key-{n}"), "status": "enabled", "title": "\u{1b}[31m" });
         json(200, &json!({ "items": [key(from), key(from + 1)], "next": next }))
     });
     let done = desk.run(&["keys", "list", "--state", "enabled", "--environment", "Test", "-q", "a&b", "-o", "json"]);
     assert_eq!(done.json().as_array().unwrap().len(), 4, "{}", done.stderr);
-    assert!(desk.api.last().target().starts_with("/api/v1/keys?state=enabled&environment=Test&q=a%26b&limit="));
+    assert!(desk.api.last().target().starts_with("/api/v1/keys?status=enabled&environment=Test&q=a%26b&limit="));
 
     let done = desk.run(&["keys", "list", "--limit", "1"]);
     assert_eq!(done.stdout.lines().count(), 2, "{}", done.stdout);
@@ -211,7 +211,7 @@ fn t4_the_audit_is_listed_exported_and_verified() {
         if request.target().ends_with("/audit/verify") {
             return json(200, &json!({ "ok": false, "count": 9, "head": "ab", "broken_at": 4 }));
         }
-        let last = request.target().contains("before=2");
+        let last = request.target().contains("cursor=2");
         let row = |seq: u64| {
             json!({ "seq": seq, "at": 1_577_836_800_000_i64, "actor": "ann", "action": "key.edit",
             "subject": "acme", "before": { "title": "a" }, "after": { "title": "b" } })

@@ -1,6 +1,8 @@
 //! Which gateway a command talks to, and as whom: profiles, environment, arguments; and what is never sent anywhere.
 
 use crate::support::command::{Desk, TOKEN, json};
+use crate::support::{Answer, Provider, Upstream};
+use crate::tls::Authority;
 use serde_json::json;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
@@ -70,7 +72,7 @@ fn a_token_is_not_sent_in_the_clear_beyond_this_machine() {
 #[test]
 fn a_redirect_is_not_followed() {
     let desk = Desk::answering(|_| {
-        crate::support::Answer::reply("307 Temporary Redirect", &[("Location", "http://127.0.0.1:1/api/v1/status")], "")
+        Answer::reply("307 Temporary Redirect", &[("Location", "http://127.0.0.1:1/api/v1/status")], "")
     });
     let done = desk.run(&["status"]);
     assert!(done.code == 1 && done.stderr.contains("--url"), "{}", done.stderr);
@@ -95,4 +97,19 @@ fn init_touches_no_directory_that_holds_a_gateway() {
     let done = desk.with(&["init", "--data", "."], "", &[]);
     assert!(done.code == 1 && done.stderr.contains("master.key"), "{}", done.stderr);
     assert!(!desk.home.path("keystile.yaml").exists());
+}
+
+#[test]
+fn over_tls_the_gateways_certificate_is_verified_before_a_token_is_sent() {
+    let authority = Authority::new();
+    let gateway = Provider::start(&authority, &["127.0.0.1"], Upstream::answering(|_| json(200, &json!({}))));
+    let desk = Desk::saying(json!({}));
+    desk.home.write("ca.pem", authority.pem());
+    let url = format!("https://{}", gateway.address);
+    let stranger = desk.run(&["status", "--url", &url]);
+    assert!(stranger.code == 1 && stranger.stderr.contains("--ca FILE"), "{}", stranger.stderr);
+    assert_eq!(gateway.bytes(), 0);
+    let done = desk.run(&["status", "--url", &url, "--ca", "ca.pem"]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert_eq!(gateway.upstream.last().header("authorization").unwrap(), format!("Bearer {TOKEN}"));
 }

@@ -99,7 +99,7 @@ Examples:
         source: Source,
     },
     #[command(flatten)]
-    Remote(remote::connections::Command),
+    Remote(Box<remote::connections::Command>),
 }
 
 fn time(text: &str) -> Result<Duration, String> {

@@ -87,9 +87,6 @@ impl Filter {
     }
 }
 
-/// What a page of the audit continues with: the number of its last entry.
-const CONTINUED: &str = "before";
-
 pub fn run(command: &Command, format: Format) -> anyhow::Result<ExitCode> {
     match command {
         Command::List(arguments) => list(arguments, format),
@@ -100,11 +97,13 @@ pub fn run(command: &Command, format: Format) -> anyhow::Result<ExitCode> {
 
 fn list(arguments: &List, format: Format) -> anyhow::Result<ExitCode> {
     let client = arguments.place.open()?;
-    let heads = ["NO", "WHEN", "WHO", "FROM", "DID", "TO", "WHAT CHANGED"];
-    let list = resource::Listed { client: &client, extent: &arguments.extent, continued: CONTINUED, heads: &heads };
-    list.print(
+    let heads = ["NO", "WHEN", "WHO", "FROM", "DID", "TO WHAT", "WHAT CHANGED"];
+    resource::list(
+        &client,
+        &arguments.extent,
         format,
         || arguments.filter.ask(),
+        &heads,
         |entry| {
             vec![
                 cell(entry, "seq"),
@@ -156,7 +155,6 @@ fn export(arguments: &Export) -> anyhow::Result<ExitCode> {
     let written = resource::each(
         &client,
         usize::MAX,
-        CONTINUED,
         || arguments.filter.ask(),
         |entry| {
             serde_json::to_writer(&mut out, &entry)?;

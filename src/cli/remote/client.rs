@@ -4,6 +4,7 @@ use super::misuse;
 use super::problem::Problem;
 use super::target::{Site, Target};
 use crate::model::connection::{HttpVersion, UpstreamTls};
+use crate::model::name::{is_name, is_uuid};
 use crate::net::tls;
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
@@ -28,7 +29,7 @@ const WHOLE: Duration = Duration::from_secs(60);
 /// An export of everything stays far below; a stranger's endless reply does not.
 const LARGEST: usize = 256 << 20;
 
-/// What a value in a path or query is encoded as.
+/// What stands in a query as it is.
 const PLAIN: &percent_encoding::AsciiSet =
     &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -46,11 +47,12 @@ impl Ask {
     pub fn new(method: Method, segments: &[&str]) -> anyhow::Result<Ask> {
         let mut path = String::new();
         for segment in segments {
-            if matches!(*segment, "" | "." | "..") {
-                return Err(misuse(format!("{segment:?} is no name")));
+            if !is_name(segment) && !is_uuid(segment) {
+                // It is not repeated: it may be somebody's token or secret.
+                return Err(misuse("that is no name: letters, digits, `.`, `_` and `-`, at most 63 of them; or an id"));
             }
             path.push('/');
-            path.extend(percent_encoding::utf8_percent_encode(segment, PLAIN));
+            path.push_str(segment);
         }
         Ok(Ask { method, path, query: Vec::new(), body: None, headers: Vec::new() })
     }

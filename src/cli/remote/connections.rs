@@ -315,7 +315,6 @@ pub fn verify(names: &[String], strict: bool, place: &Place, format: Format) -> 
         resource::each(
             &client,
             usize::MAX,
-            "cursor",
             || Ask::new(Method::GET, &["connections"]),
             |one| {
                 names.extend(one["name"].as_str().map(str::to_owned));

@@ -37,11 +37,15 @@ fn lines(fields: &Map<String, Value>, order: &[&str]) -> String {
     for name in order {
         let value = fields.get(*name).unwrap_or(&Value::Null);
         for (n, line) in of(name, value).iter().enumerate() {
-            let label = if n == 0 { printable(&name.replace('_', " ")) } else { String::new() };
+            let label = if n == 0 { label(name) } else { String::new() };
             let _ = writeln!(out, "{label:18}  {line}");
         }
     }
     out
+}
+
+fn label(field: &str) -> String {
+    printable(&field.replace('_', " "))
 }
 
 /// A field's value: one line, or one for each of a list or map that holds more than words.
@@ -72,8 +76,8 @@ pub fn shown(value: &Value) -> String {
         Value::Object(map) if map.is_empty() => "none".to_owned(),
         Value::Object(map) => {
             let pair = |(name, value): (&String, &Value)| match of(name, value).join(", ") {
-                text if value.is_object() => format!("{}: {{ {text} }}", printable(name)),
-                text => format!("{}: {text}", printable(name)),
+                text if value.is_object() => format!("{}: {{ {text} }}", label(name)),
+                text => format!("{}: {text}", label(name)),
             };
             map.iter().map(pair).collect::<Vec<_>>().join(", ")
         }

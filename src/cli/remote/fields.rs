@@ -27,6 +27,8 @@ pub struct Given {
     #[arg(long = "set", value_name = "FIELD=VALUE")]
     set: Vec<String>,
     /// Fields from a YAML or JSON file, as in the configuration; - for standard input. Other arguments win over it.
+    ///
+    /// Of a resource that exists, fields that the file does not name stay as they are.
     #[arg(short, long, value_name = "FILE")]
     file: Option<PathBuf>,
 }
@@ -37,7 +39,7 @@ impl Given {
     }
 
     /// What the file says; nothing without one.
-    pub fn from_file(&self) -> anyhow::Result<Map<String, Value>> {
+    pub fn in_file(&self) -> anyhow::Result<Map<String, Value>> {
         self.file.as_deref().map_or_else(|| Ok(Map::new()), document)
     }
 
@@ -111,7 +113,7 @@ pub struct Fields(Map<String, Value>);
 impl Fields {
     /// From the file; what is added wins over it.
     pub fn beginning_with(given: &Given) -> anyhow::Result<Fields> {
-        Ok(Fields(given.from_file()?))
+        Ok(Fields(given.in_file()?))
     }
 
     pub fn text(mut self, field: &str, value: Option<&str>) -> Fields {

@@ -29,7 +29,7 @@ Examples:
     Create(Box<Create>),
     /// List keys.
     ///
-    /// Never a token. State is enabled, disabled, revoked or expired.
+    /// Never a token. A token that was not used for long is safe to rotate.
     List(List),
     /// Show all of a key: what it may do, and when each of its tokens was used last. Never a token.
     Show(Named),
@@ -113,8 +113,8 @@ pub struct Create {
 
 #[derive(clap::Args)]
 pub struct List {
-    /// Only those in this state: enabled, disabled, revoked, expired.
-    #[arg(long, value_parser = ["enabled", "disabled", "revoked", "expired"])]
+    /// Only those in this state.
+    #[arg(long, visible_alias = "status", value_parser = ["enabled", "disabled", "revoked", "expired"])]
     state: Option<String>,
     /// Only those of this environment.
     #[arg(short, long, value_name = "NAME")]
@@ -252,16 +252,16 @@ fn list(arguments: &List, format: Format) -> anyhow::Result<ExitCode> {
     let client = arguments.place.open()?;
     let ask = || {
         Ok(Ask::new(Method::GET, &["keys"])?
-            .query_if("state", arguments.state.as_deref())
+            .query_if("status", arguments.state.as_deref())
             .query_if("environment", arguments.environment.as_deref())
             .query_if("q", arguments.query.as_deref()))
     };
     let heads =
-        ["NAME", "STATE", "ENVIRONMENT", "WORKFLOWS", "CONNECTIONS", "EXPIRES", "PRIMARY USED", "SECONDARY USED"];
+        ["NAME", "STATUS", "ENVIRONMENT", "WORKFLOWS", "CONNECTIONS", "EXPIRES", "PRIMARY USED", "SECONDARY USED"];
     resource::list(&client, &arguments.extent, format, ask, &heads, |key| {
         vec![
             cell(key, "name"),
-            state(key).to_owned(),
+            cell(key, "status"),
             cell(key, "environment"),
             cell(key, "workflows"),
             cell(key, "connections"),
@@ -270,16 +270,6 @@ fn list(arguments: &List, format: Format) -> anyhow::Result<ExitCode> {
             moment(last_used(key, "secondary")),
         ]
     })
-}
-
-/// What the gateway says, or what follows from the key's fields.
-fn state(key: &Value) -> &str {
-    match key["state"].as_str() {
-        Some(state) => state,
-        None if !key["revoked_at"].is_null() => "revoked",
-        None if key["enabled"] == false => "disabled",
-        None => "enabled",
-    }
 }
 
 fn last_used<'k>(key: &'k Value, slot: &str) -> &'k Value {

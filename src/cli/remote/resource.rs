@@ -75,18 +75,16 @@ pub struct Delete {
     place: Place,
 }
 
-/// Fetches page after page, and hands on each item until `most` were; true if there are more. `continued` is the parameter
-/// that takes where the last page ended.
+/// Fetches page after page, and hands on each item until `most` were; true if there are more.
 pub fn each(
     client: &Client,
     most: usize,
-    continued: &str,
     ask: impl Fn() -> anyhow::Result<Ask>,
     mut item: impl FnMut(Value) -> anyhow::Result<()>,
 ) -> anyhow::Result<bool> {
     let (mut cursor, mut left): (Option<String>, usize) = (None, most);
     loop {
-        let ask = ask()?.query("limit", &left.min(PAGE).to_string()).query_if(continued, cursor.as_deref());
+        let ask = ask()?.query("limit", &left.min(PAGE).to_string()).query_if("cursor", cursor.as_deref());
         let mut body = client.send(ask)?.body;
         let Value::Array(items) = body["items"].take() else { anyhow::bail!("{} sent no list", client.site()) };
         for one in items.into_iter().take(left) {
@@ -102,37 +100,6 @@ pub fn each(
 }
 
 /// A list as a table, or whole for programs.
-pub struct Listed<'a> {
-    pub client: &'a Client,
-    pub extent: &'a Extent,
-    pub continued: &'a str,
-    pub heads: &'a [&'a str],
-}
-
-impl Listed<'_> {
-    pub fn print(
-        &self,
-        format: Format,
-        ask: impl Fn() -> anyhow::Result<Ask>,
-        row: impl Fn(&Value) -> Vec<String>,
-    ) -> anyhow::Result<ExitCode> {
-        let mut items = Vec::new();
-        let more = each(self.client, self.extent.most(format), self.continued, ask, |item| {
-            items.push(item);
-            Ok(())
-        })?;
-        print(&items, format, |items| match items.as_slice() {
-            [] => "there are none\n".to_owned(),
-            items => table(self.heads, &items.iter().map(row).collect::<Vec<_>>()),
-        })?;
-        if more {
-            eprintln!("keystile: there are more than these {}: --all, or --limit N", items.len());
-        }
-        Ok(ExitCode::SUCCESS)
-    }
-}
-
-/// A list of resources.
 pub fn list(
     client: &Client,
     extent: &Extent,
@@ -141,7 +108,19 @@ pub fn list(
     heads: &[&str],
     row: impl Fn(&Value) -> Vec<String>,
 ) -> anyhow::Result<ExitCode> {
-    Listed { client, extent, continued: "cursor", heads }.print(format, ask, row)
+    let mut items = Vec::new();
+    let more = each(client, extent.most(format), ask, |item| {
+        items.push(item);
+        Ok(())
+    })?;
+    print(&items, format, |items| match items.as_slice() {
+        [] => "there are none\n".to_owned(),
+        items => table(heads, &items.iter().map(row).collect::<Vec<_>>()),
+    })?;
+    if more {
+        eprintln!("keystile: there are more than these {}: --all, or --limit N", items.len());
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 pub fn show(kind: Resource, named: &Named, format: Format) -> anyhow::Result<ExitCode> {
@@ -197,7 +176,7 @@ pub fn edit(kind: Resource, edit: &Edit, format: Format) -> anyhow::Result<ExitC
             }
         }
     } else {
-        let mut changed = edit.given.from_file()?;
+        let mut changed = edit.given.in_file()?;
         let mut version = edit.if_match;
         if !changed.is_empty() {
             let before = client.get(&path)?;

@@ -50,8 +50,10 @@ impl Surroundings {
     }
 
     pub fn name_a_gateway(&self) -> bool {
-        let written = || self.profiles.as_ref().is_some_and(|path| path.exists());
-        self.url.is_some() || self.token.is_some() || self.profile.is_some() || written()
+        // Profiles that cannot be read name one as well: that is told when it is asked for.
+        let logged_in =
+            || Profiles::load(self.profiles.as_deref()).map_or(true, |profiles| profiles.current().is_some());
+        self.url.is_some() || self.token.is_some() || self.profile.is_some() || logged_in()
     }
 }
 
