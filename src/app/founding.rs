@@ -44,6 +44,13 @@ fn shown_once<S: Serializer>(token: &Zeroizing<String>, to: S) -> Result<S::Ok, 
 
 /// Makes the directory with its configuration, master key and store, and the first administrator's key.
 pub fn found(founding: &Founding) -> anyhow::Result<Founded> {
+    if !founding.admin.ip().is_loopback() {
+        bail!(
+            "--admin {}: beyond loopback the admin listener needs a certificate, which init does not make\n  leave it out, \
+             and write listeners.admin.address with its tls: into {CONFIG} afterwards",
+            founding.admin
+        );
+    }
     is_free(&founding.data)?;
     let directory = founding.data.display();
     DirBuilder::new()
@@ -141,6 +148,14 @@ mod tests {
             assert_eq!(std::fs::read_dir(&data).unwrap().count(), 1);
             std::fs::remove_dir_all(data).unwrap();
         }
+    }
+
+    #[test]
+    fn an_admin_listener_beyond_loopback_is_refused() {
+        let data = std::env::temp_dir().join(format!("keystile-init-{}-far", std::process::id()));
+        let far = Founding { admin: SocketAddr::from(([0, 0, 0, 0], 8082)), ..founding(data.clone()) };
+        let refused = found(&far).err().unwrap().to_string();
+        assert!(refused.contains("tls:") && !data.exists(), "{refused}");
     }
 
     #[test]

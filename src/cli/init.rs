@@ -22,7 +22,7 @@ pub struct Arguments {
     /// Where workflows call out, to providers.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8081")]
     outbound: SocketAddr,
-    /// Where the API and these commands reach it. Beyond loopback the configuration needs listeners.admin.tls.
+    /// Where the API listens, which these commands talk to; on loopback, since beyond it a certificate is needed.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8082")]
     admin: SocketAddr,
 }

@@ -21,6 +21,10 @@ fn s2_a_connection_is_created_with_a_secret_from_a_file_or_standard_input() {
     let path = "PUT /connections/stripe/secret?force=true&verify=false".to_owned();
     assert_eq!(asked(&desk.api.last()), (path, json!({ "secret": SECRET })));
     assert!(done.stdout.contains("note: white space was removed"), "{}", done.stdout);
+    desk.home.write("stripe.yaml", "{ name: stripe, connector: stripe, secret: in-the-file }");
+    assert_eq!(desk.asks(&["connections", "create", "-f", "stripe.yaml"]).1["secret"], "in-the-file");
+    desk.home.write("stripe.yaml", "{ name: stripe, connector: stripe, secret: 'env:STRIPE' }");
+    assert!(desk.run(&["connections", "create", "-f", "stripe.yaml"]).stderr.contains("--secret-file"));
     let (_, body) = desk.asks(&[
         "connections",
         "create",

@@ -11,7 +11,9 @@ use zeroize::Zeroizing;
 
 /// No secret or token is longer.
 const LONGEST_VALUE: u64 = 64 << 10;
-/// And no export of a store.
+/// Linux cuts longer lines of a terminal off, and says nothing.
+const LONGEST_LINE: usize = 4095;
+/// No export of a store is longer.
 const LONGEST_TEXT: u64 = 256 << 20;
 
 /// A secret or token from a file, or from standard input for `-`, without the line end that editors leave.
@@ -75,6 +77,9 @@ pub fn hidden(prompt: &str, instead: &str) -> anyhow::Result<Zeroizing<String>> 
     eprintln!();
     let kept = line.trim_end_matches(['\r', '\n']).len();
     line.truncate(kept);
+    if line.len() >= LONGEST_LINE {
+        bail!("a terminal's lines end after {LONGEST_LINE} bytes, and nothing was done: {instead}");
+    }
     if line.is_empty() {
         bail!("nothing was entered, and nothing was done");
     }

@@ -59,7 +59,7 @@ struct Body<'a> {
 
 /// The fields, with the secret among them: in a buffer that is wiped, and large enough not to be moved.
 pub fn body(fields: &Map<String, Value>, secret: Option<&Zeroizing<String>>) -> anyhow::Result<Zeroizing<Vec<u8>>> {
-    let rest = serde_json::to_vec(fields)?.len();
+    let rest = Zeroizing::new(serde_json::to_vec(fields)?).len();
     let room = rest + 64 + secret.map_or(0, |s| s.len() * 6);
     let mut json = Zeroizing::new(Vec::with_capacity(room));
     serde_json::to_writer(&mut *json, &Body { fields, secret: secret.map(|s| s.as_str()) })?;

@@ -1,16 +1,21 @@
 //! `keystile connections …` of a running gateway. Their secrets go in and never come out.
 
-use super::client::{Ask, Client, Reply};
+mod found;
+
+pub use found::{Filter, list, show, verify};
+
+use super::client::Ask;
 use super::fields::{Fields, Given};
-use super::resource::{self, Delete, Edit, Extent, Named, cell};
+use super::resource::{self, Delete, Edit};
 use super::secret::{self, Source};
-use super::table::{printable, table};
+use super::table::printable;
 use super::{Place, misuse};
 use crate::cli::output::{Format, print};
 use crate::model::Resource;
 use http::Method;
 use serde_json::{Map, Value, json};
 use std::process::ExitCode;
+use zeroize::Zeroizing;
 
 #[derive(clap::Subcommand)]
 pub enum Command {
@@ -140,25 +145,6 @@ pub struct Purge {
     place: Place,
 }
 
-/// Which connections `list` is about.
-#[derive(clap::Args)]
-pub struct Filter {
-    /// Only those of this connector (of a running gateway).
-    #[arg(long, value_name = "NAME")]
-    connector: Option<String>,
-    /// Only those of this environment (of a running gateway).
-    #[arg(short, long, value_name = "NAME")]
-    environment: Option<String>,
-    /// Only those shared so: personal, team or restricted (of a running gateway).
-    #[arg(long, value_name = "ACCESS", value_parser = ["personal", "team", "restricted"])]
-    access: Option<String>,
-    /// Only those with this in their name, title or description (of a running gateway).
-    #[arg(short, value_name = "TEXT")]
-    query: Option<String>,
-    #[command(flatten)]
-    extent: Extent,
-}
-
 pub fn run(command: &Command, format: Format) -> anyhow::Result<ExitCode> {
     match command {
         Command::Create(arguments) => create(arguments, format),
@@ -189,11 +175,17 @@ fn create(arguments: &Create, format: Format) -> anyhow::Result<ExitCode> {
         .text("title", arguments.title.as_deref())
         .text("description", arguments.description.as_deref())
         .set(&arguments.given)?;
-    let (name, fields) = fields.named(Resource::Connection, arguments.name.as_deref())?;
+    let (name, mut fields) = fields.named(Resource::Connection, arguments.name.as_deref())?;
+    // Apart from the rest, so that it is wiped.
+    let in_file = match fields.remove("secret") {
+        Some(Value::String(secret)) => Some(Zeroizing::new(secret)),
+        _ => None,
+    };
     let client = arguments.place.open()?;
-    let secret = match arguments.no_secret || (fields.contains_key("secret") && !arguments.secret.is_named()) {
-        true => None,
-        false => Some(arguments.secret.read(&name)?),
+    let secret = match in_file {
+        _ if arguments.no_secret => None,
+        Some(secret) if !arguments.secret.is_named() => Some(secret),
+        _ => Some(arguments.secret.read(&name)?),
     };
     let key = arguments.idempotency_key.as_deref();
     let created = resource::create(&client, Resource::Connection, &fields, secret.as_ref(), key, arguments.force)?;
@@ -282,75 +274,6 @@ fn purge(arguments: &Purge, format: Format) -> anyhow::Result<ExitCode> {
         None => format!("forgot the earlier versions of the secret of {name}\n"),
     })?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// `connections list`, where no file is named.
-pub fn list(filter: &Filter, place: &Place, format: Format) -> anyhow::Result<ExitCode> {
-    let client = place.open()?;
-    let ask = || {
-        Ok(Ask::new(Method::GET, &["connections"])?
-            .query_if("connector", filter.connector.as_deref())
-            .query_if("environment", filter.environment.as_deref())
-            .query_if("access", filter.access.as_deref())
-            .query_if("q", filter.query.as_deref()))
-    };
-    let heads = ["NAME", "ENVIRONMENT", "CONNECTOR", "BASE URL", "STATUS", "ACCESS", "FROM"];
-    resource::list(&client, &filter.extent, format, ask, &heads, |one| {
-        ["name", "environment", "connector", "base_url", "status", "access", "origin"]
-            .map(|field| cell(one, field))
-            .to_vec()
-    })
-}
-
-/// `connections show`, where no file is named.
-pub fn show(name: &str, place: &Place, format: Format) -> anyhow::Result<ExitCode> {
-    resource::show(Resource::Connection, &Named { name: name.to_owned(), place: place.clone() }, format)
-}
-
-/// `connections verify`, where no file is named; `names` empty: all of them.
-pub fn verify(names: &[String], strict: bool, place: &Place, format: Format) -> anyhow::Result<ExitCode> {
-    let client = place.open()?;
-    let mut names = names.to_vec();
-    if names.is_empty() {
-        resource::each(
-            &client,
-            usize::MAX,
-            || Ask::new(Method::GET, &["connections"]),
-            |one| {
-                names.extend(one["name"].as_str().map(str::to_owned));
-                Ok(())
-            },
-        )?;
-    }
-    let found: Vec<Value> = names.iter().map(|name| verified(&client, name)).collect::<anyhow::Result<_>>()?;
-    print(&found, format, |found| {
-        let row = |one: &Value| {
-            vec![
-                cell(one, "name"),
-                cell(one, "environment"),
-                cell(one, "status"),
-                cell(one, "provider_status"),
-                said(one),
-            ]
-        };
-        table(&["NAME", "ENVIRONMENT", "STATUS", "REPLY", "WHAT IT MEANS"], &found.iter().map(row).collect::<Vec<_>>())
-    })?;
-    let fails = |one: &Value| match one["status"].as_str() {
-        Some("active") => false,
-        Some("inconclusive" | "unknown") => strict,
-        _ => true,
-    };
-    Ok(if found.iter().any(fails) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
-}
-
-/// One verdict, in the shape that the same command has for a file.
-fn verified(client: &Client, name: &str) -> anyhow::Result<Value> {
-    let Reply { body, .. } = client.post(&["connections", name, "verify"])?;
-    let mut found = body["verification"].as_object().cloned().unwrap_or_default();
-    for field in ["name", "environment", "connector", "status"] {
-        found.insert(field.to_owned(), body[field].clone());
-    }
-    Ok(Value::Object(found))
 }
 
 #[cfg(test)]
