@@ -2,6 +2,7 @@
 
 pub mod doors;
 pub mod ending;
+pub mod founding;
 pub mod gateway;
 pub mod held;
 mod journeys;
