@@ -73,7 +73,7 @@ impl Problem {
             put("errors", json!(errors));
         }
         if let Some(dependants) = dependants {
-            put("dependants", dependants.clone());
+            put("dependants", Value::clone(dependants));
         }
         Value::Object(document)
     }
@@ -125,7 +125,7 @@ mod tests {
         let mut refusal = Refusal::new(StatusCode::CONFLICT, "in_use", "crm is \"used\"", "delete them first");
         refusal.errors =
             vec![Wrong { field: "name".into(), reason: "is taken".into(), remedy: "choose another".into() }];
-        refusal.dependants = Some(json!({ "keys": ["crm"] }));
+        refusal.dependants = Some(Box::new(json!({ "keys": ["crm"] })));
         let reply = Problem::from(refusal).with(header::ALLOW, "GET").into_reply("0f8fad5b");
         assert_eq!(reply.status(), 409);
         assert_eq!(reply.headers()[ERROR], "in_use");

@@ -1,5 +1,7 @@
 //! `keystile init`: a directory from which a gateway with a store runs. Nothing that exists is overwritten.
 
+use crate::control::founding;
+use crate::vault::{MasterKey, MasterKeySource};
 use anyhow::{Context as _, bail};
 use serde::{Serialize, Serializer};
 use std::fs::{DirBuilder, OpenOptions};
@@ -84,8 +86,12 @@ fn is_free(data: &Path) -> anyhow::Result<()> {
 }
 
 /// The master key, the store and in it the first key, with `admin:read` and `admin:write`: its token.
-fn furnish(_data: &Path) -> anyhow::Result<Zeroizing<String>> {
-    bail!("init is not there yet: this version has no store")
+fn furnish(data: &Path) -> anyhow::Result<Zeroizing<String>> {
+    let path = data.join(MASTER_KEY);
+    MasterKey::create_file(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    let master = MasterKey::load(&MasterKeySource::File(path))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(founding::found(&data.join(STORE), master))
 }
 
 fn write_new(path: &Path, content: &[u8]) -> anyhow::Result<()> {
