@@ -126,5 +126,5 @@ fn find(parts: &Parts) -> Result<routes::Found<'_>, Problem> {
 
 fn internal() -> Problem {
     let hint = "look for the request id in the gateway's log, and report it";
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the gateway failed at this call", hint)
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "the gateway failed at this call", hint)
 }

@@ -74,11 +74,11 @@ impl Given {
     fn of(mut bytes: Zeroizing<Vec<u8>>) -> Result<Given, Problem> {
         let text = String::from_utf8(std::mem::take(&mut *bytes)).map_err(|error| {
             drop(Zeroizing::new(error.into_bytes()));
-            Problem::bad_request("invalid_json", "the body is not UTF-8", "send JSON in UTF-8")
+            Problem::bad_request("bad_body", "the body is not UTF-8", "send JSON in UTF-8")
         })?;
         let text = Zeroizing::new(text);
         let names = json::object(&text).map_err(|fault| {
-            Problem::bad_request("invalid_json", fault.detail(), "send one JSON object, each field once")
+            Problem::bad_request("bad_body", fault.detail(), "send one JSON object, each field once")
         })?;
         Ok(Given { text, names })
     }
@@ -105,7 +105,7 @@ fn stranger(name: &str, fields: &[&str]) -> Wrong {
 
 fn invalid(detail: &str, fields: &[&str]) -> Problem {
     let hint = format!("the body takes {}", fields.join(", "));
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_body", detail, hint)
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail, hint)
 }
 
 /// A request without either field has no body (RFC 9112, section 6.3).
@@ -221,9 +221,9 @@ mod tests {
     async fn a_body_is_json_by_its_name_and_by_its_nature() {
         let ours = [CHUNKED, ("content-type", "Application/JSON; charset=\"UTF-8\"")];
         assert_eq!(reading(&ours, b"{\"a\":1}", Wanted::Required).await, Ok("{\"a\":1}".to_owned()));
-        assert_eq!(reading(&ours, b"\xff{}", Wanted::Required).await, Err((400, "invalid_json")));
-        assert_eq!(reading(&ours, b"{\"a\":1,\"a\":2}", Wanted::Required).await, Err((400, "invalid_json")));
-        assert_eq!(reading(&ours, b"", Wanted::Required).await, Err((400, "invalid_json")));
+        assert_eq!(reading(&ours, b"\xff{}", Wanted::Required).await, Err((400, "bad_body")));
+        assert_eq!(reading(&ours, b"{\"a\":1,\"a\":2}", Wanted::Required).await, Err((400, "bad_body")));
+        assert_eq!(reading(&ours, b"", Wanted::Required).await, Err((400, "bad_body")));
         assert_eq!(reading(&ours, b"", Wanted::Optional).await, Ok(String::new()));
         let patch = [CHUNKED, ("content-type", MERGE_PATCH)];
         assert_eq!(reading(&patch, b"{}", Wanted::Patch).await, Ok("{}".to_owned()));
@@ -288,7 +288,7 @@ mod tests {
         let unknown = given(r#"{"grase":"hunter2"}"#).into::<Small>(&["grace"]).unwrap_err();
         let wrong = given(r#"{"grace":["hunter2"]}"#).into::<Small>(&["grace"]).unwrap_err();
         for problem in [unknown, wrong] {
-            assert_eq!((problem.status().as_u16(), problem.code()), (422, "invalid_body"));
+            assert_eq!((problem.status().as_u16(), problem.code()), (422, "invalid"));
             assert!(!format!("{problem:?}").contains("hunter2"), "{problem:?}");
         }
     }

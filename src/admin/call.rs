@@ -202,8 +202,7 @@ fn value(body: &Value) -> Result<Reply, Problem> {
 
 /// A mistake in a small body.
 fn field(name: &str, reason: &str, remedy: &str) -> Problem {
-    let mut refusal =
-        Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_body", format!("{name}: {reason}"), remedy);
+    let mut refusal = Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", format!("{name}: {reason}"), remedy);
     refusal.errors = vec![Wrong { field: name.to_owned(), reason: reason.to_owned(), remedy: remedy.to_owned() }];
     refusal.into()
 }

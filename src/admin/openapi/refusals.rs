@@ -2,6 +2,8 @@
 
 use crate::admin::body::Wanted;
 use crate::admin::routes::Route;
+use crate::model::Resource;
+use crate::model::key::ScopeName;
 
 /// Status, code, when.
 pub type Told = (u16, &'static str, &'static str);
@@ -25,11 +27,32 @@ const GUARDED: [Told; 9] = [
 ];
 
 const BODY: [Told; 4] = [
-    (400, "invalid_json", "the body is not one JSON object, each field once"),
+    (400, "bad_body", "the body is not one JSON object, each field once"),
     (408, "request_timeout", "the body did not arrive in time"),
     (413, "body_too_large", "the body is larger than 1 MiB"),
     (415, "unsupported_media_type", "the body is not said to be JSON"),
 ];
+
+const CHANGES: [Told; 3] = [
+    (409, "conflict", "somebody else changed it at the same moment; read it again"),
+    (409, "managed_by_file", "it, or everything where there is no store, stands in the configuration file"),
+    (
+        503,
+        "store_unavailable",
+        "the store cannot take it; store_full, store_read_only, store_busy, vault_unavailable say why",
+    ),
+];
+
+/// The code says what is not there.
+fn not_found(route: &Route) -> &'static str {
+    match route.path.split('/').nth(1).and_then(Resource::listed_as) {
+        Some(Resource::Environment) => "environment_not_found",
+        Some(Resource::Connection) => "connection_not_found",
+        Some(Resource::Workflow) => "workflow_not_found",
+        Some(Resource::Key) => "key_not_found",
+        None => "not_found",
+    }
+}
 
 /// By status, then in the order in which they are looked for.
 pub fn of(route: &Route) -> Vec<Told> {
@@ -46,7 +69,10 @@ pub fn of(route: &Route) -> Vec<Told> {
         }
     }
     if route.is_named() {
-        told.push((404, "not_found", "there is no such resource"));
+        told.push((404, not_found(route), "there is no such resource"));
+    }
+    if route.operation.scope() == Some(ScopeName::AdminWrite) {
+        told.extend(CHANGES);
     }
     if route.if_match {
         told.push((412, "precondition_failed", "it has another version than `If-Match` says"));

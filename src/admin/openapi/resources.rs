@@ -55,6 +55,8 @@ fn secret() -> Value {
 
 fn created(kind: Resource) -> Value {
     let mut document = without_own(kind);
+    let id = "Its id, to take over; without it a new one is drawn.";
+    document["properties"]["id"] = json!({ "type": "string", "format": "uuid", "description": id });
     match kind {
         Resource::Connection => document["properties"]["secret"] = secret(),
         Resource::Key => {
@@ -156,9 +158,9 @@ fn every_shown() -> Value {
 fn key_shown() -> Value {
     let slot = |which: &str| {
         json!({
-            "type": "object",
+            "type": ["object", "null"],
             "readOnly": true,
-            "description": format!("The {which} token, which is not shown."),
+            "description": format!("The {which} token, which is not shown; null: there is none."),
             "properties": {
                 "created_at": moment("When it was drawn or taken over."),
                 "last_used_at": moment("When it was used last; null: never, as far as is known."),
@@ -244,9 +246,6 @@ fn page(kind: Resource) -> Value {
 /// As `export` says it and `import` takes it.
 fn imported(kind: Resource) -> Value {
     let mut document = created(kind);
-    let id =
-        json!({ "type": "string", "format": "uuid", "description": "Its id, to keep; without it a new one is drawn." });
-    document["properties"]["id"] = id;
     if let Some(fields) = document["properties"].as_object_mut() {
         fields.remove("secret");
     }

@@ -19,9 +19,6 @@ pub fn routes() -> Vec<Route> {
     routes
 }
 
-const MANAGED_BY_FILE: (u16, &str, &str) =
-    (409, "managed_by_file", "it stands in the configuration file, and is changed there");
-
 fn set_secret() -> Route {
     Route::write(Method::PUT, "/connections/{name}/secret", Guarded::SetSecret, &TAG)
         .called("setConnectionSecret", "Replace a connection's secret")
@@ -36,9 +33,8 @@ fn set_secret() -> Route {
         .answers(200, "Connection", "The connection, with what the provider said of the new secret.")
         .etag()
         .refuses(&[
-            MANAGED_BY_FILE,
             (422, "secret_rejected", "the provider refuses it; `force=true` saves it all the same"),
-            (422, "invalid_body", "`secret` is missing, or holds control characters"),
+            (422, "invalid", "`secret` is missing, or holds control characters"),
         ])
 }
 
@@ -61,7 +57,10 @@ fn rollback() -> Route {
         .body("Rollback", Wanted::Optional, r#"{"version": 3}"#)
         .answers(200, "Connection", "The connection as it is now, in force.")
         .etag()
-        .refuses(&[MANAGED_BY_FILE])
+        .refuses(&[
+            (404, "version_not_found", "there is no such version any more"),
+            (409, "destination_changed", "the version was entered for another destination"),
+        ])
 }
 
 fn purge() -> Route {
@@ -69,5 +68,4 @@ fn purge() -> Route {
         .called("purgeConnectionSecrets", "Forget a connection's earlier secrets")
         .says("Every version before the current one is deleted for good. There is no going back to them.")
         .answers(200, "Purged", "How many were forgotten.")
-        .refuses(&[MANAGED_BY_FILE])
 }

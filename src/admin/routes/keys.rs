@@ -32,7 +32,7 @@ fn act(verb: &str, guarded: Guarded, id: &str, summary: &str) -> Route {
         .if_match()
         .answers(200, "Key", "The key as it is now, in force.")
         .etag()
-        .refuses(&[(409, "managed_by_file", "it stands in the configuration file, and is changed there")])
+        .refuses(&[(409, "last_administrator", "nobody could administer the gateway any more")])
 }
 
 fn regenerate() -> Route {
@@ -46,7 +46,7 @@ fn regenerate() -> Route {
         .body("Regeneration", Wanted::Optional, r#"{"grace": "1h"}"#)
         .answers(200, "Token", "The new token: this once, and never again.")
         .refuses(&[
-            (409, "managed_by_file", "it stands in the configuration file, and is changed there"),
-            (422, "invalid_body", "`grace` is not a duration"),
+            (409, "key_revoked", "it is revoked for good"),
+            (422, "invalid", "`grace` is not a duration"),
         ])
 }

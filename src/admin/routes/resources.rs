@@ -46,8 +46,6 @@ fn one(kind: Resource) -> &'static str {
     }
 }
 
-const MANAGED_BY_FILE: (u16, &str, &str) =
-    (409, "managed_by_file", "it stands in the configuration file, and is changed there");
 const NAME_TAKEN: (u16, &str, &str) = (409, "name_taken", "the name is taken, perhaps by somebody whose it is to hide");
 
 fn list(kind: Resource, tag: &'static Tag) -> Route {
@@ -77,14 +75,17 @@ fn create(kind: Resource, tag: &'static Tag) -> Route {
         .etag()
         .refuses(&[
             NAME_TAKEN,
-            (409, "idempotency_key_reused", "the same Idempotency-Key came with another body"),
-            (422, "invalid_body", "the body has mistakes; `errors` lists all of them"),
+            (422, "idempotency_key_reused", "the same Idempotency-Key came with another body"),
+            (422, "invalid", "the body has mistakes; `errors` lists all of them"),
         ]);
     match kind {
         Resource::Key => route
             .answers(201, "CreatedKey", "The key, with its two tokens: this once, and never again.")
             .etag()
-            .refuses(&[(403, "grant_exceeds_own", "it would be granted more than the caller has")]),
+            .refuses(&[
+                (403, "grant_exceeds_own", "it would be granted more than the caller has"),
+                (409, "token_taken", "the token that is taken over belongs to another key"),
+            ]),
         Resource::Connection => route
             .query(&[&FORCE_SECRET])
             .answers(201, "Connection", "The connection, never its secret.")
@@ -142,14 +143,13 @@ fn edit(kind: Resource, tag: &'static Tag) -> Route {
         .body(format!("{}Patch", schema(kind)), Wanted::Patch, r#"{"description": "For the nightly import"}"#)
         .answers(200, schema(kind), "As it is now, in force.")
         .etag()
-        .refuses(&[MANAGED_BY_FILE, NAME_TAKEN, (422, "invalid_body", "the result would have mistakes; see `errors`")])
+        .refuses(&[NAME_TAKEN, (422, "invalid", "the result would have mistakes; see `errors`")])
 }
 
 fn delete(kind: Resource, tag: &'static Tag) -> Route {
     let route = Route::write(Method::DELETE, format!("/{}/{{name}}", kind.plural()), Guarded::Delete(kind), tag)
         .called(format!("delete{}", schema(kind)), format!("Delete {}", one(kind)))
-        .if_match()
-        .refuses(&[MANAGED_BY_FILE]);
+        .if_match();
     let mut route = match kind {
         Resource::Key => {
             route.says("Its tokens are refused from now on. Who only wants to stop it for a while disables it.")

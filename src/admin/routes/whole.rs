@@ -46,8 +46,7 @@ fn import() -> Route {
         )
         .answers(200, "Imported", "What was done, or would be.")
         .refuses(&[
-            (409, "managed_by_file", "something of it stands in the configuration file, and is changed there"),
-            (422, "invalid_body", "the document has mistakes; `errors` lists all of them"),
+            (422, "invalid", "the document has mistakes; `errors` lists all of them"),
         ])
 }
 
@@ -94,7 +93,7 @@ fn explain() -> Route {
             r#"{"method": "GET", "url": "http://127.0.0.1:8080/customers/17", "key": "acme-crm"}"#,
         )
         .answers(200, "Explanation", "The steps and the verdict.")
-        .refuses(&[(422, "invalid_body", "the request to explain cannot be read")])
+        .refuses(&[(422, "invalid", "the request to explain cannot be read")])
 }
 
 fn document() -> Route {
