@@ -63,7 +63,7 @@ fn k8_a_token_is_shown_by_the_call_that_makes_it_and_by_nothing_else() {
 fn k9_tokens_of_another_system_are_taken_over_as_values_or_digests() {
     let gateway = Managed::start();
     gateway.orders();
-    let old = ["legacy-token-0123456789", "~ another old: token, with \"quotes\" ~"];
+    let old = ["legacy-token-0123456789", "~another/old:token,with\"quotes\"~"];
     let body = json!({ "name": "old", "workflows": "all", "primary": old[0], "secondary": digest(old[1]) });
     let made = gateway.api().create("keys", body);
     assert!(made.get("primary").is_none() && made.get("secondary").is_none(), "its holder has it: {made}");
