@@ -138,7 +138,14 @@ async fn more_changes_than_may_wait_are_told_that_it_is_busy() {
     let (go, wait) = std::sync::mpsc::channel::<()>();
     let database = Database::create(&folder.database(), KEYRING).unwrap();
     // Putting in force takes until we say so.
-    let store: Store<u64> = database.open(CHAIN.into(), Box::new(move |_| drop(wait.recv()))).unwrap();
+    let store: Store<u64> = database
+        .open(
+            CHAIN.into(),
+            Box::new(move |_| {
+                let _ = wait.recv();
+            }),
+        )
+        .unwrap();
     let held = tokio::spawn({
         let store = store.clone();
         async move { store.commit(Change { effects: vec![1], ..change(vec![]) }).await }
