@@ -170,3 +170,21 @@ async fn more_changes_than_may_wait_are_told_that_it_is_busy() {
         one.await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_large_change_is_whole_or_absent_among_small_ones() {
+    let opened = Opened::new();
+    let many = |prefix: &str| (0..150).map(|n| add(&format!("{prefix}{n}"))).collect::<Vec<_>>();
+    let with = |effect: u64, writes| Change { effects: vec![effect], ..change(writes) };
+    let (one, two, three, four) = tokio::join!(
+        opened.store.commit(with(1, vec![add("a")])),
+        opened.store.commit(with(2, many("b"))),
+        opened.store.commit(with(3, [many("c"), vec![add("a")]].concat())),
+        opened.store.commit(with(4, vec![add("d")])),
+    );
+    let revisions = [one, two, four].map(|done| done.unwrap().revision);
+    assert_eq!(revisions, [1, 2, 3]);
+    assert_eq!(three, Err(StoreError::NameTaken { kind: Resource::Key, name: "a".into() }));
+    assert_eq!(opened.effects(), [1, 2, 4]);
+    assert_eq!(opened.store.counts().await.unwrap().keys, 152);
+}
