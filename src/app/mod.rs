@@ -12,3 +12,4 @@ pub mod runtime;
 mod usage_tests;
 
 pub use gateway::Gateway;
+pub use journeys::explain;

@@ -7,7 +7,9 @@
 mod access;
 mod audit;
 mod body;
+mod explain;
 mod facade;
+mod history;
 mod keys;
 pub mod opening;
 mod refusal;
@@ -15,6 +17,8 @@ mod replay;
 mod resources;
 mod secrets;
 mod state;
+mod status;
+mod totals;
 mod usage;
 
 pub use access::Actor;
