@@ -19,6 +19,7 @@ mod secrets;
 mod state;
 mod status;
 mod totals;
+mod transfer;
 mod usage;
 
 pub use access::Actor;
