@@ -4,8 +4,9 @@
 use super::Gateway;
 use super::notify::Notifier;
 use crate::admin::Health;
-use crate::assembly::{self, Holdings, Stamp};
+use crate::assembly::Stamp;
 use crate::config::Mistakes;
+use crate::control::{Control, NotReloaded};
 use crate::model::certificate::Expiry;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ pub const EVERY: Duration = Duration::from_secs(1);
 /// Reloads a gateway from its file.
 pub struct Reloader {
     gateway: Arc<Gateway>,
+    control: Arc<Control>,
     health: Arc<Health>,
     notifier: Arc<Notifier>,
     path: PathBuf,
@@ -24,9 +26,15 @@ pub struct Reloader {
 }
 
 impl Reloader {
-    pub fn new(gateway: Arc<Gateway>, health: Arc<Health>, notifier: Arc<Notifier>, path: PathBuf) -> Reloader {
+    pub fn new(
+        gateway: Arc<Gateway>,
+        control: Arc<Control>,
+        health: Arc<Health>,
+        notifier: Arc<Notifier>,
+        path: PathBuf,
+    ) -> Reloader {
         let seen = gateway.settings().files;
-        Reloader { gateway, health, notifier, path, seen }
+        Reloader { gateway, control, health, notifier, path, seen }
     }
 
     /// Reloads if a file has changed since it was last read.
@@ -45,24 +53,22 @@ impl Reloader {
     /// Reads the file and puts it in force; if it is wrong, the old one keeps serving and everybody is told.
     pub fn reload(&mut self, why: &str) {
         self.notifier.reloading();
-        let gate = self.gateway.gate();
-        let before = self.gateway.shared.load().snapshot.keys.clone();
-        let (outcome, files) = match assembly::read(&self.path, &Holdings::default(), &before) {
-            Ok((assembled, _)) => {
-                log_warnings(&assembled.warnings);
-                let files = assembled.settings.files.clone();
-                (self.gateway.replace(assembled, &gate).map_err(|error| format!("{error:#}")), files)
-            }
-            Err(rejected) => {
+        let mut files = Vec::new();
+        let reloaded = self.control.reload(&self.path, |assembled| {
+            log_warnings(&assembled.warnings);
+            files = assembled.settings.files.clone();
+        });
+        let outcome = reloaded.map_err(|not| match not {
+            NotReloaded::Failed(error) => format!("{error:#}"),
+            NotReloaded::Rejected(rejected) => {
                 for mistake in rejected.mistakes.iter() {
                     tracing::error!(file = %mistake.file, line = mistake.line, column = mistake.column,
                         field = %mistake.path, remedy = %mistake.remedy, "{}", mistake.reason);
                 }
-                let count = rejected.mistakes.iter().count();
-                (Err(format!("{count} mistakes in {}", self.path.display())), rejected.files)
+                files = rejected.files;
+                format!("{} mistakes in {}", rejected.mistakes.iter().count(), self.path.display())
             }
-        };
-        drop(gate);
+        });
         match outcome {
             Ok(generation) => {
                 // Before it is told: who reads the log and then asks /readyz must find it true.

@@ -2,16 +2,19 @@
 
 use super::Gateway;
 use super::ending::{Ending, end};
+use super::keeping;
 use super::notify::Notifier;
 use super::reload::{EVERY, Reloader, log_expiries, log_warnings};
-use crate::admin::{self, Health};
-use crate::assembly::{self, Assembled, Settings};
+use super::start::Start;
+use crate::admin::{self, Health, Service};
+use crate::assembly::{self, Settings};
+use crate::control::Control;
 use crate::model::listener::Address;
 use crate::net::handover::{Offer, Predecessor};
 use crate::net::inherited::Inherited;
 use crate::net::listen;
 use crate::telemetry::access_log::Format;
-use crate::telemetry::log;
+use crate::telemetry::log as telemetry;
 use crate::telemetry::timestamp::now_ms;
 use anyhow::Context as _;
 use rustls::ServerConfig;
@@ -32,17 +35,18 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// Runs until SIGTERM or SIGINT, or until a successor has taken over. `takeover`: from whoever offers it at
 /// `takeover_socket`. `Err` holds what to print: every mistake of the file, or why it could not start.
 pub fn serve(path: &Path, takeover: bool) -> anyhow::Result<()> {
-    let assembled = assembly::from_file(path).map_err(|rejected| anyhow::anyhow!("{rejected}"))?;
-    start_log(&assembled.settings);
-    log_warnings(&assembled.warnings);
-    let (predecessor, inherited) = inherit(&assembled.settings, takeover)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("control")
         .enable_all()
         .build()
         .context("cannot start the control runtime")?;
-    runtime.block_on(run(path, assembled, predecessor, inherited))
+    let (store, log) = assembly::early(path).unwrap_or_default();
+    start_log(&log);
+    let start = runtime.block_on(Start::read(path, store, takeover))?;
+    log_warnings(&start.assembled.warnings);
+    let (predecessor, inherited) = inherit(&start.assembled.settings, takeover)?;
+    runtime.block_on(run(path, start, predecessor, inherited))
 }
 
 /// Sockets that are open already: a predecessor's, or systemd's.
@@ -62,15 +66,15 @@ fn inherit(settings: &Settings, takeover: bool) -> anyhow::Result<(Option<Predec
 
 async fn run(
     path: &Path,
-    assembled: Assembled,
+    start: Start,
     predecessor: Option<Predecessor>,
     mut inherited: Inherited,
 ) -> anyhow::Result<()> {
-    let settings = assembled.settings.clone();
+    let settings = start.assembled.settings.clone();
     let notifier = Arc::new(Notifier::from_env());
-    let gateway = Arc::new(Gateway::start(assembled, &mut inherited)?);
+    let (gateway, control) = start.run(&mut inherited)?;
     let health = Arc::new(Health::new(1));
-    let admin = open_admin(&settings, &gateway, &health, &mut inherited)?;
+    let admin = open_admin(&settings, &gateway, &health, Some(control.clone()), &mut inherited)?;
     // What a predecessor has beyond that, this configuration no longer wants. systemd's sockets nobody else accepts on.
     if predecessor.is_none() && !inherited.unclaimed().is_empty() {
         let unclaimed = inherited.unclaimed().join(", ");
@@ -96,7 +100,11 @@ async fn run(
     tokio::spawn(watchdog(notifier.clone(), gateway.clone(), health.clone()));
     tracing::info!(version = env!("CARGO_PKG_VERSION"), config = %path.display(), "ready");
     notifier.ready();
-    let reloader = Reloader::new(gateway.clone(), health.clone(), notifier.clone(), path.to_owned());
+    let keeping = control.has_store().then(|| {
+        gateway.usage.start();
+        tokio::spawn(keeping::keep(gateway.clone(), control.clone()))
+    });
+    let reloader = Reloader::new(gateway.clone(), control.clone(), health.clone(), notifier.clone(), path.to_owned());
     let ending = follow(gateway.clone(), reloader, &mut signals, successor(taken_over)).await?;
     notifier.stopping();
     if ending == Ending::TakenOver {
@@ -105,6 +113,10 @@ async fn run(
         tracing::info!("a successor has taken over");
     }
     let cut = end(ending, &gateway, &health, &mut signals).await;
+    if let Some(keeping) = keeping {
+        keeping.abort();
+        keeping::finish(&gateway, &control).await;
+    }
     tracing::info!(cut, "stopped");
     Ok(())
 }
@@ -179,16 +191,17 @@ pub struct Admin {
     accepting: Vec<AbortHandle>,
 }
 
-/// Opens them.
+/// Opens them. `control`: what the admin API is over; the listener for probes has none.
 pub fn open_admin(
     settings: &Settings,
     gateway: &Gateway,
     health: &Arc<Health>,
+    control: Option<Arc<Control>>,
     inherited: &mut Inherited,
 ) -> anyhow::Result<Admin> {
-    let service = admin::Service { metrics: gateway.metrics.clone(), health: health.clone() };
+    let service = |control| Service::new(gateway.metrics.clone(), health.clone(), control);
     let mut accepting = Vec::new();
-    let mut open = |listener: &'static str, address: SocketAddr, tls: Option<Arc<ServerConfig>>| {
+    let mut open = |listener: &'static str, address: SocketAddr, tls: Option<Arc<ServerConfig>>, service: Service| {
         let role = format!("{listener} {address}");
         let opened = match inherited.claim(&role, &Address::Tcp(address)) {
             Some(claimed) => claimed,
@@ -205,10 +218,10 @@ pub fn open_admin(
         tracing::info!(listener, %bound, "listening");
         Ok(bound)
     };
-    let address = open("admin", settings.admin, settings.admin_tls.clone())
+    let address = open("admin", settings.admin, settings.admin_tls.clone(), service(control))
         .with_context(|| format!("cannot listen on {}: change listeners.admin.address", settings.admin))?;
     if let Some(address) = settings.health {
-        open("health", address, None)
+        open("health", address, None, service(None))
             .with_context(|| format!("cannot listen on {address}: change listeners.health.address"))?;
     }
     Ok(Admin { address, accepting })
@@ -252,10 +265,10 @@ async fn watchdog(notifier: Arc<Notifier>, gateway: Arc<Gateway>, health: Arc<He
     }
 }
 
-fn start_log(settings: &Settings) {
-    let level = settings.log.level.parse().unwrap_or(tracing::level_filters::LevelFilter::INFO);
-    let format: Format = settings.log.format.parse().unwrap_or(Format::Json);
+fn start_log(log: &assembly::Log) {
+    let level = log.level.parse().unwrap_or(tracing::level_filters::LevelFilter::INFO);
+    let format: Format = log.format.parse().unwrap_or(Format::Json);
     // Only the first one counts; a test may have started its own.
-    let _ = log::init(level, format);
-    log::install_panic_hook();
+    let _ = telemetry::init(level, format);
+    telemetry::install_panic_hook();
 }

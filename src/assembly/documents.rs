@@ -2,6 +2,7 @@
 
 use super::Site;
 use crate::config::check::check_shape;
+use crate::config::shape::Shape;
 use crate::config::tree::{Node, Value};
 use crate::config::{Mistakes, View, json, schema};
 use crate::model::{Resource, Uid};
@@ -45,7 +46,7 @@ impl Document {
         entries.extend(fields.iter().map(|(name, value)| json::field(name, json::node(value))));
         let node = Node { value: Value::Map(entries), ..json::text("") };
         let mut mistakes = Mistakes::new(STORE);
-        check_shape(&node, &schema::resource(kind), &mut mistakes);
+        check_shape(&node, &Shape::Map(schema::resource(kind)), &mut mistakes);
         match mistakes.has_errors() {
             true => Err(mistakes),
             false => Ok(Document { kind, uid, name: name.into(), node: Arc::new(node), secret: None }),
@@ -58,7 +59,7 @@ impl Document {
 
     /// The fields, as the schema reads them.
     pub fn view(&self) -> View<'_> {
-        View::root(&self.node, schema::resource(self.kind))
+        View::root(&self.node, Shape::Map(schema::resource(self.kind)))
     }
 }
 

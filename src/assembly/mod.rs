@@ -104,6 +104,18 @@ pub fn read(path: &Path, holdings: &Holdings, before: &Keys) -> Result<(Assemble
     }
 }
 
+/// What is needed before everything else of the file can be read: where the store is, and how to log. Whatever is wrong is
+/// reported when the rest is.
+pub fn early(path: &Path) -> Option<(Option<Store>, Log)> {
+    let mut mistakes = Mistakes::new(&path.display().to_string());
+    let file = config::load(&std::fs::read_to_string(path).ok()?, &mut mistakes)?;
+    let root = View::root(&file, schema::ROOT);
+    let holdings = Holdings::default();
+    let site = Site::new(mistakes, base_of(path), &root, &holdings);
+    let early = (settings::store(&site, &root), settings::log(&root, base_of(path)));
+    (!site.finish().0.has_errors()).then_some(early)
+}
+
 /// The connectors that connections in the file at `path` may name; nothing else of it is read, and no secret.
 pub fn connectors_of(path: &Path) -> Result<connectors::Catalogue, Mistakes> {
     let mut mistakes = Mistakes::new(&path.display().to_string());

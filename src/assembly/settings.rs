@@ -88,7 +88,7 @@ impl Settings {
     }
 }
 
-fn store(site: &Site<'_>, root: &View<'_>) -> Option<Store> {
+pub(super) fn store(site: &Site<'_>, root: &View<'_>) -> Option<Store> {
     let sqlite = site.base.join(root.opt("store", scalar::store)?);
     let master_key = root.opt("master_key", scalar::master_key)?.to_owned();
     if let Some(file) = master_key.strip_prefix("file:")
@@ -100,7 +100,7 @@ fn store(site: &Site<'_>, root: &View<'_>) -> Option<Store> {
     Some(Store { sqlite, master_key })
 }
 
-fn log(root: &View<'_>, base: &Path) -> Log {
+pub(super) fn log(root: &View<'_>, base: &Path) -> Log {
     let access = match root.opt("log.access", scalar::log_target) {
         Some(LogTarget::File(path)) => LogTarget::File(base.join(path)),
         Some(target) => target,
@@ -110,5 +110,12 @@ fn log(root: &View<'_>, base: &Path) -> Log {
         level: root.text("log.level").unwrap_or("info").to_owned(),
         format: root.text("log.format").unwrap_or("json").to_owned(),
         access,
+    }
+}
+
+impl Default for Log {
+    /// What counts until the file has been read.
+    fn default() -> Log {
+        Log { level: "info".to_owned(), format: "json".to_owned(), access: LogTarget::Stdout }
     }
 }

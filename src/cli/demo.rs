@@ -4,8 +4,8 @@ use super::{keys, sample};
 use crate::admin::Health;
 use crate::app::notify::Notifier;
 use crate::app::runtime::{Signals, follow, open_admin};
+use crate::app::start::Start;
 use crate::app::{Gateway, ending, reload::Reloader};
-use crate::assembly;
 use crate::model::listener::{Address, DoorKind};
 use crate::model::token::Digest;
 use crate::net::inherited::Inherited;
@@ -35,11 +35,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         let callers = Callers::draw()?;
         let port = free(arguments.port);
         let path = folder.write(engine, port, &callers)?;
-        let assembled = assembly::from_file(&path).map_err(|rejected| anyhow::anyhow!("{rejected}"))?;
-        let settings = assembled.settings.clone();
-        let gateway = Arc::new(Gateway::start(assembled, &mut Inherited::default())?);
+        let start = Start::read(&path, None, false).await?;
+        let settings = start.assembled.settings.clone();
+        let (gateway, control) = start.run(&mut Inherited::default())?;
         let health = Arc::new(Health::new(1));
-        let admin = open_admin(&settings, &gateway, &health, &mut Inherited::default())?.address;
+        let admin = open_admin(&settings, &gateway, &health, Some(control.clone()), &mut Inherited::default())?.address;
         let at = Doors {
             inbound: bound(&gateway, DoorKind::Inbound)?,
             outbound: bound(&gateway, DoorKind::Outbound)?,
@@ -47,7 +47,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         };
         let mut signals = Signals::hear()?;
         print!("{}", lines(&at, &path, &callers));
-        let reloader = Reloader::new(gateway.clone(), health.clone(), Arc::new(Notifier::silent()), path);
+        let reloader = Reloader::new(gateway.clone(), control, health.clone(), Arc::new(Notifier::silent()), path);
         let ending = follow(gateway.clone(), reloader, &mut signals, std::future::pending()).await?;
         ending::end(ending, &gateway, &health, &mut signals).await;
         Ok(ExitCode::SUCCESS)

@@ -1,6 +1,7 @@
-//! `keystile keys generate | digest`: offline.
+//! `keystile keys generate | digest`: offline. The other commands are a running gateway's ([`remote::keys`]).
 
 use super::output::{Format, print};
+use super::remote;
 use crate::model::token::{self, Digest, Shape};
 use anyhow::{Context as _, bail};
 use serde::Serialize;
@@ -20,6 +21,8 @@ pub enum Command {
     /// For tokens you have already, also those of another system: 20 to 512 printable ASCII characters. White space
     /// around it is ignored. Example: keystile keys digest < token.txt
     Digest,
+    #[command(flatten)]
+    Remote(Box<remote::keys::Command>),
 }
 
 #[derive(Serialize)]
@@ -37,6 +40,7 @@ pub fn run(command: &Command, format: Format) -> anyhow::Result<ExitCode> {
     match command {
         Command::Generate => generate(format)?,
         Command::Digest => digest(format)?,
+        Command::Remote(command) => return remote::keys::run(command, format),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -65,14 +69,20 @@ fn digest(format: Format) -> anyhow::Result<()> {
     }
     std::io::stdin().lock().take(64 * 1024).read_to_end(&mut input).context("cannot read standard input")?;
     let value = input.trim_ascii();
+    if value.is_empty() {
+        bail!("nothing on standard input: keystile keys digest < token.txt");
+    }
+    let digested = Digested { digest: digest_of(value)?.to_string() };
+    print(&digested, format, |d| format!("{}\n", d.digest))
+}
+
+/// The digest of a token that callers have already.
+pub fn digest_of(value: &[u8]) -> anyhow::Result<Digest> {
     match token::shape(value) {
-        Shape::WellFormed | Shape::Foreign => {}
-        Shape::Malformed if value.is_empty() => bail!("nothing on standard input: keystile keys digest < token.txt"),
+        Shape::WellFormed | Shape::Foreign => Ok(Digest::of(value)),
         Shape::Malformed if value.starts_with(token::PREFIX.as_bytes()) => {
             bail!("a kst_ token with a wrong length or checksum: copy the whole token")
         }
         Shape::Malformed => bail!("a token is 20 to 512 printable ASCII characters without white space"),
     }
-    let digested = Digested { digest: Digest::of(value).to_string() };
-    print(&digested, format, |d| format!("{}\n", d.digest))
 }

@@ -6,13 +6,16 @@ mod connections;
 mod connectors;
 mod demo;
 mod explain;
+mod init;
 mod keys;
 mod output;
+mod remote;
 mod sample;
 
 use crate::telemetry::redact::redact;
 use clap::{CommandFactory, Parser, Subcommand};
 use output::Format;
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -35,7 +38,12 @@ First steps:
   keystile demo                         see it work, with curl lines to paste
   keystile keys generate                a token for a caller, and the digest for the configuration
   keystile check --config keystile.yaml every mistake of a configuration, at its place
-  keystile serve --config keystile.yaml run it";
+  keystile serve --config keystile.yaml run it
+
+With a store, so that keys and connections are managed while it runs:
+  keystile init                         a directory with configuration, database and master key
+  keystile login                        remember the gateway and your token for the commands below
+  keystile keys create NAME             a key for a caller";
 
 /// Where the configuration is.
 #[derive(clap::Args)]
@@ -88,12 +96,41 @@ enum Command {
     ///
     /// Prints curl lines to paste, each with a word on what it shows. Nothing is kept when it ends.
     Demo(demo::Arguments),
-    /// Make keys' tokens, offline.
+    /// Make a directory from which a gateway with a store runs: configuration, database, master key.
+    Init(init::Arguments),
+    /// Remember a gateway and a token for it, as a profile.
+    ///
+    /// Reads the token from a prompt that does not show it, or from standard input, asks the gateway whether it is good, and
+    /// writes $XDG_CONFIG_HOME/keystile/profiles.yaml (else below ~/.config), which only you can read.
+    Login(remote::login::Login),
+    /// Forget a profile that `keystile login` wrote.
+    Logout(remote::login::Logout),
+    /// Keys of a running gateway: create, rotate, disable, revoke …; or make tokens offline.
     #[command(subcommand)]
     Keys(keys::Command),
-    /// Connections: list them, show one, ask the providers whether their secrets work.
+    /// Connections and their secrets, of a running gateway or a configuration file.
     #[command(subcommand)]
     Connections(connections::Command),
+    /// Workflows of a running gateway.
+    #[command(subcommand)]
+    Workflows(remote::workflows::Command),
+    /// Environments of a running gateway.
+    #[command(subcommand)]
+    Environments(remote::environments::Command),
+    /// Who changed what of a running gateway, and whether that record is whole.
+    #[command(subcommand)]
+    Audit(remote::audit::Command),
+    /// How much keys, workflows and connections of a running gateway were used, and when last.
+    Usage(remote::usage::Usage),
+    /// How a running gateway is: version, store, how current what it decides by is, counts.
+    Status(remote::whole::Status),
+    /// Print the resources of a running gateway in the configuration's schema. Never a secret, never a token.
+    Export(remote::whole::Export),
+    /// Create and update resources from a file, all of them or none.
+    ///
+    /// Connections that are new have no secret, and refuse calls until `keystile connections set-secret` gives them one:
+    /// which ones is told.
+    Import(remote::whole::Import),
     /// Known providers: what connections to them need.
     #[command(subcommand)]
     Connectors(connectors::Command),
@@ -111,28 +148,53 @@ enum Command {
 
 /// Runs what the arguments ask for.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let done = match cli.command {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return misread(&error),
+    };
+    run(cli.command, cli.output).unwrap_or_else(|error| {
+        // A mistake quotes what was written, and that may be a token in the wrong place (T3).
+        eprintln!("{}", redact(format!("keystile: {error:#}").trim_end()));
+        if error.is::<remote::Misuse>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+    })
+}
+
+/// clap quotes arguments it does not understand, and one of them may be a token.
+fn misread(error: &clap::Error) -> ExitCode {
+    match redact(&error.render().to_string()) {
+        Cow::Borrowed(_) => error.exit(),
+        Cow::Owned(text) => eprint!("{text}"),
+    }
+    ExitCode::from(2)
+}
+
+fn run(command: Command, output: Format) -> anyhow::Result<ExitCode> {
+    match command {
         Command::Serve { file, takeover } => {
             crate::app::runtime::serve(&file.config, takeover).map(|()| ExitCode::SUCCESS)
         }
-        Command::Check { file, strict, verify } => check::run(&file.config, strict, verify, cli.output),
-        Command::Explain(arguments) => explain::run(arguments, cli.output),
+        Command::Check { file, strict, verify } => check::run(&file.config, strict, verify, output),
+        Command::Explain(arguments) => explain::run(arguments, output),
         Command::Demo(arguments) => demo::run(&arguments),
-        Command::Keys(command) => keys::run(&command, cli.output),
-        Command::Connections(command) => connections::run(&command, cli.output),
-        Command::Connectors(command) => connectors::run(&command, cli.output),
-        Command::Config(command) => config::run(&command, cli.output),
+        Command::Init(arguments) => init::run(&arguments, output),
+        Command::Login(arguments) => remote::login::login(&arguments, output),
+        Command::Logout(arguments) => remote::login::logout(&arguments, output),
+        Command::Keys(command) => keys::run(&command, output),
+        Command::Connections(command) => connections::run(&command, output),
+        Command::Workflows(command) => remote::workflows::run(&command, output),
+        Command::Environments(command) => remote::environments::run(&command, output),
+        Command::Audit(command) => remote::audit::run(&command, output),
+        Command::Usage(arguments) => remote::usage::run(&arguments, output),
+        Command::Status(arguments) => remote::whole::status(&arguments, output),
+        Command::Export(arguments) => remote::whole::export(&arguments, output),
+        Command::Import(arguments) => remote::whole::import(&arguments, output),
+        Command::Connectors(command) => connectors::run(&command, output),
+        Command::Config(command) => config::run(&command, output),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "keystile", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
         }
-    };
-    done.unwrap_or_else(|error| {
-        // A mistake quotes what was written, and that may be a token in the wrong place (T3).
-        eprintln!("{}", redact(format!("keystile: {error:#}").trim_end()));
-        ExitCode::FAILURE
-    })
+    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use super::{
     schema,
     shape::{Field, MapShape, Rule, Shape},
 };
+use crate::model::Resource;
 
 /// For `keystile config schema`.
 pub fn json_schema() -> Value {
@@ -14,6 +15,26 @@ pub fn json_schema() -> Value {
     document["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
     document["title"] = json!("Keystile");
     document
+}
+
+/// One resource, as an item of its list; without the fields that this version does not have.
+pub fn resource(kind: Resource) -> Value {
+    let mut document = object(schema::resource(kind));
+    forget_later(&mut document);
+    document
+}
+
+fn forget_later(document: &mut Value) {
+    match document {
+        Value::Object(map) => {
+            if let Some(Value::Object(fields)) = map.get_mut("properties") {
+                fields.retain(|_, field| field.get("not").is_none());
+            }
+            map.values_mut().for_each(forget_later);
+        }
+        Value::Array(items) => items.iter_mut().for_each(forget_later),
+        _ => {}
+    }
 }
 
 fn shape(shape_: &Shape) -> Value {
@@ -139,6 +160,16 @@ mod tests {
         let key = &schema["properties"]["keys"]["items"]["properties"];
         assert_eq!(key["scopes"]["default"], json!(["workflows:invoke", "connections:use"]));
         assert!(key["workflows"]["description"].as_str().unwrap().contains("all"));
+    }
+
+    #[test]
+    fn a_resource_has_the_fields_of_this_version() {
+        let key = resource(Resource::Key);
+        assert_eq!(key["properties"]["rate_limit"]["examples"], json!(["600/min burst 50"]));
+        assert!(key["properties"].get("quota").is_none(), "a later version's");
+        for kind in Resource::ALL {
+            assert_eq!(resource(kind)["required"], json!(["name"]), "{kind}");
+        }
     }
 
     #[test]

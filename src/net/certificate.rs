@@ -40,7 +40,7 @@ pub fn read(der: &CertificateDer<'_>) -> Option<ClientCertificate> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
     let (dns_names, mut names) = alternative_names(&certificate)?;
     names.extend(common_names(&certificate));
-    Some(ClientCertificate { fingerprint: fingerprint(der)?, dns_names, names, not_after: not_after(&certificate) })
+    Some(ClientCertificate { fingerprint: sha256(der)?, dns_names, names, not_after: not_after(&certificate) })
 }
 
 /// When each certificate of `file` ends. What we cannot read has no end that we could tell.
@@ -77,8 +77,9 @@ fn not_after(certificate: &X509Certificate<'_>) -> i64 {
     certificate.validity().not_after.timestamp().saturating_mul(1000)
 }
 
-fn fingerprint(der: &[u8]) -> Option<[u8; 32]> {
-    let sha256 = TLS13_AES_128_GCM_SHA256.tls13()?.common.hash_provider.hash(der);
+/// SHA-256, which certificates and browsers go by.
+pub fn sha256(bytes: &[u8]) -> Option<[u8; 32]> {
+    let sha256 = TLS13_AES_128_GCM_SHA256.tls13()?.common.hash_provider.hash(bytes);
     sha256.as_ref().try_into().ok()
 }
 
@@ -115,7 +116,7 @@ mod tests {
 
     #[test]
     fn the_fingerprint_is_the_sha_256_that_openssl_prints() {
-        let hex: String = fingerprint(b"abc").unwrap().iter().map(|b| format!("{b:02x}")).collect();
+        let hex: String = sha256(b"abc").unwrap().iter().map(|b| format!("{b:02x}")).collect();
         assert_eq!(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 

@@ -25,7 +25,7 @@ fn health_readiness_and_metrics_are_there_and_nothing_else() {
     ] {
         assert!(metrics.contains(line), "{line} is not in\n{metrics}");
     }
-    let missing = world.admin("/api/v1/keys");
+    let missing = world.admin("/keys");
     assert_eq!(
         (missing.verdict(), missing.header("content-type")),
         ("404 not_found".into(), Some("application/problem+json"))
@@ -48,6 +48,8 @@ fn the_health_listener_serves_the_same_three() {
     for path in ["/healthz", "/readyz", "/metrics"] {
         assert_eq!(crate::support::Ask::new(health, "GET", path).send().status, 200, "{path}");
     }
+    let api = crate::support::Ask::new(health, "GET", "/api/v1/docs").header("Host", "localhost").send();
+    assert_eq!(api.verdict(), "404 not_found", "the API is not there");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The specification, as tests: each is named by the number of the behaviour it shows, and runs against the real binary
 //! over real sockets, with upstreams that record every byte.
 
+mod admin_api;
 mod canary;
 mod caps;
 mod cli;
@@ -34,6 +35,9 @@ mod passed;
 mod paths;
 mod proxy_protocol;
 mod reload;
+mod remote;
+mod remote_login;
+mod remote_secrets;
 mod signals;
 mod support;
 mod takeover;

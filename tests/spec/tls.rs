@@ -117,6 +117,19 @@ pub fn request(uri: &str, fields: &[(&str, &str)]) -> http::Request<Empty<bytes:
 }
 
 #[test]
+fn the_admin_listener_speaks_http_1_1_over_tls_and_its_certificate_says_which_names_are_its_own() {
+    let ca = Authority::new();
+    let (certificate, key) = ca.issue("gateway.test", |_| {});
+    let tls = "admin: { address: 127.0.0.1:0, tls: { certificate: a.pem, key: a.key } }";
+    let yaml = World::build().yaml().replace("admin: { address: 127.0.0.1:0 }", tls);
+    let setup = crate::support::Setup::new(&yaml).file("a.pem", certificate).file("a.key", key);
+    let gateway = setup.file("production.secret", "s").file("test.secret", "s").start();
+    let request = request("/api/v1/docs", &[("host", "gateway.test")]);
+    let seen = ask(gateway.admin.unwrap(), &ca.pem(), "gateway.test", &["h2", "http/1.1"], request).unwrap();
+    assert_eq!((seen.version, seen.status), (http::Version::HTTP_11, 200));
+}
+
+#[test]
 fn http_2_and_http_1_1_are_chosen_by_alpn() {
     let ca = Authority::new();
     let world = world(&[ca.issue("gateway.test", |_| {})]);

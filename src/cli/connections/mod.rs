@@ -1,12 +1,13 @@
-//! `keystile connections list | show | verify`.
+//! `keystile connections …`: `list`, `show` and `verify` read a configuration file or ask a running gateway, the others
+//! are the gateway's ([`remote::connections`]).
 
 mod shown;
 mod verified;
 
 pub use verified::{Verified, verified, verified_table};
 
-use super::ConfigFile;
 use super::output::{Format, print};
+use super::remote::{self, Place};
 use crate::assembly::{self, Assembled};
 use crate::config::mistake::nearest;
 use crate::config::scalar;
@@ -14,7 +15,7 @@ use crate::connector::State;
 use crate::model::connection::ConnectionId;
 use anyhow::bail;
 use shown::{Shown, explained, rows, shown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Duration;
@@ -22,14 +23,38 @@ use std::time::Duration;
 /// How long one verification may take: people wait for it, and providers who take longer are not well.
 pub const TIME: Duration = Duration::from_secs(15);
 
+/// Where connections are looked up.
+#[derive(clap::Args)]
+pub struct Source {
+    /// Read this configuration file. Without it a running gateway is asked, if one is named below, by KEYSTILE_URL or by
+    /// `keystile login`; else the file that KEYSTILE_CONFIG names, or keystile.yaml.
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
+}
+
+impl Source {
+    /// The file to read; none if a gateway is to be asked.
+    fn file(&self) -> Option<PathBuf> {
+        match &self.config {
+            Some(file) => Some(file.clone()),
+            None if self.place.is_named() => None,
+            None => Some(std::env::var_os("KEYSTILE_CONFIG").unwrap_or_else(|| "keystile.yaml".into()).into()),
+        }
+    }
+}
+
 #[derive(clap::Subcommand)]
 pub enum Command {
-    /// List the connections of the configuration.
+    /// List the connections of a running gateway, or of a configuration file.
     ///
-    /// Each with its environment, its connector, where calls go and where in a request the secret goes. Never a secret.
+    /// Each with its environment, its connector and where calls go. Never a secret.
     List {
         #[command(flatten)]
-        file: ConfigFile,
+        filter: remote::connections::Filter,
+        #[command(flatten)]
+        source: Source,
     },
     /// Show one connection: where its calls go, what may be called, its limits, and how its secret is verified.
     ///
@@ -38,7 +63,7 @@ pub enum Command {
         /// As `keystile connections list` names it.
         name: String,
         #[command(flatten)]
-        file: ConfigFile,
+        source: Source,
     },
     /// Ask the providers whether the connections' secrets work.
     ///
@@ -61,18 +86,20 @@ Examples:
         /// Which connections.
         #[arg(required_unless_present = "all", value_name = "NAME")]
         names: Vec<String>,
-        /// All connections of the configuration.
+        /// All connections.
         #[arg(long, conflicts_with = "names")]
         all: bool,
         /// Fail on inconclusive ones too.
         #[arg(long)]
         strict: bool,
-        /// How long each may take.
+        /// How long each may take, where a file is read.
         #[arg(long, value_name = "DURATION", value_parser = time, default_value = "15s")]
         timeout: Duration,
         #[command(flatten)]
-        file: ConfigFile,
+        source: Source,
     },
+    #[command(flatten)]
+    Remote(Box<remote::connections::Command>),
 }
 
 fn time(text: &str) -> Result<Duration, String> {
@@ -81,17 +108,22 @@ fn time(text: &str) -> Result<Duration, String> {
 
 pub fn run(command: &Command, format: Format) -> anyhow::Result<ExitCode> {
     match command {
-        Command::List { file } => {
-            let assembled = read(&file.config)?;
+        Command::List { filter, source } => {
+            let Some(file) = source.file() else { return remote::connections::list(filter, &source.place, format) };
+            let assembled = read(&file)?;
             let all: Vec<Shown> = ids(&assembled).map(|id| shown(&assembled, id)).collect();
             print(&all, format, |all| rows(all))?;
         }
-        Command::Show { name, file } => {
-            let assembled = read(&file.config)?;
+        Command::Show { name, source } => {
+            let Some(file) = source.file() else { return remote::connections::show(name, &source.place, format) };
+            let assembled = read(&file)?;
             print(&shown(&assembled, named(&assembled, name)?), format, explained)?;
         }
-        Command::Verify { names, all, strict, timeout, file } => {
-            let assembled = Rc::new(read(&file.config)?);
+        Command::Verify { names, all, strict, timeout, source } => {
+            let Some(file) = source.file() else {
+                return remote::connections::verify(names, *strict, &source.place, format);
+            };
+            let assembled = Rc::new(read(&file)?);
             let mut chosen: Vec<ConnectionId> = if *all { ids(&assembled).collect() } else { Vec::new() };
             for name in names {
                 let id = named(&assembled, name)?;
@@ -103,6 +135,7 @@ pub fn run(command: &Command, format: Format) -> anyhow::Result<ExitCode> {
             print(&found, format, |found| verified_table(found))?;
             return Ok(exit_code(&found, *strict));
         }
+        Command::Remote(command) => return remote::connections::run(command, format),
     }
     Ok(ExitCode::SUCCESS)
 }

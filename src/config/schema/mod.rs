@@ -17,18 +17,18 @@ use crate::model::Resource;
 
 pub use connectors::CONNECTOR;
 
-/// What may be written of a resource, wherever that is: in the file's list, in a document of the store, through the API.
-pub const fn resource(kind: Resource) -> Shape {
-    match kind {
-        Resource::Environment => Shape::Map(&resources::ENVIRONMENT),
-        Resource::Connection => Shape::Map(&connections::CONNECTION),
-        Resource::Workflow => Shape::Map(&resources::WORKFLOW),
-        Resource::Key => Shape::Map(&resources::KEY),
-    }
-}
-
 /// The whole file.
 pub const ROOT: Shape = Shape::Map(&FILE);
+
+/// What may be written of a resource, wherever that is: in the file's list, in a document of the store, through the API.
+pub fn resource(kind: Resource) -> &'static MapShape {
+    match kind {
+        Resource::Environment => &resources::ENVIRONMENT,
+        Resource::Connection => &connections::CONNECTION,
+        Resource::Workflow => &resources::WORKFLOW,
+        Resource::Key => &resources::KEY,
+    }
+}
 
 static FILE: MapShape = MapShape::new(
     "The configuration of a Keystile gateway.",

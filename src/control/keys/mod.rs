@@ -3,7 +3,7 @@
 pub mod rows;
 pub mod shown;
 mod states;
-mod tokens;
+pub mod tokens;
 
 use super::access::Actor;
 use super::audit::Told;

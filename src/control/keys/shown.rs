@@ -111,6 +111,11 @@ pub fn stored(row: &KeyRow, frame: &Frame, usage: &[UsageRow], now: i64) -> serd
     Ok(joined(body, more))
 }
 
+/// What an audit says of a key that nothing else is known beside.
+pub fn standing(row: &KeyRow) -> Value {
+    Value::Object(head(&Standing::of(row), "store", row.created_at))
+}
+
 /// A key of the file.
 pub fn of_file(key: &Key, frame: &Frame, usage: &[UsageRow], now: i64) -> Value {
     let standing = Standing::of_files(key);

@@ -21,6 +21,12 @@ pub struct Made {
     token: Option<Zeroizing<String>>,
 }
 
+impl Made {
+    pub fn into_parts(self) -> (Digest, Option<Zeroizing<String>>) {
+        (self.digest, self.token)
+    }
+}
+
 /// A key's two.
 pub struct Tokens {
     pub primary: Made,
@@ -53,7 +59,8 @@ impl Tokens {
     }
 }
 
-fn draw() -> Done<Made> {
+/// A new one.
+pub fn draw() -> Done<Made> {
     let token = token::generate(getrandom::fill).map_err(|_| Refusal::internal("there is no randomness"))?;
     Ok(Made { digest: Digest::of(token.as_bytes()), token: Some(token) })
 }

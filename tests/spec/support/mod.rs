@@ -2,6 +2,7 @@
 
 pub mod capture;
 pub mod client;
+pub mod command;
 pub mod gateway;
 pub mod h2;
 pub mod h2_raw;

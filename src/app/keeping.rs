@@ -1,0 +1,61 @@
+//! What goes on beside traffic where there is a store: what was counted is written down, and the audit's end is told.
+
+use super::Gateway;
+use crate::assembly::Assembled;
+use crate::connector::Verdict;
+use crate::control::Control;
+use crate::egress::verify::verify_all;
+use crate::model::connection::ConnectionId;
+use crate::telemetry::usage::Counted;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::interval;
+
+/// How often what was counted is written down.
+const FLUSH: Duration = Duration::from_secs(2);
+/// T4: how often the audit's end is told, so that cutting it off shows.
+const HEAD: Duration = Duration::from_secs(3600);
+
+/// Until the runtime ends.
+pub async fn keep(gateway: Arc<Gateway>, control: Arc<Control>) {
+    let (mut flush, mut head) = (interval(FLUSH), interval(HEAD));
+    loop {
+        tokio::select! {
+            _ = flush.tick() => write_down(&gateway, &control).await,
+            () = gateway.usage.crowded() => write_down(&gateway, &control).await,
+            _ = head.tick() => tell_head(&control),
+        }
+    }
+}
+
+/// The last of it, when no request runs any more.
+pub async fn finish(gateway: &Gateway, control: &Control) {
+    write_down(gateway, control).await;
+    tell_head(control);
+    control.close().await;
+}
+
+async fn write_down(gateway: &Gateway, control: &Control) {
+    let counted: Vec<Counted> = gateway.usage.drain();
+    if counted.is_empty() {
+        return;
+    }
+    if let Err(error) = control.count(&counted).await {
+        tracing::warn!(%error, "what was used cannot be written down; it is kept for later");
+        gateway.usage.give_back(&counted);
+    }
+}
+
+fn tell_head(control: &Control) {
+    if let Some(head) = control.audit_head() {
+        tracing::info!(count = head.count, hash = %head.hash, "audit head: note it elsewhere, and a cut shows");
+    }
+}
+
+/// C8: asks the provider, on a runtime of its own.
+pub fn verified(assembled: Box<Assembled>, id: ConnectionId, time: Duration) -> io::Result<Verdict> {
+    let mut verdicts = verify_all(&Rc::from(assembled), &[id], time, |_| {})?;
+    verdicts.pop().map(|(_, verdict)| verdict).ok_or_else(|| io::Error::other("no verdict"))
+}
