@@ -48,7 +48,7 @@ fn w3_only_what_has_a_template_can_be_permitted() {
         assert!(problem["detail"].as_str().unwrap().contains("someday"), "{problem}");
     }
     assert_eq!(api.get("/keys/crm")["workflows"], json!(["get-order"]));
-    api.edit("/workflows/someday", json!({ "template": "GET /someday" }));
+    api.edit("/workflows/someday", json!({ "template": "GET /someday", "upstream": { "Production": "engine" } }));
     api.edit("/keys/crm", json!({ "workflows": ["someday"] }));
 }
 
@@ -93,7 +93,9 @@ fn e1_a_key_of_an_environment_that_is_gone_runs_nowhere_else() {
     assert_eq!(api.refused("DELETE", "/environments/Staging", Value::Null, "409 in_use")["dependants"]["key_count"], 1);
     api.done("DELETE", "/environments/Staging?force=true", Value::Null);
     let refused = || {
-        for target in ["/orders/1", "/orders/1?_profile=Production", "/orders/1?_profile=Test", "/orders/1?_profile=Staging"] {
+        for target in
+            ["/orders/1", "/orders/1?_profile=Production", "/orders/1?_profile=Test", "/orders/1?_profile=Staging"]
+        {
             let reply = gateway.get(target).key(&token).send();
             assert!(reply.status == 403 || reply.status == 400, "{target}: {}", reply.verdict());
         }

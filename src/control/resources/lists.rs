@@ -144,15 +144,17 @@ fn from_file(view: &View<'_>, kind: Resource) -> Value {
 
 /// `home` is the environment of what names none (E5).
 fn fits(view: &View<'_>, kind: Resource, query: &ListQuery, home: Option<&str>) -> bool {
-    let is = |stands: Option<&str>, wanted: &Option<String>| match wanted {
-        None => true,
-        Some(wanted) => kind == Resource::Connection && stands == Some(wanted),
-    };
     let q = query.q.as_deref().is_none_or(|q| {
         ["name", "title", "description"].into_iter().any(|field| view.text(field).is_some_and(|text| holds(text, q)))
     });
-    let environment = view.text("environment").or(home);
-    q && is(view.text("connector"), &query.connector) && is(environment, &query.environment)
+    let is = |wanted: &Option<String>, stands: Option<&str>| wanted.is_none() || wanted.as_deref() == stands;
+    let there = match kind {
+        Resource::Connection => {
+            is(&query.connector, view.text("connector")) && is(&query.environment, view.text("environment").or(home))
+        }
+        _ => query.connector.is_none() && query.environment.is_none(),
+    };
+    q && there
 }
 
 fn holds(text: &str, q: &str) -> bool {
