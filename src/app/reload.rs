@@ -5,7 +5,7 @@ use super::Gateway;
 use super::notify::Notifier;
 use crate::admin::Health;
 use crate::assembly::Stamp;
-use crate::config::Mistakes;
+use crate::config::{Mistake, Mistakes, Severity};
 use crate::control::{Control, NotReloaded};
 use crate::model::certificate::Expiry;
 use std::path::PathBuf;
@@ -61,12 +61,15 @@ impl Reloader {
         let outcome = reloaded.map_err(|not| match not {
             NotReloaded::Failed(error) => format!("{error:#}"),
             NotReloaded::Rejected(rejected) => {
-                for mistake in rejected.mistakes.iter() {
+                let (mistakes, warnings): (Vec<&Mistake>, Vec<&Mistake>) =
+                    rejected.mistakes.iter().partition(|mistake| mistake.severity == Severity::Error);
+                for mistake in &mistakes {
                     tracing::error!(file = %mistake.file, line = mistake.line, column = mistake.column,
                         field = %mistake.path, remedy = %mistake.remedy, "{}", mistake.reason);
                 }
+                warnings.into_iter().for_each(log_warning);
                 files = rejected.files;
-                format!("{} mistakes in {}", rejected.mistakes.iter().count(), self.path.display())
+                format!("{} mistakes in {}", mistakes.len(), self.path.display())
             }
         });
         match outcome {
@@ -88,9 +91,11 @@ impl Reloader {
 
 /// What the lints say, one line each.
 pub fn log_warnings(warnings: &Mistakes) {
-    for warning in warnings.iter() {
-        tracing::warn!(file = %warning.file, line = warning.line, field = %warning.path, "{}", warning.reason);
-    }
+    warnings.iter().for_each(log_warning);
+}
+
+fn log_warning(warning: &Mistake) {
+    tracing::warn!(file = %warning.file, line = warning.line, field = %warning.path, "{}", warning.reason);
 }
 
 /// The certificates that end soon or have ended, one line each.

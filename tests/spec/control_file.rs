@@ -109,14 +109,18 @@ fn t1b_one_name_in_both_is_refused_when_the_file_is_read() {
     let key = |name: &str, token: &str| format!("keys:\n  - {{ name: {name}, primary: '{}' }}\n", digest(token));
     for (more, said) in [
         ("connections:\n  - { name: engine, base_url: 'http://{production}' }\n".to_owned(), "connection engine"),
-        ("workflows:\n  - { name: get-order, template: 'GET /x' }\n".to_owned(), "workflow get-order"),
+        (
+            "workflows:\n  - { name: get-order, template: 'GET /x', upstream: { Production: engine } }\n".to_owned(),
+            "workflow get-order",
+        ),
         (key("crm", &token("other")), "key crm"),
-        (key("other", &crm), "token"),
+        (key("other", &crm), "the same token is the primary one of crm"),
     ] {
         let from = gateway.stderr.lines().len();
         assert!(!gateway.reload(&gateway.yaml(&more)), "{more}");
         let told = gateway.stderr.lines()[from..].join("\n");
-        assert!(told.contains(said) && told.contains("store"), "{said}: {told}");
+        assert!(told.contains("\"1 mistakes in"), "what is only odd is no mistake: {told}");
+        assert!(told.contains(said) && (told.contains("store has") || told.contains("keys[other]")), "{said}: {told}");
         assert_eq!(gateway.order(&crm), "200", "what served before goes on");
         assert_eq!(api.get("/keys/crm")["origin"], "store");
     }
@@ -162,4 +166,35 @@ fn t1b_without_a_store_the_api_reads_and_does_not_write() {
         let reply = ask(method, path, body);
         assert_eq!(reply.verdict(), "409 managed_by_file", "{method} {path}: {}", reply.text());
     }
+}
+
+#[test]
+fn hazard_31_with_another_master_key_nothing_starts_and_nothing_is_changed() {
+    let (gateway, other) = (Managed::start(), Managed::start());
+    gateway.orders();
+    let setup = Setup::of(gateway.another().directory());
+    let stopped = gateway.path("keystile.db");
+    gateway.signal("TERM");
+    let Managed { gateway: mut process, token, .. } = gateway;
+    process.wait();
+    let before = std::fs::read(&stopped).unwrap();
+    let own = std::fs::read_to_string(process.path("master.key")).unwrap();
+    let foreign = std::fs::read_to_string(other.path("master.key")).unwrap();
+    for wrong in [foreign.as_str(), "not a master key", ""] {
+        process.write("master.key", wrong);
+        let said = Setup::of(setup.directory()).refused();
+        assert!(said.contains("master key") || said.contains("master_key"), "{said}");
+        for secret in [&own, &foreign, &token] {
+            assert!(!said.contains(secret.trim()), "it tells nothing of any key");
+        }
+    }
+    std::fs::remove_file(process.path("master.key")).unwrap();
+    let said = Setup::of(setup.directory()).refused();
+    assert!(said.contains("master.key"), "{said}");
+    assert!(std::fs::read(&stopped).unwrap() == before, "nothing was written");
+    // With its own it starts; the file was written anew with the rights of any file, which it says.
+    process.write("master.key", &own);
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(process.path("master.key"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    setup.start();
 }

@@ -286,3 +286,26 @@ fn k6_a_keys_sunset_in_urls_is_set_while_it_serves() {
     assert_eq!(in_url().verdict(), "401 query_key_sunset");
     assert_eq!(gateway.order(&token), "200", "in its header it goes on");
 }
+
+#[test]
+fn hazard_30_what_was_answered_outlives_a_kill() {
+    let gateway = Managed::start();
+    let (api, crm) = (gateway.api(), gateway.orders());
+    let made: Vec<String> = (0..20)
+        .map(|n| api.create("keys", json!({ "name": format!("k{n}"), "workflows": "all" })))
+        .map(|made| text(&made["primary"]))
+        .collect();
+    let rotated = text(&api.post("/keys/crm/slots/primary/regenerate")["token"]);
+    api.post("/keys/k0/disable");
+    api.done("PUT", "/connections/engine/secret", json!({ "secret": "the-last-secret-123" }));
+    let gateway = gateway.restarted_after("KILL");
+    assert_eq!(gateway.order(&made[0]), "401 key_disabled");
+    for token in &made[1..] {
+        assert_eq!(gateway.order(token), "200");
+    }
+    assert_eq!(
+        (gateway.order(&text(&crm["primary"])), gateway.order(&rotated)),
+        ("401 invalid_key".into(), "200".into())
+    );
+    assert_eq!(gateway.production.last().header("x-engine-key").as_deref(), Some("the-last-secret-123"));
+}

@@ -53,9 +53,14 @@ impl Managed {
 
     /// The same data, served by another process; what was served by the first is over.
     pub fn restarted(self) -> Managed {
+        self.restarted_after("TERM")
+    }
+
+    /// The same, after this signal: `KILL`.
+    pub fn restarted_after(self, signal: &str) -> Managed {
         let Managed { gateway, production, test, token, home, base } = self;
         let setup = gateway.another();
-        gateway.signal("TERM");
+        gateway.signal(signal);
         let mut gateway = gateway;
         gateway.wait();
         drop(gateway);
