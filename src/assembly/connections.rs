@@ -70,7 +70,8 @@ pub fn assemble(
             default: view.flag("default"),
             destination,
             injection: filled.injection,
-            secret_missing: filled.withheld || secret_missing(site, &view, &rules),
+            // Where nothing is injected none is missed, be the one at hand for another destination.
+            secret_missing: (filled.withheld && !rules.is_empty()) || secret_missing(site, &view, &rules),
             extra_headers: outfit.headers,
             needle: filled.needle.map(|needle| needles.keep(needle)),
             allow: view.list("allow").map(|rule| call_rule(&rule)).collect(),

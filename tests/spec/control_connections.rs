@@ -330,3 +330,18 @@ fn t1a_a_reference_is_no_secret_and_no_token() {
     assert_eq!(gateway.order(&text(&crm["primary"])), "200");
     assert_eq!(credential(&gateway.production), SECRET);
 }
+
+#[test]
+fn c16_a_connection_that_injects_nothing_any_more_misses_no_secret() {
+    let gateway = Managed::start();
+    let (api, crm) = (gateway.api(), gateway.orders());
+    let token = text(&crm["primary"]);
+    api.edit("/connections/engine", json!({ "inject": null }));
+    assert_eq!(gateway.order(&token), "200");
+    assert_eq!(gateway.production.last().header("x-engine-key"), None);
+    // What it had is still for where it was given for, and for nothing else.
+    let moved = api.edit("/connections/engine", json!({ "inject": { "header": "X-Other" } }));
+    assert_eq!(moved["status"], "needs_secret");
+    assert_eq!(gateway.order(&token), "503 secret_unavailable");
+    assert_eq!(gateway.production.count(), 1);
+}

@@ -92,7 +92,7 @@ fn k9_a_token_belongs_to_one_slot_of_one_key() {
     ] {
         for slot in ["primary", "secondary"] {
             let problem = api.refused("POST", "/keys", json!({ "name": "thief", slot: taken }), "409 token_taken");
-            assert_absent(&problem.to_string(), &[taken.clone()]);
+            assert_absent(&problem.to_string(), std::slice::from_ref(&taken));
             assert!(!problem["detail"].as_str().unwrap().contains("crm"), "{what}: whose it is, is not told");
         }
     }
