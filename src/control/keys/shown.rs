@@ -18,7 +18,9 @@ pub fn document(spec: &Spec, frame: &Frame, row: &Standing<'_>) -> Map<String, V
     put("title", spec.title.clone().map(Value::from));
     put("description", spec.description.clone().map(Value::from));
     put("enabled", Some(row.enabled.into()));
-    put("environment", row.environment.and_then(|uid| frame.environment_of(uid)).map(|e| (&*e.name).into()));
+    // One that was deleted is told by its id: a key that says none is good for all.
+    let environment = |uid| frame.environment_of(uid).map_or_else(|| uid.to_string().into(), |e| (&*e.name).into());
+    put("environment", row.environment.map(environment));
     put("workflows", Some(granted(&spec.workflows, |uid| workflow(frame, uid))));
     put("connections", Some(granted(&spec.connections, |uid| connection(frame, uid))));
     let bound = spec.bindings.iter().filter_map(|(name, uid)| Some((name.clone(), connection(frame, *uid)?.into())));

@@ -7,10 +7,11 @@ use crate::assembly::Document;
 use crate::assembly::keys::described;
 use crate::control::access::Actor;
 use crate::control::audit::Told;
+use crate::control::keys::states::administers;
 use crate::control::keys::{broken, new_uid, rows, shown, without_usage};
 use crate::control::refusal::{Done, Refusal};
 use crate::control::state::{Control, Effect};
-use crate::model::key::{ScopeName, Scopes};
+use crate::model::key::ScopeName;
 use crate::model::{Digest, Frame, Origin, Resource, Slot, Uid};
 use crate::store::{KeyRow, Write};
 use http::StatusCode;
@@ -260,12 +261,4 @@ impl Described {
         }
         Ok(())
     }
-}
-
-/// With a token, alive for now, and with the scope.
-fn administers(row: &KeyRow) -> Done<bool> {
-    let scopes = rows::spec(row).map_err(broken)?.scopes.into_iter().fold(Scopes::NONE, Scopes::with);
-    let has_token = row.primary.is_some() || row.secondary.is_some();
-    let alive = row.expires_at.is_none_or(|at| at > crate::telemetry::timestamp::now_ms());
-    Ok(scopes.has(ScopeName::AdminWrite) && row.enabled && row.revoked_at.is_none() && has_token && alive)
 }
