@@ -4,7 +4,7 @@
 use crate::limit::Limits;
 use crate::model::key::KeyId;
 use crate::model::keys::Token;
-use crate::model::{Digest, Key, Snapshot};
+use crate::model::{Digest, Key, Snapshot, Uid};
 use crate::net::tls::Tls;
 use arc_swap::ArcSwap;
 use rustls::{ClientConfig, ServerConfig};
@@ -28,8 +28,10 @@ pub struct Live {
 /// A key of the store that is other than it was.
 #[derive(Debug)]
 pub struct KeyChange {
-    /// Every token that it had; none: it is new.
+    /// Every token that it had.
     pub before: Vec<Digest>,
+    /// It was there without one: then it is looked for by its id, among all.
+    pub tokenless: Option<Uid>,
     /// What it is now, with its tokens, for whatever number it has or gets; none: it is gone.
     pub after: Option<(KeyParts, Vec<Token>)>,
 }
@@ -52,8 +54,10 @@ impl Live {
         let mut live = self.clone();
         let keys = &mut live.snapshot.keys;
         let mut quotas = Vec::with_capacity(changes.len());
-        for KeyChange { before, after } in changes {
-            let known = before.iter().find_map(|digest| keys.find(digest)).map(|(key, _)| key.index);
+        for KeyChange { before, tokenless, after } in changes {
+            let by_token = before.iter().find_map(|digest| keys.find(digest)).map(|(key, _)| key);
+            let by_id = |uid| keys.iter().find(|key| key.uid == uid);
+            let known = by_token.or_else(|| tokenless.and_then(by_id)).map(|key| key.index);
             match (known, after) {
                 (Some(id), None) => {
                     keys.remove(id, &before);

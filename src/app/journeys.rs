@@ -1,8 +1,9 @@
 //! Which journey a request makes: that of the door it came through.
 
-use crate::model::Denial;
 use crate::model::listener::DoorKind;
+use crate::model::{Denial, Listener, Snapshot};
 use crate::serving::answer::{Arrival, Journeys, Passed};
+use crate::serving::explanation::{Explanation, Question};
 use crate::{egress, proxy};
 
 /// Both doors of the house.
@@ -15,5 +16,13 @@ impl Journeys for BothDoors {
             DoorKind::Inbound => proxy::journey::journey(arrival).await,
             DoorKind::Outbound => egress::journey::journey(arrival).await,
         }
+    }
+}
+
+/// What would become of a request, by the same rule.
+pub fn explain(snapshot: &Snapshot, listener: &Listener, question: Question) -> Explanation {
+    match listener.door.kind() {
+        DoorKind::Inbound => proxy::explain::explain(snapshot, listener, question),
+        DoorKind::Outbound => egress::explain::explain(snapshot, listener, question),
     }
 }

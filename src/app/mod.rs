@@ -16,3 +16,4 @@ pub mod start;
 mod usage_tests;
 
 pub use gateway::Gateway;
+pub use journeys::explain;

@@ -6,6 +6,7 @@ use crate::config::shape::Shape;
 use crate::config::tree::{Node, Value};
 use crate::config::{Mistakes, View, json, schema};
 use crate::model::{Resource, Uid};
+use std::collections::HashMap;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -75,6 +76,22 @@ impl Holdings {
         match documents.iter_mut().find(|d| d.uid == document.uid) {
             Some(place) => *place = document,
             None => documents.push(document),
+        }
+        Holdings { documents }
+    }
+
+    /// The same with many more, or in the place of those with their ids.
+    pub fn with_all(&self, changed: impl IntoIterator<Item = Document>) -> Holdings {
+        let mut documents = self.documents.clone();
+        let mut places: HashMap<Uid, usize> = documents.iter().enumerate().map(|(at, d)| (d.uid, at)).collect();
+        for document in changed {
+            match places.get(&document.uid) {
+                Some(at) => documents[*at] = document,
+                None => {
+                    places.insert(document.uid, documents.len());
+                    documents.push(document);
+                }
+            }
         }
         Holdings { documents }
     }

@@ -2,22 +2,22 @@
 
 use super::ConfigFile;
 use super::output::{Format, print};
+use crate::app::explain;
 use crate::assembly;
-use crate::model::listener::{Address, DoorKind};
-use crate::model::{ClientCertificate, Listener, Snapshot};
+use crate::model::ClientCertificate;
+use crate::model::listener::Address;
 use crate::net::certificate;
-use crate::serving::explanation::{Explanation, Question};
-use crate::{egress, proxy};
+use crate::serving::asked::Asked;
+use crate::serving::explanation::Explanation;
+use crate::telemetry::timestamp::now_ms;
 use anyhow::{Context as _, bail};
-use http::header::{HOST, HeaderName, HeaderValue};
-use http::{Method, Request, Uri};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use std::io::BufRead as _;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
+use zeroize::Zeroizing;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -54,51 +54,34 @@ pub struct Arguments {
 pub fn run(arguments: Arguments, format: Format) -> anyhow::Result<ExitCode> {
     let assembled = assembly::from_file(&arguments.file.config).map_err(|rejected| anyhow::anyhow!("{rejected}"))?;
     let snapshot = &assembled.snapshot;
-    let listener = listener(snapshot, &arguments)?;
-    if let Some(name) = &arguments.key
-        && snapshot.keys.named(name).is_none()
-    {
-        let near = crate::config::mistake::nearest(name, snapshot.keys.iter().map(|k| &*k.name));
-        let hint = near.map(|n| format!("; did you mean {n}?")).unwrap_or_default();
-        bail!("there is no key {name:?}{hint}");
-    }
-    let question = Question {
-        parts: request(&arguments, listener)?,
-        key: arguments.key,
-        peer: arguments.address,
-        certificate: arguments.client_cert.as_deref().map(certificate).transpose()?,
-        now: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64),
-    };
-    let explanation = match listener.door.kind() {
-        DoorKind::Inbound => proxy::explain::explain(snapshot, listener, question),
-        DoorKind::Outbound => egress::explain::explain(snapshot, listener, question),
-    };
+    let (listener, question) = asked(arguments)?.put(snapshot, now_ms())?;
+    let explanation = explain(snapshot, listener, question);
     print(&explanation, format, table)?;
     Ok(if explanation.code.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The one that is named, or the first of the door that the path belongs to.
-fn listener<'s>(snapshot: &'s Snapshot, arguments: &Arguments) -> anyhow::Result<&'s Listener> {
-    let mut listeners = snapshot.listeners.iter();
-    let found = match &arguments.listener {
-        Some(address) => {
-            let socket = address.strip_prefix("unix:").map(|path| {
-                let base = assembly::base_of(&arguments.file.config);
-                Address::Unix(assembly::socket_path(base, Path::new(path))).to_string()
-            });
-            let name = socket.as_ref().unwrap_or(address);
-            listeners.find(|l| *l.address == **name)
+fn asked(arguments: Arguments) -> anyhow::Result<Asked> {
+    let listener = arguments.listener.map(|address| match address.strip_prefix("unix:") {
+        Some(path) => {
+            let base = assembly::base_of(&arguments.file.config);
+            Address::Unix(assembly::socket_path(base, Path::new(path))).to_string()
         }
-        None => {
-            let path = arguments.url.parse::<Uri>().map(|url| url.path().to_owned()).unwrap_or_default();
-            let wanted = if path.starts_with("/c/") { DoorKind::Outbound } else { DoorKind::Inbound };
-            listeners.find(|l| l.door.kind() == wanted).or(snapshot.listeners.first())
-        }
-    };
-    let known = || -> Vec<String> {
-        snapshot.listeners.iter().map(|l| format!("{} ({})", l.address, l.door.kind().name())).collect()
-    };
-    found.with_context(|| format!("there is no such listener; there is {}", known().join(", ")))
+        None => address,
+    });
+    let mut headers = Vec::new();
+    for line in lines(arguments.headers)? {
+        let Some((name, value)) = line.split_once(':') else { bail!("a header is written `Name: value`") };
+        headers.push((Zeroizing::new(name.to_owned()), Zeroizing::new(value.to_owned())));
+    }
+    Ok(Asked {
+        method: arguments.method,
+        url: Zeroizing::new(arguments.url),
+        key: arguments.key,
+        headers,
+        peer: arguments.address,
+        listener,
+        certificate: arguments.client_cert.as_deref().map(certificate).transpose()?,
+    })
 }
 
 fn certificate(file: &Path) -> anyhow::Result<ClientCertificate> {
@@ -107,42 +90,18 @@ fn certificate(file: &Path) -> anyhow::Result<ClientCertificate> {
     certificate::read(&der).with_context(|| format!("{} holds no certificate that can be read", file.display()))
 }
 
-fn request(arguments: &Arguments, listener: &Listener) -> anyhow::Result<http::request::Parts> {
-    let method: Method = arguments.method.parse().context("the method is not valid: write GET, POST, …")?;
-    let url: Uri = arguments.url.parse().context("the URL is not valid")?;
-    let near = if listener.door.kind() == DoorKind::Outbound { "localhost" } else { "keystile" };
-    let host = url.authority().map_or(near.to_owned(), |a| a.as_str().to_owned());
-    let target: Uri = match url.path_and_query() {
-        Some(target) => target.as_str().parse()?,
-        None => bail!("the URL has no path: write /customers/7 or https://gateway/customers/7"),
-    };
-    let (mut parts, ()) = Request::builder().method(method).uri(target).body(())?.into_parts();
-    for line in lines(&arguments.headers)? {
-        let Some((name, value)) = line.split_once(':') else { bail!("a header is written `Name: value`") };
-        // Neither name nor value is repeated: people paste tokens into both.
-        let name: HeaderName = name.trim().parse().map_err(|_| anyhow::anyhow!("a header's name is not valid"))?;
-        let value =
-            HeaderValue::from_str(value.trim()).map_err(|_| anyhow::anyhow!("the value of {name} is not valid"))?;
-        parts.headers.append(name, value);
-    }
-    if !parts.headers.contains_key(HOST) {
-        parts.headers.insert(HOST, HeaderValue::from_str(&host)?);
-    }
-    Ok(parts)
-}
-
-fn lines(given: &[String]) -> anyhow::Result<Vec<String>> {
+fn lines(given: Vec<String>) -> anyhow::Result<Vec<Zeroizing<String>>> {
     let mut all = Vec::new();
     for header in given {
         if header == "@-" {
             for line in std::io::stdin().lock().lines() {
-                let line = line.context("cannot read standard input")?;
+                let line = Zeroizing::new(line.context("cannot read standard input")?);
                 if !line.trim().is_empty() {
                     all.push(line);
                 }
             }
         } else {
-            all.push(header.clone());
+            all.push(Zeroizing::new(header));
         }
     }
     Ok(all)

@@ -7,16 +7,20 @@
 mod access;
 mod audit;
 mod body;
+mod explain;
 mod facade;
 pub mod founding;
+mod history;
 mod keys;
 pub mod opening;
-mod pending;
 mod refusal;
 mod replay;
 mod resources;
 mod secrets;
 mod state;
+mod status;
+mod totals;
+mod transfer;
 mod usage;
 
 pub use access::Actor;

@@ -5,10 +5,13 @@ use super::resources::Verifier;
 use crate::assembly::{self, Assembled, Holdings, Rejected, Written};
 use crate::live::{KeyChange, Live};
 use crate::model::Keys;
+use crate::serving::explanation::Explainer;
 use crate::store::{Apply, Change, Committed, Store, StoreError};
+use crate::telemetry::timestamp::now_ms;
 use crate::vault::Vault;
 use arc_swap::ArcSwap;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -49,12 +52,34 @@ impl std::fmt::Debug for Frame {
 }
 
 /// Where the effects of commits go, once there is a gateway.
-pub type Outlet = Arc<OnceLock<Arc<dyn InForce>>>;
+pub type Outlet = Arc<Exit>;
+
+/// The data plane, seen from the store, and how far it has followed.
+#[derive(Default)]
+pub struct Exit {
+    in_force: OnceLock<Arc<dyn InForce>>,
+    /// When a stored change was last put in force; Unix milliseconds, 0: none was since the start.
+    followed_at: AtomicI64,
+    /// What was stored last could not be put in force.
+    behind: AtomicBool,
+}
+
+impl Exit {
+    /// When a stored change was last put in force, since the start.
+    pub fn followed_at(&self) -> Option<i64> {
+        Some(self.followed_at.load(Ordering::Relaxed)).filter(|at| *at > 0)
+    }
+
+    /// Whether something is stored that is not in force.
+    pub fn is_behind(&self) -> bool {
+        self.behind.load(Ordering::Relaxed)
+    }
+}
 
 /// What the store hands effects to: keys that changed together are put in force together.
 pub fn apply(outlet: Outlet) -> Apply<Effect> {
     Box::new(move |effects| {
-        let Some(in_force) = outlet.get() else { return };
+        let Some(in_force) = outlet.in_force.get() else { return };
         let mut keys = Vec::new();
         for effect in effects {
             match effect {
@@ -63,7 +88,10 @@ pub fn apply(outlet: Outlet) -> Apply<Effect> {
                     if !keys.is_empty() {
                         in_force.change_keys(std::mem::take(&mut keys));
                     }
-                    if let Err(error) = in_force.replace_frame(*assembled) {
+                    // A later one has all of it.
+                    let replaced = in_force.replace_frame(*assembled);
+                    outlet.behind.store(replaced.is_err(), Ordering::Relaxed);
+                    if let Err(error) = replaced {
                         tracing::error!(error = format!("{error:#}"), "a stored change is not in force");
                     }
                 }
@@ -72,6 +100,7 @@ pub fn apply(outlet: Outlet) -> Apply<Effect> {
         if !keys.is_empty() {
             in_force.change_keys(keys);
         }
+        outlet.followed_at.store(now_ms(), Ordering::Relaxed);
     })
 }
 
@@ -93,6 +122,11 @@ pub struct Control {
     pub(super) in_force: Arc<dyn InForce>,
     pub(super) stored: Option<Stored>,
     pub(super) verifier: Option<Verifier>,
+    pub(super) explainer: Option<Explainer>,
+    /// How far the data plane has followed the store.
+    pub(super) outlet: Option<Outlet>,
+    /// Unix milliseconds.
+    pub(super) started_at: i64,
     estate: Mutex<Estate>,
     /// The estate's, for those who only look.
     written: ArcSwap<Written>,
@@ -106,13 +140,20 @@ impl Control {
         estate: Estate,
         verifier: Option<Verifier>,
     ) -> Control {
-        let stored = stored.map(|(stored, outlet)| {
+        let (stored, outlet) = stored.unzip();
+        if let Some(outlet) = &outlet {
             // Once: there is one gateway a process.
-            let _ = outlet.set(in_force.clone());
-            stored
-        });
+            let _ = outlet.in_force.set(in_force.clone());
+        }
         let written = ArcSwap::new(estate.written.clone());
-        Control { in_force, stored, verifier, estate: Mutex::new(estate), written }
+        let (started_at, estate) = (now_ms(), Mutex::new(estate));
+        Control { in_force, stored, verifier, explainer: None, outlet, started_at, estate, written }
+    }
+
+    /// With somebody who explains requests, which takes both doors.
+    #[must_use]
+    pub fn explaining(self, explainer: Explainer) -> Control {
+        Control { explainer: Some(explainer), ..self }
     }
 
     pub(super) fn live(&self) -> Arc<Live> {

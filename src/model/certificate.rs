@@ -92,6 +92,17 @@ pub enum Urgency {
 }
 
 impl Urgency {
+    /// `None` as long as there are more than 30 days left. Both in Unix milliseconds.
+    pub fn of(end: i64, now: i64) -> Option<Urgency> {
+        match end.saturating_sub(now) {
+            ..=0 => Some(Urgency::Past),
+            left if left <= DAY_MS => Some(Urgency::Day),
+            left if left <= 7 * DAY_MS => Some(Urgency::Week),
+            left if left <= 30 * DAY_MS => Some(Urgency::Month),
+            _ => None,
+        }
+    }
+
     /// For rules that watch the log.
     pub fn name(self) -> &'static str {
         match self {
@@ -106,13 +117,7 @@ impl Urgency {
 impl Expiry {
     /// `None` as long as there are more than 30 days left.
     pub fn urgency(&self, now: i64) -> Option<Urgency> {
-        match self.not_after.saturating_sub(now) {
-            ..=0 => Some(Urgency::Past),
-            left if left <= DAY_MS => Some(Urgency::Day),
-            left if left <= 7 * DAY_MS => Some(Urgency::Week),
-            left if left <= 30 * DAY_MS => Some(Urgency::Month),
-            _ => None,
-        }
+        Urgency::of(self.not_after, now)
     }
 
     /// The same in words, with the certificate and its file.

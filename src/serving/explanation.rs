@@ -20,6 +20,9 @@ pub struct Question {
     pub now: i64,
 }
 
+/// Whoever answers: the explanation of the door that the listener belongs to.
+pub type Explainer = fn(&Snapshot, &Listener, Question) -> Explanation;
+
 /// The answer.
 #[derive(Debug, Serialize)]
 pub struct Explanation {

@@ -3,6 +3,7 @@
 
 pub mod accept;
 pub mod answer;
+pub mod asked;
 pub mod core;
 pub mod exchange;
 pub mod explanation;

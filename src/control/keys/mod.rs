@@ -242,7 +242,7 @@ impl Control {
 
 impl Described {
     /// A row without tokens.
-    fn into_row(self, actor: &Actor, uid: Uid, name: &str, created_at: i64) -> Done<KeyRow> {
+    pub(super) fn into_row(self, actor: &Actor, uid: Uid, name: &str, created_at: i64) -> Done<KeyRow> {
         Ok(KeyRow {
             uid,
             name: name.to_owned(),
@@ -286,7 +286,7 @@ pub(super) fn new_uid(now: i64) -> Uid {
 }
 
 /// What an audit keeps of it: when it was last used is no part of any change.
-fn without_usage(shown: &Value) -> Value {
+pub(super) fn without_usage(shown: &Value) -> Value {
     let mut shown = shown.clone();
     for slot in [Slot::Primary, Slot::Secondary] {
         if let Some(fields) = shown.pointer_mut(&format!("/slots/{}", slot.name())).and_then(Value::as_object_mut) {

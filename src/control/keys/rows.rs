@@ -34,8 +34,8 @@ pub fn tokens(row: &KeyRow) -> Vec<Token> {
 
 /// What changes for requests. `after` is a row that was made of a spec.
 pub fn change(before: Option<&KeyRow>, after: Option<&KeyRow>) -> serde_json::Result<KeyChange> {
-    let before: Vec<Digest> =
-        before.map(|row| tokens(row).into_iter().map(|(digest, _)| digest).collect()).unwrap_or_default();
+    let had: Vec<Digest> = before.iter().flat_map(|row| tokens(row)).map(|(digest, _)| digest).collect();
+    let tokenless = before.filter(|_| had.is_empty()).map(|row| row.uid);
     let after = after.map(|row| Ok::<_, serde_json::Error>((parts(row)?, tokens(row)))).transpose()?;
-    Ok(KeyChange { before, after })
+    Ok(KeyChange { before: had, tokenless, after })
 }

@@ -1,7 +1,7 @@
 //! An environment, connection or workflow that changes, and what follows from that: references to it, and C16.
 
 use super::{State, connection, effect, fields, indexed, reference, seal_of, shown};
-use crate::assembly::{Document, Holdings};
+use crate::assembly::{Assembled, Document, Holdings};
 use crate::control::access::Actor;
 use crate::control::audit::Told;
 use crate::control::body::{Body, merge_patch};
@@ -104,23 +104,7 @@ impl Control {
         let mut after = draft.set(told, &before, after)?;
         let assembled = self.beside(&estate, &draft.holdings, kind, &after.name)?;
         self.may_manage(actor, &assembled, kind, after.uid)?;
-        if let Some(document) = draft.holdings.get(after.uid) {
-            after = indexed(after, document, &assembled);
-        }
-        // C16: the secret was given for another destination, and is not sent to this one, nor kept at hand for it.
-        let withheld =
-            after.secret_version.is_some() && connection(&assembled, after.uid).is_some_and(|c| c.secret_missing);
-        if withheld {
-            let notice = "the destination changed: enter the secret again".to_owned();
-            after.state = State { notices: vec![notice], ..State::needs_secret() }.text();
-            after.secret_version = None;
-            let document = draft.holdings.get(after.uid).cloned();
-            draft.holdings = document.map_or(draft.holdings.clone(), |d| draft.holdings.with(d.with_secret(None)));
-        } else if kind == Resource::Connection && State::of(&after).status == State::NEEDS_SECRET {
-            // It may have stopped to want one.
-            let wants = connection(&assembled, after.uid).is_some_and(|c| c.secret_missing);
-            after.state = if wants { after.state } else { State::unverified().text() };
-        }
+        (after, draft.holdings) = settled(after, draft.holdings, &assembled);
         draft.amend(&after)?;
         let holdings = draft.holdings.clone();
         match self.commit(draft.into_change(vec![effect(assembled)])).await {
@@ -178,4 +162,29 @@ impl Control {
         let assembled = self.beside(estate, &estate.holdings, kind, name)?;
         seal_of(&assembled, uid).ok_or_else(|| Refusal::not_found(kind, name))
     }
+}
+
+/// A changed row with what its assembly says of it, and what stays at hand of its secret.
+pub(in crate::control) fn settled(
+    mut row: ResourceRow,
+    mut holdings: Holdings,
+    assembled: &Assembled,
+) -> (ResourceRow, Holdings) {
+    if let Some(document) = holdings.get(row.uid) {
+        row = indexed(row, document, assembled);
+    }
+    let wants = connection(assembled, row.uid).is_some_and(|connection| connection.secret_missing);
+    if row.secret_version.is_some() && wants {
+        // C16: the secret was given for another destination, and is not sent to this one, nor kept at hand for it.
+        let notice = "the destination changed: enter the secret again".to_owned();
+        row.state = State { notices: vec![notice], ..State::needs_secret() }.text();
+        row.secret_version = None;
+        if let Some(document) = holdings.get(row.uid).cloned() {
+            holdings = holdings.with(document.with_secret(None));
+        }
+    } else if row.kind == Resource::Connection && !wants && State::of(&row).status == State::NEEDS_SECRET {
+        // It has stopped to want one.
+        row.state = State::unverified().text();
+    }
+    (row, holdings)
 }

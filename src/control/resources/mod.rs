@@ -4,9 +4,10 @@ mod create;
 mod delete;
 mod edit;
 mod lists;
-mod reference;
+pub(super) mod reference;
 mod verify;
 
+pub(super) use edit::settled;
 pub use verify::Verifier;
 
 use super::access::Actor;
@@ -118,7 +119,7 @@ impl Control {
     }
 
     /// Whether `actor` may have this document in force.
-    fn may_manage(&self, actor: &Actor, assembled: &Assembled, kind: Resource, uid: Uid) -> Done<()> {
+    pub(super) fn may_manage(&self, actor: &Actor, assembled: &Assembled, kind: Resource, uid: Uid) -> Done<()> {
         let frame = &assembled.snapshot.frame;
         match kind {
             Resource::Environment | Resource::Key => actor.may_manage_in(None),
@@ -147,7 +148,7 @@ fn frame_less(key: Option<&crate::model::Key>) -> Option<(Uid, String)> {
 }
 
 /// The connection of this id, as it was assembled.
-fn connection(assembled: &Assembled, uid: Uid) -> Option<&Connection> {
+pub(super) fn connection(assembled: &Assembled, uid: Uid) -> Option<&Connection> {
     assembled.snapshot.connections.iter().find(|connection| connection.uid == uid)
 }
 
@@ -160,7 +161,7 @@ fn seal_of(assembled: &Assembled, uid: Uid) -> Option<[u8; 32]> {
     connection_id(assembled, uid).and_then(|id| assembled.seals.get(id.0 as usize).copied())
 }
 
-fn effect(assembled: Box<Assembled>) -> Effect {
+pub(super) fn effect(assembled: Box<Assembled>) -> Effect {
     Effect::Frame(Frame(assembled))
 }
 
@@ -190,7 +191,7 @@ pub fn shown(row: &ResourceRow) -> Done<Value> {
 }
 
 /// The document's fields.
-fn fields(row: &ResourceRow) -> Done<Map<String, Value>> {
+pub(super) fn fields(row: &ResourceRow) -> Done<Map<String, Value>> {
     serde_json::from_str(&row.document).map_err(super::keys::broken)
 }
 
