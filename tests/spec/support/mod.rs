@@ -10,6 +10,7 @@ pub mod hunt;
 pub mod provider;
 pub mod replies;
 pub mod secured;
+pub mod stored;
 pub mod upstream;
 pub mod wire;
 pub mod world;
@@ -18,6 +19,7 @@ pub use client::{Ask, Connection, Reply, raw};
 pub use gateway::{Directory, Gateway, Setup};
 pub use h2::{H2Answer, H2Upstream};
 pub use secured::Provider;
+pub use stored::{Api, Founded, Stored};
 pub use upstream::{Answer, Gate, Recorded, Upstream};
 pub use world::{Builder, World, digest, token};
 
