@@ -48,8 +48,10 @@ impl Founded {
     pub fn at(folder: &str) -> Founded {
         let (directory, upstream) = (Arc::new(Directory::new()), Upstream::start());
         let data = directory.path(folder);
-        let made =
-            Command::new(env!("CARGO_BIN_EXE_keystile")).args(["init", "--output", "json", "--data"]).arg(&data).output();
+        let made = Command::new(env!("CARGO_BIN_EXE_keystile"))
+            .args(["init", "--output", "json", "--data"])
+            .arg(&data)
+            .output();
         let made = made.unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let told: Value = serde_json::from_slice(&made.stdout).unwrap();
