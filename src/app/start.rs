@@ -48,7 +48,8 @@ impl Start {
     pub fn run(self, inherited: &mut Inherited) -> anyhow::Result<(Arc<Gateway>, Arc<Control>)> {
         let gateway = Arc::new(Gateway::start(self.assembled, inherited)?);
         let estate = Estate { written: Arc::new(self.written), holdings: self.holdings };
-        let control = Control::new(gateway.clone(), self.stored, estate, Some(keeping::verified));
+        let control =
+            Control::new(gateway.clone(), self.stored, estate, Some(keeping::verified)).explaining(super::explain);
         Ok((gateway, Arc::new(control)))
     }
 }
