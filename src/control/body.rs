@@ -151,10 +151,10 @@ mod tests {
         let body = Body::read(r#"{"name":"a","secret":"s3cr3t","base_url":"https://a"}"#).ok().unwrap();
         assert_eq!(body.secret.as_deref().map(String::as_str), Some("s3cr3t"));
         assert_eq!(Value::Object(body.fields), json!({"base_url": "https://a"}));
-        for bad in [r#"{"a":1,"a":2}"#, r#"{"secret":"a","secret":"b"}"#, "[]", "", "{", r#"{"secret":7}"#] {
+        for bad in [r#"{"a":1,"a":2}"#, r#"{"secret":"a","secret":"b"}"#, "[]", "", "{", r#"{"secret":424242}"#] {
             let refusal = Body::read(bad).err().unwrap();
             assert_eq!(refusal.code, "bad_body", "{bad}");
-            assert!(!refusal.detail.contains('7'), "{}", refusal.detail);
+            assert!(!refusal.detail.contains("424242"), "{}", refusal.detail);
         }
     }
 

@@ -34,7 +34,7 @@ pub enum StoreError {
 /// Why a database was not opened. It was not changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
-    #[error("{} is not there; `keystile init` makes one; what it held, a backup has", path.display())]
+    #[error("{} is not there; check the path, or restore a backup; `keystile init` makes a new one", path.display())]
     Missing { path: PathBuf },
     #[error("{} exists and is not overwritten; remove it, or choose another path", path.display())]
     Exists { path: PathBuf },

@@ -160,6 +160,7 @@ fn damaged(path: &Path, reason: String) -> OpenError {
 fn damaged_or_unusable(path: &Path, error: StoreError) -> OpenError {
     match error {
         StoreError::Corrupt(reason) => damaged(path, reason),
+        StoreError::Unavailable(reason) => unusable(path, reason),
         error => unusable(path, error),
     }
 }

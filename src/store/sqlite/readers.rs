@@ -40,6 +40,9 @@ impl Readers {
 
     /// Reads on this thread, for as long as it takes.
     pub fn read_here<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        if self.turns.is_closed() {
+            return Err(closed());
+        }
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = idle.map_or_else(|| connect::reading(&self.path), Ok).map_err(fault)?;
         let done = work(&connection).map_err(fault);

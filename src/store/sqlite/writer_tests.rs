@@ -103,6 +103,7 @@ fn hazard_25_a_full_disk_refuses_the_group_and_goes_on_when_there_is_room() {
     let filler = tiny.join("filler");
     let mut file = std::fs::File::create(&filler).unwrap();
     while std::io::Write::write(&mut file, &[0; 4096]).is_ok_and(|written| written > 0) {}
+    drop(file);
     bench.fails_and_recovers(100_000, &StoreError::Full, |_| std::fs::remove_file(&filler).unwrap());
 }
 
