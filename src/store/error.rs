@@ -27,6 +27,9 @@ pub enum StoreError {
     Busy,
     #[error("the database is damaged: {0}")]
     Corrupt(String),
+    /// What is written to it is nobody's after the next start.
+    #[error("{} is not the file that was opened: {reason}", path.display())]
+    Moved { path: PathBuf, reason: &'static str },
     #[error("the database cannot be used: {0}")]
     Unavailable(String),
 }

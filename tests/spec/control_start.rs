@@ -10,7 +10,9 @@ use std::time::Duration;
 
 /// Names, modes and contents of all files, but for the configuration's drafts.
 fn files(founded: &Founded) -> BTreeMap<String, (u32, String)> {
+    // The index of the log (-shm) is made anew from that by whoever looks.
     let all = fs::read_dir(founded.path("")).unwrap().map(|entry| entry.unwrap().path());
+    let all = all.filter(|path| path.extension().is_none_or(|end| end != "db-shm"));
     all.map(|path| {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let content =
