@@ -54,7 +54,8 @@ impl Body {
     pub fn keeps_id(&self, own: Uid) -> Done<()> {
         match self.id {
             Some(id) if id != own => {
-                let wrong = Wrong::new("id", "an id never changes", "leave it out; name the one that is meant in the path");
+                let wrong =
+                    Wrong::new("id", "an id never changes", "leave it out; name the one that is meant in the path");
                 Err(Refusal::invalid(vec![wrong]))
             }
             _ => Ok(()),

@@ -54,8 +54,10 @@ fn k8_a_token_is_shown_by_the_call_that_makes_it_and_by_nothing_else() {
     assert_absent(&said, &tokens);
     assert_absent(&said, &digests);
     // Nor is it in the database, of which the digest alone is kept.
-    let database: Vec<u8> =
-        ["keystile.db", "keystile.db-wal"].iter().flat_map(|f| std::fs::read(gateway.path(f)).unwrap_or_default()).collect();
+    let database: Vec<u8> = ["keystile.db", "keystile.db-wal"]
+        .iter()
+        .flat_map(|f| std::fs::read(gateway.path(f)).unwrap_or_default())
+        .collect();
     assert_absent(&String::from_utf8_lossy(&database), &tokens);
 }
 
@@ -105,7 +107,14 @@ fn k9_a_token_belongs_to_one_slot_of_one_key() {
 fn k9_what_no_caller_could_send_is_refused_and_not_repeated() {
     let gateway = Managed::start();
     let long = "x".repeat(513);
-    for bad in ["short", "nineteen-characters", &long, "with-a-\u{7f}-control-character", "blake3:12", "kst_wrongchecksum0000000000000000000000000000000000000"] {
+    for bad in [
+        "short",
+        "nineteen-characters",
+        &long,
+        "with-a-\u{7f}-control-character",
+        "blake3:12",
+        "kst_wrongchecksum0000000000000000000000000000000000000",
+    ] {
         let body = json!({ "name": "old", "primary": bad });
         let problem = gateway.api().refused("POST", "/keys", body, "422 invalid");
         assert_eq!(problem["errors"][0]["field"], "primary");
@@ -144,12 +153,8 @@ fn k10_each_slot_is_replaced_alone_and_its_old_token_may_have_a_grace() {
     let newest = regenerate("primary", json!({ "grace": "1h" }));
     assert_eq!(gateway.order(&fresh), "401 invalid_key");
     assert_eq!((gateway.order(&newer), gateway.order(&newest)), ("200".to_owned(), "200".to_owned()));
-    let problem = gateway.api().refused(
-        "POST",
-        "/keys/crm/slots/primary/regenerate",
-        json!({ "grace": "soon" }),
-        "422 invalid",
-    );
+    let problem =
+        gateway.api().refused("POST", "/keys/crm/slots/primary/regenerate", json!({ "grace": "soon" }), "422 invalid");
     assert_eq!(problem["errors"][0]["field"], "grace");
 }
 

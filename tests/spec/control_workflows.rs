@@ -93,7 +93,9 @@ fn e1_a_key_of_an_environment_that_is_gone_runs_nowhere_else() {
     assert_eq!(api.refused("DELETE", "/environments/Staging", Value::Null, "409 in_use")["dependants"]["key_count"], 1);
     api.done("DELETE", "/environments/Staging?force=true", Value::Null);
     let refused = || {
-        for target in ["/orders/1", "/orders/1?_profile=Production", "/orders/1?_profile=Test", "/orders/1?_profile=Staging"] {
+        for target in
+            ["/orders/1", "/orders/1?_profile=Production", "/orders/1?_profile=Test", "/orders/1?_profile=Staging"]
+        {
             let reply = gateway.get(target).key(&token).send();
             assert!(reply.status == 403 || reply.status == 400, "{target}: {}", reply.verdict());
         }

@@ -132,8 +132,7 @@ pub const SECRET: &str = "engine-secret-Zk3q8Wv";
 fn found(directory: &Directory) -> (String, String) {
     let data = directory.path("").display().to_string();
     let free = "127.0.0.1:0";
-    let arguments =
-        ["init", "-o", "json", "--data", &data, "--inbound", free, "--outbound", free, "--admin", free];
+    let arguments = ["init", "-o", "json", "--data", &data, "--inbound", free, "--outbound", free, "--admin", free];
     let done = keystile(&Directory::new(), &arguments, "", &[]);
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
     let token = done.json()["admin_token"].as_str().expect("the administrator's token").to_owned();
