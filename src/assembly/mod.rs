@@ -39,6 +39,7 @@ use http::HeaderValue;
 use keys::Around;
 use listeners::Listeners;
 use rustls::{ClientConfig, ServerConfig};
+use std::collections::HashSet;
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
@@ -177,8 +178,13 @@ pub fn from_text(
     let fetched = fetched.take();
     let names = root.list("keys").filter_map(|key| key.text("name"));
     let key_names = names.filter(|_| assembled.settings.store.is_some()).map(Box::from).collect();
+    let named_by_keys = match assembled.settings.store {
+        Some(_) => Written::named_by_keys(&root),
+        None => HashSet::new(),
+    };
     let written = Written {
         key_names,
+        named_by_keys,
         name: name.to_owned(),
         base: base.to_owned(),
         tree: Written::without_keys(file),

@@ -7,6 +7,7 @@ use super::listeners::Listeners;
 use super::{Assembled, Rejected, Settings, Site, assembled_beside};
 use crate::config::source::Found;
 use crate::config::tree::{Node, Value};
+use crate::config::view::Grant;
 use crate::config::{Mistakes, View, schema};
 use crate::model::{Keys, Resource};
 use std::collections::{HashMap, HashSet};
@@ -25,6 +26,8 @@ pub struct Written {
     pub(super) fetched: HashMap<String, Found>,
     /// Names that the store's keys may not have, where there is a store.
     pub(super) key_names: HashSet<Box<str>>,
+    /// What the file's keys name, be it the store's.
+    pub(super) named_by_keys: HashSet<(Resource, Box<str>)>,
 }
 
 impl Written {
@@ -57,6 +60,27 @@ impl Written {
             Resource::Key => self.key_names.contains(name),
             kind => self.list(kind).iter().any(|view| view.text("name") == Some(name)),
         }
+    }
+
+    /// Whether a key of the file names it. Where there is no store, nobody asks.
+    pub fn is_named_by_keys(&self, kind: Resource, name: &str) -> bool {
+        self.named_by_keys.contains(&(kind, name.into()))
+    }
+
+    /// What the keys of `root` name.
+    pub(super) fn named_by_keys(root: &View<'_>) -> HashSet<(Resource, Box<str>)> {
+        let mut named = HashSet::new();
+        for key in root.list(Resource::Key.plural()) {
+            let mut note = |kind, name: Option<&str>| named.extend(name.map(|name| (kind, Box::from(name))));
+            note(Resource::Environment, key.text("environment"));
+            for kind in [Resource::Connection, Resource::Workflow] {
+                if let Grant::These(items) = key.grant(kind.plural()) {
+                    items.iter().for_each(|item| note(kind, item.text_here()));
+                }
+            }
+            key.entries("bindings").for_each(|pair| note(Resource::Connection, pair.value.text_here()));
+        }
+        named
     }
 
     /// The connectors that connections may name.

@@ -58,11 +58,12 @@ impl Control {
     }
 }
 
-/// Whether its holder may change things now.
-pub(super) fn administers(row: &KeyRow) -> Done<bool> {
+/// Whether somebody can administer with it: it has a token, is alive for now, and has the scope.
+pub fn administers(row: &KeyRow) -> Done<bool> {
     let scopes = rows::spec(row).map_err(broken)?.scopes.into_iter().fold(Scopes::NONE, Scopes::with);
+    let has_token = row.primary.is_some() || row.secondary.is_some();
     let alive = row.enabled && row.revoked_at.is_none() && row.expires_at.is_none_or(|at| at > now_ms());
-    Ok(alive && scopes.has(ScopeName::AdminWrite))
+    Ok(scopes.has(ScopeName::AdminWrite) && has_token && alive)
 }
 
 /// K11: a revoked key stays what it is.

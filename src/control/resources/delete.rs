@@ -86,7 +86,7 @@ impl Control {
     ) -> Done<()> {
         actor.may_write()?;
         self.stored()?;
-        let mut estate = self.estate().await;
+        let estate = self.estate().await;
         let row = self.resource_row(kind, name).await?;
         if if_match.as_ref().is_some_and(|wanted| !wanted.holds(row.version)) {
             return Err(Refusal::precondition_failed(kind, &row.name));
@@ -96,6 +96,7 @@ impl Control {
         if !dependants.is_empty() && !how.force {
             return Err(in_use(&row, &dependants, "delete those first, or repeat it with force=true"));
         }
+        self.file_keys_do_without(kind, &row.name)?;
         let now = now_ms();
         let mut draft = Draft::of(&estate);
         if kind == Resource::Connection {
@@ -110,15 +111,15 @@ impl Control {
             let told = in_use(&row, &dependants, "take it out of these first; force does not reach them");
             Refusal { errors: refusal.errors, ..told }
         })?;
+        self.may_move(actor, &assembled)?;
         let holdings = draft.holdings.clone();
-        match self.commit(draft.into_change(vec![effect(assembled)])).await {
+        match self.settle(estate, holdings, draft.into_change(vec![effect(assembled)])).await {
             Ok(_) => {}
             Err(StoreError::Conflict) if if_match.is_some() => {
                 return Err(Refusal::precondition_failed(kind, &row.name));
             }
             Err(error) => return Err(error.into()),
         }
-        estate.holdings = holdings;
         Ok(())
     }
 

@@ -76,7 +76,7 @@ impl Control {
         self.stored()?;
         let patch = Body::read(patch)?;
         patch.without_secrets(kind, name)?;
-        let mut estate = self.estate().await;
+        let estate = self.estate().await;
         let before = self.resource_row(kind, name).await?;
         if if_match.as_ref().is_some_and(|wanted| !wanted.holds(before.version)) {
             return Err(Refusal::precondition_failed(kind, &before.name));
@@ -99,23 +99,24 @@ impl Control {
         let mut draft = Draft::of(&estate);
         if let Some(to) = &renamed {
             self.name_is_free(kind, to)?;
+            self.file_keys_do_without(kind, &before.name)?;
             self.follow(actor, &mut draft, &before, to, now).await?;
         }
         let told = Told::by(actor, &format!("{kind}.edit"), now).of(kind, &after.name, after.uid);
         let mut after = draft.set(told, &before, after)?;
         let assembled = self.beside(&estate, &draft.holdings, kind, &after.name)?;
         self.may_manage(actor, &assembled, kind, after.uid)?;
+        self.may_move(actor, &assembled)?;
         (after, draft.holdings) = settled(after, draft.holdings, &assembled);
         draft.amend(&after)?;
         let holdings = draft.holdings.clone();
-        match self.commit(draft.into_change(vec![effect(assembled)])).await {
+        match self.settle(estate, holdings, draft.into_change(vec![effect(assembled)])).await {
             Ok(_) => {}
             Err(StoreError::Conflict) if if_match.is_some() => {
                 return Err(Refusal::precondition_failed(kind, &before.name));
             }
             Err(error) => return Err(error.into()),
         }
-        estate.holdings = holdings;
         Ok(Shown { body: shown(&after)?, version: Some(after.version) })
     }
 
@@ -132,6 +133,9 @@ impl Control {
             Resource::Workflow => {
                 let workflow = frame.workflows.iter().find(|w| w.uid == uid);
                 let upstream = workflow.map(|w| &*w.upstream).unwrap_or_default();
+                if upstream.is_empty() {
+                    return actor.may_manage_in(None);
+                }
                 upstream.iter().try_for_each(|(e, _)| actor.may_manage_in(Some(frame.environment(*e).uid)))
             }
         }

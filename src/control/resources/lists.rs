@@ -137,6 +137,10 @@ fn from_file(view: &View<'_>, kind: Resource) -> Value {
         body.extend(fields);
     }
     body.insert("id".to_owned(), uid(view, kind).to_string().into());
+    if kind == Resource::Connection {
+        let notice = super::ending(view.text("expires_at"), now_ms());
+        body.insert("notices".to_owned(), notice.into_iter().collect::<Vec<_>>().into());
+    }
     body.insert("origin".to_owned(), "file".into());
     body.insert("version".to_owned(), Value::Null);
     Value::Object(body)

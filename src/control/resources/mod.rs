@@ -14,13 +14,17 @@ use super::access::Actor;
 use super::refusal::{Done, Refusal};
 use super::state::{Control, Effect, Estate, Frame};
 use crate::assembly::{Assembled, Document, Holdings};
+use crate::config::scalar;
 use crate::connector::Verdict;
 use crate::model::connection::ConnectionId;
+use crate::model::urgency::Urgency;
 use crate::model::{Connection, Resource, Uid};
 use crate::store::ResourceRow;
-use crate::telemetry::timestamp;
+use crate::telemetry::timestamp::{self, now_ms};
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use std::collections::HashMap;
 
 /// What is known of a connection beside its document.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -143,6 +147,32 @@ impl Control {
     }
 }
 
+/// What a change of one resource does to others.
+impl Control {
+    /// K13: a connection that comes to belong to another environment comes within reach of that one's keys, whether it was
+    /// edited or another environment is the default now. That is like granting it, and takes having it.
+    pub(super) fn may_move(&self, actor: &Actor, assembled: &Assembled) -> Done<()> {
+        let live = self.live();
+        let (before, after) = (&live.snapshot.frame, &assembled.snapshot.frame);
+        let home = |c: &Connection| (c.uid, before.environment(c.environment).uid);
+        let homes: HashMap<Uid, Uid> = before.connections.iter().map(home).collect();
+        let moves = |c: &&Connection| {
+            homes.get(&c.uid).is_some_and(|environment| *environment != after.environment(c.environment).uid)
+        };
+        after.connections.iter().filter(moves).try_for_each(|c| actor.may_lend(c.uid, &c.name))
+    }
+
+    /// T1b: what the file's keys name can be neither renamed nor deleted here: the file could not be read again.
+    pub(super) fn file_keys_do_without(&self, kind: Resource, name: &str) -> Done<()> {
+        if !self.written().is_named_by_keys(kind, name) {
+            return Ok(());
+        }
+        let detail = format!("keys of the configuration file name the {kind} {name}");
+        let hint = "take it out of them first; force does not reach the file";
+        Err(Refusal::new(StatusCode::CONFLICT, "in_use", detail, hint))
+    }
+}
+
 fn frame_less(key: Option<&crate::model::Key>) -> Option<(Uid, String)> {
     key.map(|key| (key.uid, key.name.to_string()))
 }
@@ -184,10 +214,18 @@ pub fn shown(row: &ResourceRow) -> Done<Value> {
         let state = State::of(row);
         body["status"] = state.status.into();
         body["verification"] = state.verification.unwrap_or(Value::Null);
-        body["notices"] = state.notices.into();
+        let mut notices = state.notices;
+        notices.extend(ending(body["expires_at"].as_str(), now_ms()));
+        body["notices"] = notices.into();
         body["secret_version"] = row.secret_version.into();
     }
     Ok(body)
+}
+
+/// R3: what should be known of the end of a connection's secret. It is used all the same.
+fn ending(expires_at: Option<&str>, now: i64) -> Option<String> {
+    let end = scalar::timestamp(expires_at?).ok()?;
+    Some(format!("the secret {}; it is used all the same", Urgency::told(end, now)?))
 }
 
 /// The document's fields.

@@ -131,6 +131,9 @@ impl Resources {
             Some(Candidate { assembled, holdings }) => (Some(assembled), holdings),
             None => (None, Holdings::default()),
         };
+        if let Some(assembled) = &assembled {
+            control.may_move(actor, assembled)?;
+        }
         for change in self.list {
             let Change { before, mut after, fate, follows, .. } = change;
             if fate != Fate::Unchanged
@@ -138,6 +141,9 @@ impl Resources {
             {
                 if let Some(before) = before.as_ref().filter(|_| !follows) {
                     control.may_manage_now(actor, before.kind, before.uid)?;
+                    if before.name != after.name {
+                        control.file_keys_do_without(before.kind, &before.name)?;
+                    }
                 }
                 if !follows {
                     control.may_manage(actor, assembled, after.kind, after.uid)?;

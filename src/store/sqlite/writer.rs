@@ -1,6 +1,7 @@
 //! The one that writes: a thread that takes whatever waits, does it in one transaction, and answers.
 
 use super::errors::{Failure, fault};
+use super::place::Place;
 use super::store::Apply;
 use super::{audit, change, counts, usage};
 use crate::store::chain::{Chain, Head};
@@ -47,6 +48,7 @@ struct Position {
 
 pub(super) struct Writer<E> {
     connection: Connection,
+    place: Arc<Place>,
     chain: Chain,
     at: Position,
     /// Where the audit ended when last something was committed, for others to see.
@@ -62,9 +64,14 @@ struct Group<E> {
 }
 
 impl<E> Writer<E> {
-    pub fn new(connection: Connection, chain: Chain, apply: Apply<E>) -> rusqlite::Result<Writer<E>> {
+    pub fn new(
+        connection: Connection,
+        place: Arc<Place>,
+        chain: Chain,
+        apply: Apply<E>,
+    ) -> rusqlite::Result<Writer<E>> {
         let at = Position { revision: counts::revision(&connection)?, head: audit::head(&connection)? };
-        Ok(Writer { connection, chain, at, head: Arc::new(Mutex::new(at.head)), apply })
+        Ok(Writer { connection, place, chain, at, head: Arc::new(Mutex::new(at.head)), apply })
     }
 
     /// Until nobody is left who could ask.
@@ -121,6 +128,7 @@ impl<E> Writer<E> {
 
     /// The group in one transaction, or nothing of it.
     fn commit(&self, work: Vec<Work<E>>) -> Result<Group<E>, StoreError> {
+        self.place.check()?;
         self.connection.execute_batch("BEGIN IMMEDIATE").map_err(fault)?;
         let done = self.perform(work).and_then(|group| {
             self.connection.execute_batch("COMMIT").map_err(fault)?;

@@ -28,7 +28,11 @@ fn bench_in(parent: &Path) -> Bench {
     let applied = Arc::new(Mutex::new(Vec::new()));
     let sink = applied.clone();
     let apply = Box::new(move |effects| sink.lock().unwrap().push(effects));
-    let writer = Writer::new(connect::writing(&path).unwrap(), Chain::new([7; 32].into()), apply).unwrap();
+    let connection = connect::writing(&path).unwrap();
+    // With the first look there is a log.
+    counts::revision(&connection).unwrap();
+    let place = Arc::new(Place::of(&path).unwrap());
+    let writer = Writer::new(connection, place, Chain::new([7; 32].into()), apply).unwrap();
     Bench { writer, applied, folder }
 }
 

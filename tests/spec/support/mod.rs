@@ -11,6 +11,7 @@ pub mod managed;
 pub mod provider;
 pub mod replies;
 pub mod secured;
+pub mod stored;
 pub mod upstream;
 pub mod wire;
 pub mod world;
@@ -20,6 +21,7 @@ pub use gateway::{Directory, Gateway, Setup};
 pub use h2::{H2Answer, H2Upstream};
 pub use managed::{Api, Managed};
 pub use secured::Provider;
+pub use stored::{Founded, Stored};
 pub use upstream::{Answer, Gate, Recorded, Upstream};
 pub use world::{Builder, World, digest, token};
 
