@@ -50,6 +50,7 @@ impl Given {
             let hint = "import them in several documents";
             return Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail, hint));
         }
+        given.keys.iter().chain(&given.resources).try_for_each(|item| item.body.without_tokens(&item.place))?;
         Ok(given)
     }
 
