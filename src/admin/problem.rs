@@ -2,6 +2,7 @@
 
 use crate::control::{Refusal, Wrong};
 use crate::http::reply::ERROR;
+use crate::telemetry::redact::redact;
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
@@ -56,7 +57,7 @@ impl Problem {
         self.refusal.status
     }
 
-    /// The document. `request_id` is a UUID.
+    /// The document, less tokens that stood in wrong places. `request_id` is a UUID.
     fn document(&self, request_id: &str) -> Value {
         let Refusal { code, status, detail, hint, errors, dependants } = &*self.refusal;
         let mut document = Map::new();
@@ -65,12 +66,13 @@ impl Problem {
         put("title", json!(title(code)));
         put("status", json!(status.as_u16()));
         put("code", json!(code));
-        put("detail", json!(detail));
-        put("hint", json!(hint));
+        put("detail", json!(redact(detail)));
+        put("hint", json!(redact(hint)));
         put("instance", json!(format!("urn:uuid:{request_id}")));
         put("request_id", json!(request_id));
         if !errors.is_empty() {
-            put("errors", json!(errors));
+            let told = |wrong: &Wrong| Wrong::new(&redact(&wrong.field), redact(&wrong.reason), redact(&wrong.remedy));
+            put("errors", json!(errors.iter().map(told).collect::<Vec<_>>()));
         }
         if let Some(dependants) = dependants {
             put("dependants", Value::clone(dependants));

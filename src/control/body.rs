@@ -25,7 +25,7 @@ pub struct Body {
 
 impl Body {
     pub fn read(text: &str) -> Done<Body> {
-        serde_json::from_str(text).map_err(|error| {
+        let body: Body = serde_json::from_str(text).map_err(|error| {
             // The parser's words quote what it read, which may be a secret.
             let place = format!("line {}, column {}", error.line(), error.column());
             let detail = match error.classify() {
@@ -34,7 +34,24 @@ impl Body {
             };
             let hint = "send a JSON object, each field once; /api/v1/openapi.json describes it";
             Refusal::new(StatusCode::BAD_REQUEST, "bad_body", detail, hint)
-        })
+        })?;
+        body.without_tokens("")?;
+        Ok(body)
+    }
+
+    /// T3: what only describes something is kept, shown and audited as it is, so no token may stand in it.
+    pub fn without_tokens(&self, place: &str) -> Done<()> {
+        let holds = |(name, value): &(&String, &Value)| {
+            token::held_in(name.as_bytes()) || token::held_in(value.to_string().as_bytes())
+        };
+        let Some((name, _)) = self.fields.iter().find(holds) else { return Ok(()) };
+        let dot = if place.is_empty() { "" } else { "." };
+        let wrong = Wrong::new(
+            &format!("{place}{dot}{name}"),
+            "a token stands in it, where it would be kept in the clear",
+            "take it out, and regenerate the token: it was sent to a place that is not meant for it",
+        );
+        Err(Refusal::invalid(vec![wrong]))
     }
 
     /// Secrets and tokens have no place in what only describes something.

@@ -11,8 +11,9 @@ TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
 PLACE = TARGET / "clients"
 
 
-def install(lists, python, modules):
-    """The Python of a virtual environment with `lists`/requirements.txt, and node modules with `lists`/package.json."""
+def install(lists, python, modules=None):
+    """The Python of a virtual environment with `lists`/requirements.txt, and node modules with `lists`/package.json, where
+    they are wanted."""
     for place, wanted, commands in (
         (
             python,
@@ -21,6 +22,8 @@ def install(lists, python, modules):
         ),
         (modules, lists / "package.json", [["npm", "install", "--silent", "--no-fund", "--no-audit", "--prefix", modules]]),
     ):
+        if place is None:
+            continue
         done = place / "installed"
         if done.exists() and done.read_text() == wanted.read_text():
             continue

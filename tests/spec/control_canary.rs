@@ -101,6 +101,8 @@ fn misplaced(trail: &mut Trail, gateway: &Stored) {
         (24, r#"{"secret": "SECRET", "extra": "SECRET"}"#),
         (25, r#"{"name": "a", "base_url": "https://provider.example", "inject": {"header": "SECRET SECRET"}}"#),
         (26, r#"{"name": "a", "base_url": "https://provider.example", "headers": {"X": "SECRET\n"}}"#),
+        (27, r#"{"name": "a", "title": "as agreed: SECRET."}"#),
+        (28, r#"{"title": "as agreed: SECRET.", "description": "SECRET"}"#),
     ] {
         for (method, path) in [
             ("POST", "/keys"),
@@ -115,12 +117,15 @@ fn misplaced(trail: &mut Trail, gateway: &Stored) {
             ("POST", "/import"),
         ] {
             // A name, a title and an unknown field are no secret's place: what stands there is repeated where it helps.
-            let names = matches!(n, 0 | 2 | 3 | 11 | 12 | 16 | 25) || (n == 26) || (n == 10);
+            let names = matches!(n, 0 | 2 | 3 | 10..=12 | 16 | 25..=28);
             let canary = if names { trail.token(&format!("{n}{path}")) } else { trail.secret(&format!("{n}{path}")) };
             let text = body.replace("SECRET", &canary);
-            trail.ask(gateway, &api.ask(method, path).header("Content-Type", "application/json").body(&text));
-            trail.ask(gateway, &api.ask(method, path).header("Content-Type", "text/plain").body(&text));
-            trail.ask(gateway, &api.ask(method, path).body(&text));
+            let json = api.ask(method, path).header("Content-Type", "application/json").body(&text);
+            let other = api.ask(method, path).header("Content-Type", "text/plain").body(&text);
+            for ask in [json, other, api.ask(method, path).body(&text)] {
+                let status = trail.ask(gateway, &ask);
+                assert!((400..500).contains(&status), "{method} {path} {text}: {status}");
+            }
         }
     }
     for n in 0..6 {

@@ -73,10 +73,10 @@ fn k13_every_call_is_refused_to_everybody_who_may_not_make_it() {
     let everything = json!({ "workflows": "all", "connections": "all" });
     let callers = [
         ("", "401 missing_key", "401 missing_key", String::new()),
-        ("invoke", "403 scope_not_allowed", "403 scope_not_allowed", made(&gateway, "invoke", everything)),
-        ("write", "403 scope_not_allowed", "", made(&gateway, "write", json!({ "scopes": ["admin:write"] }))),
-        ("read", "", "403 scope_not_allowed", made(&gateway, "read", json!({ "scopes": ["admin:read"] }))),
-        ("none", "403 scope_not_allowed", "403 scope_not_allowed", made(&gateway, "none", json!({ "scopes": [] }))),
+        ("invoke", "403 scope_missing", "403 scope_missing", made(&gateway, "invoke", everything)),
+        ("write", "403 scope_missing", "", made(&gateway, "write", json!({ "scopes": ["admin:write"] }))),
+        ("read", "", "403 scope_missing", made(&gateway, "read", json!({ "scopes": ["admin:read"] }))),
+        ("none", "403 scope_missing", "403 scope_missing", made(&gateway, "none", json!({ "scopes": [] }))),
         ("off", "401 key_disabled", "401 key_disabled", made(&gateway, "off", json!({ "scopes": both }))),
         ("gone", "401 key_revoked", "401 key_revoked", made(&gateway, "gone", json!({ "scopes": both }))),
         ("deleted", "401 invalid_key", "401 invalid_key", made(&gateway, "deleted", json!({ "scopes": both }))),

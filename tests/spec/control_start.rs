@@ -65,7 +65,7 @@ fn hazard_31_a_wrong_master_key_changes_nothing_and_is_named() {
     fs::remove_file(founded.path("master.key")).unwrap();
     refused(&founded, &["master.key", "master_key"]);
     fs::create_dir(founded.path("master.key")).unwrap();
-    refused(&founded, &["master.key", "directory"]);
+    refused(&founded, &["master.key", "not a regular file"]);
     fs::remove_dir(founded.path("master.key")).unwrap();
 
     founded.directory.write("master.key", &right);
@@ -138,6 +138,20 @@ fn keyring_of(file: &[u8]) -> std::ops::Range<usize> {
     let record = database(&path, Duration::ZERO).unwrap().keyring().to_vec();
     let at = file.windows(record.len()).position(|window| window == record).expect("it is in the file");
     at..at + record.len()
+}
+
+#[test]
+fn hazard_31_a_database_that_cannot_be_written_is_named() {
+    let founded = Founded::at("disk");
+    let script = "mount --bind \"$STORE\" \"$STORE\" && mount -o remount,bind,ro \"$STORE\" && exec \"$@\"";
+    let setup = founded.setup().under(&["unshare", "-rm", "sh", "-c", script, "sh"]);
+    let told = setup.env("STORE", founded.path("disk").to_str().unwrap()).refused();
+    if told.contains("unshare:") || told.contains("mount:") {
+        eprintln!("no mounts here: left out");
+        return;
+    }
+    assert!(told.contains("keystile.db") && told.contains("Read-only file system"), "{told}");
+    founded.start();
 }
 
 #[test]

@@ -51,6 +51,7 @@ impl Given {
             return Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail, hint));
         }
         given.resources.sort_by_key(|item| item.kind);
+        given.keys.iter().chain(&given.resources).try_for_each(|item| item.body.without_tokens(&item.place))?;
         Ok(given)
     }
 
