@@ -122,7 +122,7 @@ async fn main() {
     println!("a key by its name: {:.0} µs", begun.elapsed().as_secs_f64() * 1e3);
     let query = |q: &str| ListQuery { q: Some(q.into()), limit: 100, ..ListQuery::default() };
     for (what, query) in [
-        ("a page", ListQuery { after: Some("customer-05".into()), limit: 100, ..ListQuery::default() }),
+        ("a page", ListQuery { after: Some("customer-0005".into()), limit: 100, ..ListQuery::default() }),
         ("a search that finds nothing", query("nowhere")),
     ] {
         let begun = Instant::now();

@@ -1,4 +1,4 @@
-//! Floor 8: the composition root: a [`Gateway`] is everything that runs, put together.
+//! Floor 9: the composition root: a [`Gateway`] is everything that runs, put together.
 
 pub mod doors;
 pub mod ending;

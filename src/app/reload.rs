@@ -7,7 +7,10 @@ use crate::admin::Health;
 use crate::assembly::Stamp;
 use crate::config::Mistakes;
 use crate::control::{Control, NotReloaded};
+use crate::model::Snapshot;
 use crate::model::certificate::Expiry;
+use crate::model::key::Endings;
+use crate::model::urgency::Urgency;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -90,6 +93,21 @@ impl Reloader {
 pub fn log_warnings(warnings: &Mistakes) {
     for warning in warnings.iter() {
         tracing::warn!(file = %warning.file, line = warning.line, field = %warning.path, "{}", warning.reason);
+    }
+}
+
+/// R3: the connections' secrets and the keys that end soon or have ended: connections one by one, keys by their number.
+pub fn log_endings(snapshot: &Snapshot, now: i64) {
+    for (connection, end) in snapshot.secret_endings() {
+        let (Some(urgency), Some(told)) = (Urgency::of(end, now), Urgency::told(end, now)) else { continue };
+        let urgency = urgency.name();
+        tracing::warn!(urgency, used = "secret", owner = %connection, "the secret of {connection} {told}");
+    }
+    let keys = Endings::of(snapshot.keys.iter(), now);
+    for (urgency, count) in keys.soon() {
+        let urgency = urgency.name();
+        let hint = "`keystile keys list` shows expires_at; a new end is set with `keystile keys edit`";
+        tracing::warn!(urgency, used = "key", count, hint, "keys end soon");
     }
 }
 

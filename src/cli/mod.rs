@@ -1,4 +1,4 @@
-//! Floor 9: the command line. Exit codes: 0 done, 1 failed, 2 used wrongly.
+//! Floor 10: the command line. Exit codes: 0 done, 1 failed, 2 used wrongly.
 
 mod check;
 mod config;

@@ -50,6 +50,18 @@ impl Body {
         Err(Refusal::invalid(vec![Wrong::new(field, format!("{field} is not changed this way"), hint)]))
     }
 
+    /// What is shown may be sent back whole; another's id is a mistake.
+    pub fn keeps_id(&self, own: Uid) -> Done<()> {
+        match self.id {
+            Some(id) if id != own => {
+                let wrong =
+                    Wrong::new("id", "an id never changes", "leave it out; name the one that is meant in the path");
+                Err(Refusal::invalid(vec![wrong]))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// K9: the digest of a token that is taken over from elsewhere.
     pub fn imported(&self, slot: Slot) -> Done<Option<Digest>> {
         let given = match slot {
@@ -151,10 +163,10 @@ mod tests {
         let body = Body::read(r#"{"name":"a","secret":"s3cr3t","base_url":"https://a"}"#).ok().unwrap();
         assert_eq!(body.secret.as_deref().map(String::as_str), Some("s3cr3t"));
         assert_eq!(Value::Object(body.fields), json!({"base_url": "https://a"}));
-        for bad in [r#"{"a":1,"a":2}"#, r#"{"secret":"a","secret":"b"}"#, "[]", "", "{", r#"{"secret":777}"#] {
+        for bad in [r#"{"a":1,"a":2}"#, r#"{"secret":"a","secret":"b"}"#, "[]", "", "{", r#"{"secret":424242}"#] {
             let refusal = Body::read(bad).err().unwrap();
             assert_eq!(refusal.code, "bad_body", "{bad}");
-            assert!(!refusal.detail.contains("777"), "{}", refusal.detail);
+            assert!(!refusal.detail.contains("424242"), "{}", refusal.detail);
         }
     }
 

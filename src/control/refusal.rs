@@ -143,6 +143,10 @@ impl From<StoreError> for Refusal {
             StoreError::Corrupt(_) => {
                 unavailable("store_unavailable", "restore a backup; traffic goes on from memory until the next start")
             }
+            StoreError::Moved { .. } => unavailable(
+                "store_unavailable",
+                "move it back, or restart the gateway with what is there; traffic goes on, nothing was changed",
+            ),
             StoreError::Unavailable(_) => unavailable(
                 "store_unavailable",
                 "look at the disk and the gateway's log; traffic goes on, nothing was changed",

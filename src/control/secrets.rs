@@ -23,6 +23,15 @@ pub struct Fresh {
     pub state: State,
 }
 
+/// C8: how a secret is tried.
+#[derive(Clone, Copy)]
+pub struct Trial {
+    /// Whether the provider is asked at all.
+    pub verify: bool,
+    /// Whether it is saved although the provider says no.
+    pub force: bool,
+}
+
 /// C9: white space around it goes, with a notice; what no header could carry is refused.
 pub fn clean(secret: Zeroizing<String>) -> Done<(Zeroizing<Vec<u8>>, Vec<String>)> {
     let wrong = |reason: &str, remedy: &str| Err(Refusal::invalid(vec![Wrong::new("secret", reason, remedy)]));
@@ -81,10 +90,8 @@ impl Control {
         let fresh = Arc::new(Held { value, sealed_to: None });
         let document = self.estate().await.holdings.get(row.uid).cloned();
         let document = document.ok_or_else(|| Refusal::not_found(KIND, name))?.with_secret(Some(fresh.clone()));
-        let fresh = match set.verify {
-            true => self.tried(actor, &document, &fresh, set.force).await?,
-            false => Fresh { value: fresh, state: State::unverified() },
-        };
+        let trial = Trial { verify: set.verify, force: set.force };
+        let fresh = self.tried(actor, &document, &fresh, trial).await?;
         notices.extend(fresh.state.notices.iter().cloned());
 
         let estate = self.estate().await;
@@ -136,7 +143,7 @@ impl Control {
                 "version {} of the secret of {} was given for another destination",
                 wanted.version, before.name
             );
-            let hint = "enter the secret again: PUT /api/v1/connections/NAME/secret";
+            let hint = format!("enter the secret again: PUT /api/v1/connections/{}/secret", before.name);
             return Err(Refusal::new(StatusCode::CONFLICT, "destination_changed", detail, hint));
         }
         let kept = stored.store.secret(before.uid, wanted.version).await?;

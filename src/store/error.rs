@@ -27,6 +27,9 @@ pub enum StoreError {
     Busy,
     #[error("the database is damaged: {0}")]
     Corrupt(String),
+    /// What is written to it is nobody's after the next start.
+    #[error("{} is not the file that was opened: {reason}", path.display())]
+    Moved { path: PathBuf, reason: &'static str },
     #[error("the database cannot be used: {0}")]
     Unavailable(String),
 }
@@ -34,7 +37,7 @@ pub enum StoreError {
 /// Why a database was not opened. It was not changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
-    #[error("{} is not there; create it with `keystile store init`", path.display())]
+    #[error("{} is not there; check the path, or restore a backup; `keystile init` makes a new one", path.display())]
     Missing { path: PathBuf },
     #[error("{} exists and is not overwritten; remove it, or choose another path", path.display())]
     Exists { path: PathBuf },

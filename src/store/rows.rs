@@ -197,7 +197,7 @@ pub struct AuditRow {
 /// Something that must still be so when the change is committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Guard {
-    /// The resource is there, in this version.
+    /// The resource or key is there, in this version.
     Is { uid: Uid, version: u64 },
 }
 

@@ -55,8 +55,6 @@ fn secret() -> Value {
 
 fn created(kind: Resource) -> Value {
     let mut document = without_own(kind);
-    let id = "Its id, to take over; without it a new one is drawn.";
-    document["properties"]["id"] = json!({ "type": "string", "format": "uuid", "description": id });
     match kind {
         Resource::Connection => document["properties"]["secret"] = secret(),
         Resource::Key => {
@@ -181,6 +179,12 @@ fn key_shown() -> Value {
             "properties": { "primary": slot("primary"), "secondary": slot("secondary") },
         },
         "revoked_at": moment("When it was revoked."),
+        "notices": {
+            "type": "array",
+            "items": { "type": "string" },
+            "readOnly": true,
+            "description": "That it ends soon.",
+        },
     })
 }
 
@@ -202,7 +206,7 @@ fn connection_shown() -> Value {
             "type": "array",
             "items": { "type": "string" },
             "readOnly": true,
-            "description": "What was done to the secret, or is odd about it.",
+            "description": "What was done to the secret, is odd about it, or that it ends soon.",
         },
         "secret_version": {
             "type": ["integer", "null"],
@@ -245,9 +249,17 @@ fn page(kind: Resource) -> Value {
 
 /// As `export` says it and `import` takes it.
 fn imported(kind: Resource) -> Value {
-    let mut document = created(kind);
-    if let Some(fields) = document["properties"].as_object_mut() {
-        fields.remove("secret");
+    let mut document = without_own(kind);
+    let id = "Its id, to take over; without it a new one is drawn.";
+    document["properties"]["id"] = json!({ "type": "string", "format": "uuid", "description": id });
+    if kind == Resource::Key {
+        for slot in ["primary", "secondary"] {
+            document["properties"][slot] = json!({
+                "type": "string",
+                "pattern": "^blake3:[0-9A-Fa-f]{64}$",
+                "description": format!("The digest of the {slot} token, which itself has no place in a document."),
+            });
+        }
     }
     document
 }

@@ -27,6 +27,7 @@ impl Control {
     }
 
     fn edited(&self, actor: &Actor, before: &KeyRow, patch: &Body) -> Done<KeyRow> {
+        patch.keeps_id(before.uid)?;
         let live = self.live();
         let spec = rows::spec(before).map_err(broken)?;
         let mut fields = shown::document(&spec, &live.snapshot.frame, &Standing::of(before));

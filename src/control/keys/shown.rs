@@ -2,6 +2,7 @@
 
 use super::rows;
 use crate::assembly::keys::{Granted, Spec};
+use crate::model::urgency::Urgency;
 use crate::model::{Frame, Key, Slot, Uid};
 use crate::store::{KeyRow, UsageRow};
 use crate::telemetry::timestamp;
@@ -136,6 +137,9 @@ fn head(standing: &Standing<'_>, origin: &str, now: i64) -> Map<String, Value> {
     body.insert("name".to_owned(), standing.name.into());
     body.insert("origin".to_owned(), origin.into());
     body.insert("status".to_owned(), standing.status(now).into());
+    let ends = standing.expires_at.filter(|_| standing.status(now) == "enabled");
+    let notice = ends.and_then(|end| Urgency::told(end, now)).map(|told| format!("the key {told}"));
+    body.insert("notices".to_owned(), notice.into_iter().collect::<Vec<_>>().into());
     body
 }
 

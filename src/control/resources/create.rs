@@ -9,7 +9,7 @@ use crate::control::body::Body;
 use crate::control::keys::{named, new_uid};
 use crate::control::refusal::{Done, Refusal};
 use crate::control::replay::{Asked, Once};
-use crate::control::secrets::{Fresh, clean};
+use crate::control::secrets::{Fresh, Trial, clean};
 use crate::control::state::Control;
 use crate::model::{Resource, Uid};
 use crate::store::{Access, Change, ResourceRow, StoreError, Write};
@@ -52,7 +52,7 @@ impl Control {
         let held = secret.map(|value| Arc::new(Held { value, sealed_to: None }));
         let document = document.with_secret(held.clone());
         let fresh = match &held {
-            Some(held) => Some(self.tried(actor, &document, held, force).await?),
+            Some(held) => Some(self.tried(actor, &document, held, Trial { verify: true, force }).await?),
             None => None,
         };
 

@@ -82,6 +82,7 @@ impl Control {
             return Err(Refusal::precondition_failed(kind, &before.name));
         }
         self.may_manage_now(actor, kind, before.uid)?;
+        patch.keeps_id(before.uid)?;
         let now = now_ms();
         let mut document = fields(&before)?;
         merge_patch(&mut document, patch.fields);

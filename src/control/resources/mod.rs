@@ -14,11 +14,13 @@ use super::access::Actor;
 use super::refusal::{Done, Refusal};
 use super::state::{Control, Effect, Estate, Frame};
 use crate::assembly::{Assembled, Document, Holdings};
+use crate::config::scalar;
 use crate::connector::Verdict;
 use crate::model::connection::ConnectionId;
+use crate::model::urgency::Urgency;
 use crate::model::{Connection, Resource, Uid};
 use crate::store::ResourceRow;
-use crate::telemetry::timestamp;
+use crate::telemetry::timestamp::{self, now_ms};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
@@ -206,10 +208,18 @@ pub fn shown(row: &ResourceRow) -> Done<Value> {
         let state = State::of(row);
         body["status"] = state.status.into();
         body["verification"] = state.verification.unwrap_or(Value::Null);
-        body["notices"] = state.notices.into();
+        let mut notices = state.notices;
+        notices.extend(ending(body["expires_at"].as_str(), now_ms()));
+        body["notices"] = notices.into();
         body["secret_version"] = row.secret_version.into();
     }
     Ok(body)
+}
+
+/// R3: what should be known of the end of a connection's secret. It is used all the same.
+fn ending(expires_at: Option<&str>, now: i64) -> Option<String> {
+    let end = scalar::timestamp(expires_at?).ok()?;
+    Some(format!("the secret {}; it is used all the same", Urgency::told(end, now)?))
 }
 
 /// The document's fields.

@@ -166,7 +166,11 @@ async fn one(
         wrongs.add(place, "", "this key was revoked, for good", "leave it out, or give it another name and id");
     }
     let uid = before.as_ref().map(|row| row.uid).or(item.id()).unwrap_or_else(|| new_uid(now));
-    let (primary, secondary) = (digest(item, Slot::Primary, wrongs), digest(item, Slot::Secondary, wrongs));
+    let (mut primary, mut secondary) = (digest(item, Slot::Primary, wrongs), digest(item, Slot::Secondary, wrongs));
+    // Another gateway's key of this name, such as its first administrator's: who holds a token of this one keeps it.
+    if before.is_some() && item.id().is_some_and(|id| id != uid) {
+        (primary, secondary) = (None, None);
+    }
     match Document::read(KIND, uid, item.name(), &item.body.fields) {
         Ok(document) => Ok(Some(Read { place: item.place.clone(), before, document, primary, secondary })),
         Err(mistakes) => {

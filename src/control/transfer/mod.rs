@@ -31,7 +31,7 @@ impl Wrongs {
 
     fn taken(&mut self, place: &str, kind: Resource, whose: &str) {
         self.taken += 1;
-        self.add(place, "name", format!("{whose} has a {kind} of this name"), "choose another name");
+        self.add(place, "name", format!("{whose} has one {kind} of this name"), "choose another name");
     }
 
     /// What was found in one document, at `place`; in all of them, where `place` is empty.

@@ -10,6 +10,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const STATEMENTS: usize = 64;
 /// Pages kept in memory by the writer, in KiB: digests are random, so their index is written to all over.
 const WRITER_CACHE_KIB: i64 = 32 << 10;
+/// What a burst has made longer of the log is given back.
+const LOG_LIMIT: i64 = 64 << 20;
 
 /// For writing. The file is there.
 pub(super) fn writing(path: &Path) -> Result<Connection> {
@@ -20,6 +22,7 @@ pub(super) fn writing(path: &Path) -> Result<Connection> {
     // What was deleted does not linger in free pages.
     connection.pragma_update(None, "secure_delete", true)?;
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
+    connection.pragma_update(None, "journal_size_limit", LOG_LIMIT)?;
     Ok(connection)
 }
 

@@ -3,6 +3,7 @@
 use super::errors::fault;
 use super::lock::{Lock, beside};
 use super::migrate::{self, APPLICATION_ID};
+use super::place::Place;
 use super::store::{Apply, Store};
 use super::{audit, connect, readers::Readers, writer::Writer};
 use crate::store::chain::Chain;
@@ -12,6 +13,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -70,8 +72,10 @@ impl Database {
         keep_private(&path);
         let connection = prepared(&path).map_err(|e| damaged_or_unusable(&path, fault(e)))?;
         let chain = Chain::new(chain);
-        let writer = Writer::new(connection, chain.clone(), apply).map_err(|e| damaged_or_unusable(&path, fault(e)))?;
-        Store::start(writer, Readers::new(path.clone()), chain, lock).map_err(|e| unusable(&path, e))
+        let place = Arc::new(Place::of(&path).map_err(|e| unusable(&path, e))?);
+        let writer = Writer::new(connection, place.clone(), chain.clone(), apply);
+        let writer = writer.map_err(|e| damaged_or_unusable(&path, fault(e)))?;
+        Store::start(writer, Readers::new(place), chain, lock).map_err(|e| unusable(&path, e))
     }
 }
 
@@ -160,6 +164,7 @@ fn damaged(path: &Path, reason: String) -> OpenError {
 fn damaged_or_unusable(path: &Path, error: StoreError) -> OpenError {
     match error {
         StoreError::Corrupt(reason) => damaged(path, reason),
+        StoreError::Unavailable(reason) => unusable(path, reason),
         error => unusable(path, error),
     }
 }

@@ -20,9 +20,11 @@ macro_rules! select {
     };
 }
 
+/// `OR FAIL`, here and below: what a failing statement has done is undone with its whole change, so it needs no journal of
+/// its own.
 pub(super) fn add(connection: &Connection, key: &KeyRow) -> std::result::Result<(), Failure> {
     let mut statement = connection.prepare_cached(
-        "INSERT INTO keys (uid, name, document, enabled, revoked_at, expires_at, environment, primary_digest,
+        "INSERT OR FAIL INTO keys (uid, name, document, enabled, revoked_at, expires_at, environment, primary_digest,
             secondary_digest, primary_at, secondary_at, owner, access, version, created_at, updated_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
     )?;
@@ -36,7 +38,7 @@ pub(super) fn set(connection: &Connection, expected: u64, key: &KeyRow) -> std::
     // First: a token may go from grace back to its slot.
     connection.prepare_cached("DELETE FROM graced WHERE key = ?1")?.execute([id])?;
     let mut statement = connection.prepare_cached(
-        "UPDATE keys SET uid = ?1, name = ?2, document = ?3, enabled = ?4, revoked_at = ?5, expires_at = ?6,
+        "UPDATE OR FAIL keys SET uid = ?1, name = ?2, document = ?3, enabled = ?4, revoked_at = ?5, expires_at = ?6,
             environment = ?7, primary_digest = ?8, secondary_digest = ?9, primary_at = ?10, secondary_at = ?11,
             owner = ?12, access = ?13, version = ?14, created_at = ?15, updated_at = ?16
          WHERE id = ?17",
@@ -99,7 +101,7 @@ fn named(key: &KeyRow, done: Result<usize>) -> std::result::Result<(), Failure> 
 
 fn grace(connection: &Connection, id: i64, graced: &[Graced]) -> std::result::Result<(), Failure> {
     for one in graced {
-        let mut statement = connection.prepare_cached("INSERT INTO graced VALUES (?1, ?2, ?3, ?4)")?;
+        let mut statement = connection.prepare_cached("INSERT OR FAIL INTO graced VALUES (?1, ?2, ?3, ?4)")?;
         statement.execute(params![Sql(one.digest), id, Sql(one.slot), one.until])?;
     }
     Ok(())

@@ -9,6 +9,7 @@ mod errors;
 mod keys;
 mod lock;
 mod migrate;
+mod place;
 mod readers;
 mod replays;
 mod resources;

@@ -2,9 +2,9 @@
 
 use super::connect;
 use super::errors::{closed, fault};
+use super::place::Place;
 use crate::store::StoreError;
 use rusqlite::Connection;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
@@ -13,15 +13,15 @@ use tokio::task::spawn_blocking;
 const READERS: u32 = 4;
 
 pub(super) struct Readers {
-    path: PathBuf,
+    place: Arc<Place>,
     idle: Mutex<Vec<Connection>>,
     turns: Arc<Semaphore>,
 }
 
 impl Readers {
-    pub fn new(path: PathBuf) -> Arc<Readers> {
+    pub fn new(place: Arc<Place>) -> Arc<Readers> {
         let turns = Arc::new(Semaphore::new(READERS as usize));
-        Arc::new(Readers { path, idle: Mutex::new(Vec::new()), turns })
+        Arc::new(Readers { place, idle: Mutex::new(Vec::new()), turns })
     }
 
     /// Reads off the runtime's threads.
@@ -40,13 +40,22 @@ impl Readers {
 
     /// Reads on this thread, for as long as it takes.
     pub fn read_here<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        if self.turns.is_closed() {
+            return Err(closed());
+        }
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let connection = idle.map_or_else(|| connect::reading(&self.path), Ok).map_err(fault)?;
+        let connection = idle.map_or_else(|| self.another(), Ok)?;
         let done = work(&connection).map_err(fault);
         if done.is_ok() {
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
         }
         done
+    }
+
+    /// One more, to the file that the writer has.
+    fn another(&self) -> Result<Connection, StoreError> {
+        self.place.check()?;
+        connect::reading(&self.place.path).map_err(fault)
     }
 
     /// Waits for those who read, and lets go of the file.

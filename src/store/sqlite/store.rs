@@ -154,7 +154,7 @@ impl<E: Send + 'static> Store<E> {
         self.inner.readers.read(move |c| secrets::versions(c, connection)).await
     }
 
-    /// What was done with this idempotency key, if it was used within a day.
+    /// What was done with this idempotency key. After a day it is forgotten, when the next one is remembered.
     pub async fn replay(&self, actor: Uid, key: &str) -> Result<Option<Replay>, StoreError> {
         let key = key.to_owned();
         self.inner.readers.read(move |connection| replays::find(connection, actor, &key)).await

@@ -1,6 +1,7 @@
 //! The one that writes: a thread that takes whatever waits, does it in one transaction, and answers.
 
 use super::errors::{Failure, fault};
+use super::place::Place;
 use super::store::Apply;
 use super::{audit, change, counts, usage};
 use crate::store::chain::{Chain, Head};
@@ -14,10 +15,23 @@ use tokio::sync::oneshot;
 /// So many changes are one transaction at most: enough to share a disk's sync, few enough that nobody waits long.
 const GROUP: usize = 1000;
 
+/// A change with more writes than this is a transaction of its own: the journal of its savepoint, a list that SQLite walks
+/// with every statement, would cost the square of their number.
+const LARGE: usize = 100;
+
 /// What the writer is asked for.
 pub(super) enum Work<E> {
     Change(Box<Change<E>>),
     Count(Vec<Tally>),
+}
+
+impl<E> Work<E> {
+    fn is_large(&self) -> bool {
+        match self {
+            Work::Change(change) => change.writes.len() > LARGE,
+            Work::Count(_) => false,
+        }
+    }
 }
 
 pub(super) struct Job<E> {
@@ -34,6 +48,7 @@ struct Position {
 
 pub(super) struct Writer<E> {
     connection: Connection,
+    place: Arc<Place>,
     chain: Chain,
     at: Position,
     /// Where the audit ended when last something was committed, for others to see.
@@ -49,24 +64,44 @@ struct Group<E> {
 }
 
 impl<E> Writer<E> {
-    pub fn new(connection: Connection, chain: Chain, apply: Apply<E>) -> rusqlite::Result<Writer<E>> {
+    pub fn new(
+        connection: Connection,
+        place: Arc<Place>,
+        chain: Chain,
+        apply: Apply<E>,
+    ) -> rusqlite::Result<Writer<E>> {
         let at = Position { revision: counts::revision(&connection)?, head: audit::head(&connection)? };
-        Ok(Writer { connection, chain, at, head: Arc::new(Mutex::new(at.head)), apply })
+        Ok(Writer { connection, place, chain, at, head: Arc::new(Mutex::new(at.head)), apply })
     }
 
     /// Until nobody is left who could ask.
     pub fn run(mut self, jobs: &Receiver<Job<E>>) {
         while let Ok(first) = jobs.recv() {
-            let group = std::iter::once(first).chain(jobs.try_iter().take(GROUP - 1));
-            let (work, replies): (Vec<_>, Vec<_>) = group.map(|job| (job.work, job.reply)).unzip();
-            let answers = self.work_through(work, replies.len());
-            for (reply, answer) in replies.into_iter().zip(answers) {
-                // Who has gone away meanwhile is not told; the change stands.
-                let _ = reply.send(answer);
+            let mut group = Vec::new();
+            for job in std::iter::once(first).chain(jobs.try_iter().take(GROUP - 1)) {
+                if job.work.is_large() {
+                    self.answer(std::mem::take(&mut group));
+                    self.answer(vec![job]);
+                } else {
+                    group.push(job);
+                }
             }
+            self.answer(group);
         }
         // The next start finds no log to go through. If it fails, it does.
         let _ = self.connection.pragma_query(None, "wal_checkpoint(TRUNCATE)", |_| Ok(()));
+    }
+
+    fn answer(&mut self, group: Vec<Job<E>>) {
+        if group.is_empty() {
+            return;
+        }
+        let (work, replies): (Vec<_>, Vec<_>) = group.into_iter().map(|job| (job.work, job.reply)).unzip();
+        let answers = self.work_through(work, replies.len());
+        for (reply, answer) in replies.into_iter().zip(answers) {
+            // Who has gone away meanwhile is not told; the change stands.
+            let _ = reply.send(answer);
+        }
     }
 
     fn work_through(&mut self, work: Vec<Work<E>>, count: usize) -> Vec<Result<Committed, StoreError>> {
@@ -93,6 +128,7 @@ impl<E> Writer<E> {
 
     /// The group in one transaction, or nothing of it.
     fn commit(&self, work: Vec<Work<E>>) -> Result<Group<E>, StoreError> {
+        self.place.check()?;
         self.connection.execute_batch("BEGIN IMMEDIATE").map_err(fault)?;
         let done = self.perform(work).and_then(|group| {
             self.connection.execute_batch("COMMIT").map_err(fault)?;
@@ -107,8 +143,12 @@ impl<E> Writer<E> {
 
     fn perform(&self, work: Vec<Work<E>>) -> Result<Group<E>, StoreError> {
         let mut group = Group { answers: Vec::with_capacity(work.len()), effects: Vec::new(), at: self.at };
+        // Who is alone is undone by undoing all.
+        let alone = work.len() == 1;
         for one in work {
-            self.run_sql("SAVEPOINT change")?;
+            if !alone {
+                self.run_sql("SAVEPOINT change")?;
+            }
             let answer = match self.one(&one, group.at) {
                 Ok((at, answer)) => {
                     group.at = at;
@@ -117,13 +157,16 @@ impl<E> Writer<E> {
                     }
                     Ok(answer)
                 }
+                Err(Failure::Change(error)) if alone => return Err(error),
                 Err(Failure::Change(error)) => {
                     self.run_sql("ROLLBACK TO change")?;
                     Err(error)
                 }
                 Err(Failure::Group(error)) => return Err(error),
             };
-            self.run_sql("RELEASE change")?;
+            if !alone {
+                self.run_sql("RELEASE change")?;
+            }
             group.answers.push(answer);
         }
         if group.at.revision != self.at.revision {

@@ -28,7 +28,11 @@ fn bench_in(parent: &Path) -> Bench {
     let applied = Arc::new(Mutex::new(Vec::new()));
     let sink = applied.clone();
     let apply = Box::new(move |effects| sink.lock().unwrap().push(effects));
-    let writer = Writer::new(connect::writing(&path).unwrap(), Chain::new([7; 32].into()), apply).unwrap();
+    let connection = connect::writing(&path).unwrap();
+    // With the first look there is a log.
+    counts::revision(&connection).unwrap();
+    let place = Arc::new(Place::of(&path).unwrap());
+    let writer = Writer::new(connection, place, Chain::new([7; 32].into()), apply).unwrap();
     Bench { writer, applied, folder }
 }
 
@@ -103,6 +107,7 @@ fn hazard_25_a_full_disk_refuses_the_group_and_goes_on_when_there_is_room() {
     let filler = tiny.join("filler");
     let mut file = std::fs::File::create(&filler).unwrap();
     while std::io::Write::write(&mut file, &[0; 4096]).is_ok_and(|written| written > 0) {}
+    drop(file);
     bench.fails_and_recovers(100_000, &StoreError::Full, |_| std::fs::remove_file(&filler).unwrap());
 }
 

@@ -131,3 +131,60 @@ async fn k10_a_token_belongs_to_one_slot_of_one_key_for_as_long_as_it_is_accepte
     let tokens: i64 = raw.query_row("SELECT count(*) FROM tokens", [], |row| row.get(0)).unwrap();
     assert_eq!(tokens, 4);
 }
+
+#[tokio::test]
+async fn more_changes_than_may_wait_are_told_that_it_is_busy() {
+    let folder = Folder::new();
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let database = Database::create(&folder.database(), KEYRING).unwrap();
+    // Putting in force takes until we say so.
+    let store: Store<u64> = database
+        .open(
+            CHAIN.into(),
+            Box::new(move |_| {
+                let _ = wait.recv();
+            }),
+        )
+        .unwrap();
+    let held = tokio::spawn({
+        let store = store.clone();
+        async move { store.commit(Change { effects: vec![1], ..change(vec![]) }).await }
+    });
+    let mut waiting = Vec::new();
+    let refused = loop {
+        let mut one = Box::pin(store.commit(change(vec![])));
+        match std::future::poll_fn(|cx| std::task::Poll::Ready(one.as_mut().poll(cx))).await {
+            std::task::Poll::Ready(Err(refused)) => break refused,
+            _ => waiting.push(one),
+        }
+        assert!(waiting.len() < 100_000, "the queue has no bound");
+        // The first one is on its way to the writer.
+        if waiting.len() == 1 {
+            tokio::task::yield_now().await;
+        }
+    };
+    assert_eq!(refused, StoreError::Busy);
+    drop(go);
+    held.await.unwrap().unwrap();
+    for one in waiting {
+        one.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_large_change_is_whole_or_absent_among_small_ones() {
+    let opened = Opened::new();
+    let many = |prefix: &str| (0..150).map(|n| add(&format!("{prefix}{n}"))).collect::<Vec<_>>();
+    let with = |effect: u64, writes| Change { effects: vec![effect], ..change(writes) };
+    let (one, two, three, four) = tokio::join!(
+        opened.store.commit(with(1, vec![add("a")])),
+        opened.store.commit(with(2, many("b"))),
+        opened.store.commit(with(3, [many("c"), vec![add("a")]].concat())),
+        opened.store.commit(with(4, vec![add("d")])),
+    );
+    let revisions = [one, two, four].map(|done| done.unwrap().revision);
+    assert_eq!(revisions, [1, 2, 3]);
+    assert_eq!(three, Err(StoreError::NameTaken { kind: Resource::Key, name: "a".into() }));
+    assert_eq!(opened.effects(), [1, 2, 4]);
+    assert_eq!(opened.store.counts().await.unwrap().keys, 152);
+}

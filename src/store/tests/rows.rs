@@ -120,7 +120,7 @@ fn entries() -> impl Strategy<Value = AuditEntry> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(16))]
 
     #[test]
     fn what_is_put_in_comes_out(

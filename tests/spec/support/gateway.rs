@@ -83,19 +83,16 @@ impl Setup {
         (child, stdout, stderr)
     }
 
+    /// Starts, and waits for nothing.
+    pub fn launch(self) -> Gateway {
+        let (child, stdout, stderr) = self.spawn();
+        let (inbound, outbound) = (Vec::new(), Vec::new());
+        Gateway { child, directory: self.directory, stdout, stderr, inbound, outbound, admin: None, health: None }
+    }
+
     /// Starts and waits until it is ready.
     pub fn start(self) -> Gateway {
-        let (child, stdout, stderr) = self.spawn();
-        let mut gateway = Gateway {
-            child,
-            directory: self.directory,
-            stdout,
-            stderr,
-            inbound: Vec::new(),
-            outbound: Vec::new(),
-            admin: None,
-            health: None,
-        };
+        let mut gateway = self.launch();
         if let Err(output) = gateway.stderr.find(0, |line| (message(line)? == "ready").then_some(())) {
             panic!("the gateway did not become ready:\n{output}");
         }
