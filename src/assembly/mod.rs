@@ -9,6 +9,7 @@ mod expiry;
 mod injection;
 pub mod keys;
 mod listeners;
+mod named;
 mod names;
 mod seal;
 mod settings;
@@ -24,6 +25,7 @@ pub use stamp::Stamp;
 pub use written::Written;
 
 use connections::Connections;
+use named::Named;
 use names::{Names, environments};
 use site::Site;
 
@@ -39,7 +41,6 @@ use http::HeaderValue;
 use keys::Around;
 use listeners::Listeners;
 use rustls::{ClientConfig, ServerConfig};
-use std::collections::HashSet;
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
@@ -179,8 +180,8 @@ pub fn from_text(
     let names = root.list("keys").filter_map(|key| key.text("name"));
     let key_names = names.filter(|_| assembled.settings.store.is_some()).map(Box::from).collect();
     let named_by_keys = match assembled.settings.store {
-        Some(_) => Written::named_by_keys(&root),
-        None => HashSet::new(),
+        Some(_) => Named::by_keys(&root),
+        None => Named::default(),
     };
     let written = Written {
         key_names,

@@ -4,10 +4,10 @@
 use super::connectors::Catalogue;
 use super::documents::Holdings;
 use super::listeners::Listeners;
+use super::named::Named;
 use super::{Assembled, Rejected, Settings, Site, assembled_beside};
 use crate::config::source::Found;
 use crate::config::tree::{Node, Value};
-use crate::config::view::Grant;
 use crate::config::{Mistakes, View, schema};
 use crate::model::{Keys, Resource};
 use std::collections::{HashMap, HashSet};
@@ -26,8 +26,7 @@ pub struct Written {
     pub(super) fetched: HashMap<String, Found>,
     /// Names that the store's keys may not have, where there is a store.
     pub(super) key_names: HashSet<Box<str>>,
-    /// What the file's keys name, be it the store's.
-    pub(super) named_by_keys: HashSet<(Resource, Box<str>)>,
+    pub(super) named_by_keys: Named,
 }
 
 impl Written {
@@ -44,7 +43,9 @@ impl Written {
         let site = Site::again(Mistakes::new(&self.name), &self.base, &file, holdings, &self.fetched);
         let tree = holdings.join(&self.tree, &site);
         let root = View::root(&tree, schema::ROOT);
-        assembled_beside(site, &root, self.listeners.clone(), self.settings.clone(), self.connectors.clone(), |_, _| {
+        let (listeners, settings) = (self.listeners.clone(), self.settings.clone());
+        assembled_beside(site, &root, listeners, settings, self.connectors.clone(), |site, around| {
+            self.named_by_keys.hold(site, &file, around);
             keys
         })
     }
@@ -60,27 +61,6 @@ impl Written {
             Resource::Key => self.key_names.contains(name),
             kind => self.list(kind).iter().any(|view| view.text("name") == Some(name)),
         }
-    }
-
-    /// Whether a key of the file names it. Where there is no store, nobody asks.
-    pub fn is_named_by_keys(&self, kind: Resource, name: &str) -> bool {
-        self.named_by_keys.contains(&(kind, name.into()))
-    }
-
-    /// What the keys of `root` name.
-    pub(super) fn named_by_keys(root: &View<'_>) -> HashSet<(Resource, Box<str>)> {
-        let mut named = HashSet::new();
-        for key in root.list(Resource::Key.plural()) {
-            let mut note = |kind, name: Option<&str>| named.extend(name.map(|name| (kind, Box::from(name))));
-            note(Resource::Environment, key.text("environment"));
-            for kind in [Resource::Connection, Resource::Workflow] {
-                if let Grant::These(items) = key.grant(kind.plural()) {
-                    items.iter().for_each(|item| note(kind, item.text_here()));
-                }
-            }
-            key.entries("bindings").for_each(|pair| note(Resource::Connection, pair.value.text_here()));
-        }
-        named
     }
 
     /// The connectors that connections may name.

@@ -102,7 +102,7 @@ impl Control {
         if before.document != row.document {
             return Err(StoreError::Conflict.into());
         }
-        let destination = self.seal_now(&estate, row.uid, KIND, &row.name)?;
+        let destination = self.seal_now(&estate, row.uid, KIND, &row.name).await?;
         let version = newest(&store.secret_versions(row.uid).await?) + 1;
         let sealed = self.sealed(actor, row.uid, version, &fresh.value.value, destination).await?;
         let state = State { notices, ..fresh.state };
@@ -138,7 +138,7 @@ impl Control {
             let detail = format!("there is no such version of the secret of {}; there is: {list}", before.name);
             return Err(Refusal::new(StatusCode::NOT_FOUND, "version_not_found", detail, "choose one of these"));
         };
-        if wanted.destination != self.seal_now(&estate, before.uid, KIND, &before.name)? {
+        if wanted.destination != self.seal_now(&estate, before.uid, KIND, &before.name).await? {
             let detail = format!(
                 "version {} of the secret of {} was given for another destination",
                 wanted.version, before.name

@@ -58,7 +58,7 @@ impl Control {
 
         let estate = self.estate().await;
         let holdings = estate.holdings.with(document.clone());
-        let assembled = self.beside(&estate, &holdings, kind, &name)?;
+        let assembled = self.beside(&estate, &holdings, kind, &name).await?;
         self.may_manage(actor, &assembled, kind, uid)?;
         self.may_move(actor, &assembled)?;
         let state = match (&fresh, connection(&assembled, uid)) {

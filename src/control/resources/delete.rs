@@ -96,7 +96,6 @@ impl Control {
         if !dependants.is_empty() && !how.force {
             return Err(in_use(&row, &dependants, "delete those first, or repeat it with force=true"));
         }
-        self.file_keys_do_without(kind, &row.name)?;
         let now = now_ms();
         let mut draft = Draft::of(&estate);
         if kind == Resource::Connection {
@@ -106,8 +105,8 @@ impl Control {
         draft.writes.push(Write::DropResource { uid: row.uid, expected: row.version });
         let told = Told::by(actor, &format!("{kind}.delete"), now).of(kind, &row.name, row.uid);
         draft.audit.push(told.change(super::shown(&row)?, Value::Null));
-        // What force does not help: the file's workflows, and what an environment is the home of.
-        let assembled = self.beside(&estate, &draft.holdings, kind, &row.name).map_err(|refusal| {
+        // What force does not help: the file's workflows and keys, and what an environment is the home of.
+        let assembled = self.beside(&estate, &draft.holdings, kind, &row.name).await.map_err(|refusal| {
             let told = in_use(&row, &dependants, "take it out of these first; force does not reach them");
             Refusal { errors: refusal.errors, ..told }
         })?;

@@ -99,12 +99,11 @@ impl Control {
         let mut draft = Draft::of(&estate);
         if let Some(to) = &renamed {
             self.name_is_free(kind, to)?;
-            self.file_keys_do_without(kind, &before.name)?;
             self.follow(actor, &mut draft, &before, to, now).await?;
         }
         let told = Told::by(actor, &format!("{kind}.edit"), now).of(kind, &after.name, after.uid);
         let mut after = draft.set(told, &before, after)?;
-        let assembled = self.beside(&estate, &draft.holdings, kind, &after.name)?;
+        let assembled = self.beside(&estate, &draft.holdings, kind, &after.name).await?;
         self.may_manage(actor, &assembled, kind, after.uid)?;
         self.may_move(actor, &assembled)?;
         (after, draft.holdings) = settled(after, draft.holdings, &assembled);
@@ -163,8 +162,14 @@ impl Control {
     }
 
     /// C16: what its secret would have to be sealed to now.
-    pub(in crate::control) fn seal_now(&self, estate: &Estate, uid: Uid, kind: Resource, name: &str) -> Done<[u8; 32]> {
-        let assembled = self.beside(estate, &estate.holdings, kind, name)?;
+    pub(in crate::control) async fn seal_now(
+        &self,
+        estate: &Estate,
+        uid: Uid,
+        kind: Resource,
+        name: &str,
+    ) -> Done<[u8; 32]> {
+        let assembled = self.beside(estate, &estate.holdings, kind, name).await?;
         seal_of(&assembled, uid).ok_or_else(|| Refusal::not_found(kind, name))
     }
 }

@@ -21,10 +21,10 @@ use crate::model::urgency::Urgency;
 use crate::model::{Connection, Resource, Uid};
 use crate::store::ResourceRow;
 use crate::telemetry::timestamp::{self, now_ms};
-use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
+use tokio::task::spawn_blocking;
 
 /// What is known of a connection beside its document.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -76,10 +76,14 @@ impl State {
 
 impl Control {
     /// The file beside these documents, in which `kind` `name` is what is new.
-    fn beside(&self, estate: &Estate, holdings: &Holdings, kind: Resource, name: &str) -> Done<Box<Assembled>> {
+    /// With thousands of connections that takes a while, and everybody else's calls are answered by one thread.
+    async fn beside(&self, estate: &Estate, holdings: &Holdings, kind: Resource, name: &str) -> Done<Box<Assembled>> {
+        let (written, holdings) = (estate.written.clone(), holdings.clone());
         let keys = self.live().snapshot.keys.clone();
-        let assembled = estate.written.with(holdings, keys);
-        assembled.map(Box::new).map_err(|rejected| Refusal::of_mistakes(&rejected.mistakes, kind, name))
+        match spawn_blocking(move || written.with(&holdings, keys).map(Box::new)).await {
+            Ok(assembled) => assembled.map_err(|rejected| Refusal::of_mistakes(&rejected.mistakes, kind, name)),
+            Err(_) => Err(Refusal::internal("it could not be assembled")),
+        }
     }
 
     /// K15: nobody has this name yet, be it in the file.
@@ -160,16 +164,6 @@ impl Control {
             homes.get(&c.uid).is_some_and(|environment| *environment != after.environment(c.environment).uid)
         };
         after.connections.iter().filter(moves).try_for_each(|c| actor.may_lend(c.uid, &c.name))
-    }
-
-    /// T1b: what the file's keys name can be neither renamed nor deleted here: the file could not be read again.
-    pub(super) fn file_keys_do_without(&self, kind: Resource, name: &str) -> Done<()> {
-        if !self.written().is_named_by_keys(kind, name) {
-            return Ok(());
-        }
-        let detail = format!("keys of the configuration file name the {kind} {name}");
-        let hint = "take it out of them first; force does not reach the file";
-        Err(Refusal::new(StatusCode::CONFLICT, "in_use", detail, hint))
     }
 }
 

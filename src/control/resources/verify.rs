@@ -35,7 +35,7 @@ impl Control {
         let (assembled, holdings_name) = {
             let estate = self.estate().await;
             let holdings = estate.holdings.with(document.clone());
-            (self.beside(&estate, &holdings, document.kind, &document.name)?, document.name.to_string())
+            (self.beside(&estate, &holdings, document.kind, &document.name).await?, document.name.to_string())
         };
         self.may_manage(actor, &assembled, document.kind, document.uid)?;
         let notices: Vec<String> = doubts(&assembled, &holdings_name);
@@ -70,7 +70,7 @@ impl Control {
         self.may_manage_now(actor, Resource::Connection, row.uid)?;
         let assembled = {
             let estate = self.estate().await;
-            self.beside(&estate, &estate.holdings, Resource::Connection, &row.name)?
+            self.beside(&estate, &estate.holdings, Resource::Connection, &row.name).await?
         };
         let missing = super::connection(&assembled, row.uid).is_some_and(|c| c.secret_missing);
         let verdict = if missing { None } else { self.verdict(assembled, row.uid).await? };

@@ -99,26 +99,33 @@ async fn r1_a_purge_leaves_the_secret_in_force_and_no_newer_one_either() {
 }
 
 #[tokio::test]
-async fn t1b_what_the_files_keys_name_is_neither_renamed_nor_deleted() {
+async fn t1b_what_the_files_keys_name_stays_as_they_want_it() {
     let world = World::new().await;
     let admin = &world.admin;
     world.connection("c").await;
     world.create(admin, Environment, json!({ "name": "Test" })).await.unwrap();
+    let workflow = json!({ "name": "w", "template": "GET /w", "upstream": { "Production": "c" } });
+    world.create(admin, Workflow, workflow).await.unwrap();
     let digest = crate::model::Digest::of(b"a-token-of-the-file-0123456789");
-    let key = format!("- {{ name: of-file, environment: Test, connections: [c], primary: '{digest}' }}");
+    let key =
+        format!("- {{ name: of-file, environment: Test, connections: [c], workflows: [w], primary: '{digest}' }}");
     world.file(&format!("keys:\n  {key}\n")).await;
-    for (kind, name) in [(Connection, "c"), (Environment, "Test")] {
+    for (kind, name) in [(Connection, "c"), (Environment, "Test"), (Workflow, "w")] {
         let renamed = world.edit(admin, kind, name, json!({ "name": "other" })).await.err().unwrap();
         let deleted = world.control.delete(admin, kind, name, FORCE, None).await.err().unwrap();
-        assert_eq!((renamed.code, deleted.code), ("in_use", "in_use"), "{kind}");
+        assert_eq!((renamed.code, deleted.code), ("invalid", "in_use"), "{kind}");
+        assert!(renamed.detail.contains(&format!("{kind} {name}")), "{renamed:?}");
     }
+    let unbound = world.edit(admin, Workflow, "w", json!({ "template": null })).await.err().unwrap();
+    assert!(unbound.detail.contains("the workflow w"), "{unbound:?}");
     let live = world.control.live();
     let uid = |name| world.control.known(Connection, name).unwrap().0.to_string();
     assert!(live.snapshot.keys.named("of-file").is_some());
     let document = json!({ "connections": [
-        { "id": uid("c"), "name": "other", "connector": "custom", "base_url": "https://a.example" } ] });
+        { "id": uid("c"), "name": "other", "connector": "custom", "base_url": "https://a.example",
+            "inject": [{ "header": "X-Key" }] } ] });
     let imported = world.control.import(admin, Zeroizing::new(document.to_string()), false).await.err().unwrap();
-    assert_eq!(imported.code, "in_use");
+    assert!(imported.detail.contains("the connection c"), "{imported:?}");
     world.file("").await;
     world.edit(admin, Connection, "c", json!({ "name": "other" })).await.unwrap();
 }

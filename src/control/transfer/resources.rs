@@ -141,9 +141,6 @@ impl Resources {
             {
                 if let Some(before) = before.as_ref().filter(|_| !follows) {
                     control.may_manage_now(actor, before.kind, before.uid)?;
-                    if before.name != after.name {
-                        control.file_keys_do_without(before.kind, &before.name)?;
-                    }
                 }
                 if !follows {
                     control.may_manage(actor, assembled, after.kind, after.uid)?;
