@@ -7,6 +7,7 @@ use crate::config::scalar::LogTarget;
 use crate::limit::Limits;
 use crate::live::{KeyChange, Live, Shared};
 use crate::model::Snapshot;
+use crate::model::key::Endings;
 use crate::model::listener::Address;
 use crate::net::inherited::Inherited;
 use crate::net::tls::Tls;
@@ -15,6 +16,7 @@ use crate::serving::core::Core;
 use crate::serving::worker::{Order, Worker};
 use crate::telemetry::access_log::{AccessLog, Destination, Format};
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::timestamp::now_ms;
 use crate::telemetry::usage::Usage;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
@@ -56,6 +58,7 @@ impl Gateway {
         for (door, address) in assembled.snapshot.listeners.iter().zip(&settings.listening) {
             opened.push(doors::open(door, address, count, inherited)?);
         }
+        metrics.set_secrets(assembled.snapshot.secret_endings());
         let live = Live {
             limits: Limits::build(&assembled.snapshot, None),
             snapshot: assembled.snapshot,
@@ -147,6 +150,7 @@ impl Gateway {
         self.metrics.retain_connections(known);
         self.metrics.config_loaded(generation, SystemTime::now());
         self.metrics.set_certificates(&assembled.settings.expiries);
+        self.metrics.set_secrets(live.snapshot.secret_endings());
         self.note_unchangeable(&assembled.settings);
         *locked(&self.settings) = assembled.settings;
         Ok(generation)
@@ -165,6 +169,12 @@ impl Gateway {
     /// Opens the access log anew, after it was rotated away.
     pub fn reopen_log(&self) {
         self.access.reopen();
+    }
+
+    /// R3: counts the keys that end soon. Looks at all of them.
+    pub fn count_endings(&self) {
+        let live = self.shared.load_full();
+        self.metrics.set_key_endings(Endings::of(live.snapshot.keys.iter(), now_ms()));
     }
 
     /// Forgets addresses whose limits are whole again. Called every second or so.

@@ -11,22 +11,34 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::interval;
+use tokio::time::{Instant, interval, sleep_until};
 
-/// How often what was counted is written down.
-const FLUSH: Duration = Duration::from_secs(2);
+/// How soon what was counted is written down, while there is little.
+const SOON: Duration = Duration::from_secs(2);
+/// Where every request has a key of its own, a row each would cost more than the requests: writing takes a hundredth of the
+/// time at most, and the longer it waits, the more requests share a row.
+const SHARE: u32 = 100;
+/// But nobody waits longer than this to see when a key was used.
+const LATEST: Duration = Duration::from_secs(30);
 /// T4: how often the audit's end is told, so that cutting it off shows.
 const HEAD: Duration = Duration::from_secs(3600);
 
 /// Until the runtime ends.
 pub async fn keep(gateway: Arc<Gateway>, control: Arc<Control>) {
-    let (mut flush, mut head) = (interval(FLUSH), interval(HEAD));
+    let mut head = interval(HEAD);
+    let mut next = Instant::now() + SOON;
     loop {
         tokio::select! {
-            _ = flush.tick() => write_down(&gateway, &control).await,
-            () = gateway.usage.crowded() => write_down(&gateway, &control).await,
-            _ = head.tick() => tell_head(&control),
+            () = sleep_until(next) => {}
+            () = gateway.usage.crowded() => {}
+            _ = head.tick() => {
+                tell_head(&control);
+                continue;
+            }
         }
+        let began = Instant::now();
+        write_down(&gateway, &control).await;
+        next = Instant::now() + (began.elapsed() * SHARE).clamp(SOON, LATEST);
     }
 }
 

@@ -5,9 +5,12 @@ use super::Gateway;
 use super::notify::Notifier;
 use crate::admin::Health;
 use crate::assembly::Stamp;
-use crate::config::Mistakes;
+use crate::config::{Mistake, Mistakes, Severity};
 use crate::control::{Control, NotReloaded};
+use crate::model::Snapshot;
 use crate::model::certificate::Expiry;
+use crate::model::key::Endings;
+use crate::model::urgency::Urgency;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,12 +64,15 @@ impl Reloader {
         let outcome = reloaded.map_err(|not| match not {
             NotReloaded::Failed(error) => format!("{error:#}"),
             NotReloaded::Rejected(rejected) => {
-                for mistake in rejected.mistakes.iter() {
+                let (mistakes, warnings): (Vec<&Mistake>, Vec<&Mistake>) =
+                    rejected.mistakes.iter().partition(|mistake| mistake.severity == Severity::Error);
+                for mistake in &mistakes {
                     tracing::error!(file = %mistake.file, line = mistake.line, column = mistake.column,
                         field = %mistake.path, remedy = %mistake.remedy, "{}", mistake.reason);
                 }
+                warnings.into_iter().for_each(log_warning);
                 files = rejected.files;
-                format!("{} mistakes in {}", rejected.mistakes.iter().count(), self.path.display())
+                format!("{} mistakes in {}", mistakes.len(), self.path.display())
             }
         });
         match outcome {
@@ -88,8 +94,25 @@ impl Reloader {
 
 /// What the lints say, one line each.
 pub fn log_warnings(warnings: &Mistakes) {
-    for warning in warnings.iter() {
-        tracing::warn!(file = %warning.file, line = warning.line, field = %warning.path, "{}", warning.reason);
+    warnings.iter().for_each(log_warning);
+}
+
+fn log_warning(warning: &Mistake) {
+    tracing::warn!(file = %warning.file, line = warning.line, field = %warning.path, "{}", warning.reason);
+}
+
+/// R3: the connections' secrets and the keys that end soon or have ended: connections one by one, keys by their number.
+pub fn log_endings(snapshot: &Snapshot, now: i64) {
+    for (connection, end) in snapshot.secret_endings() {
+        let (Some(urgency), Some(told)) = (Urgency::of(end, now), Urgency::told(end, now)) else { continue };
+        let urgency = urgency.name();
+        tracing::warn!(urgency, used = "secret", owner = %connection, "the secret of {connection} {told}");
+    }
+    let keys = Endings::of(snapshot.keys.iter(), now);
+    for (urgency, count) in keys.soon() {
+        let urgency = urgency.name();
+        let hint = "`keystile keys list` shows expires_at; a new end is set with `keystile keys edit`";
+        tracing::warn!(urgency, used = "key", count, hint, "keys end soon");
     }
 }
 

@@ -4,7 +4,7 @@ use super::Gateway;
 use super::ending::{Ending, end};
 use super::keeping;
 use super::notify::Notifier;
-use super::reload::{EVERY, Reloader, log_expiries, log_warnings};
+use super::reload::{EVERY, Reloader, log_endings, log_expiries, log_warnings};
 use super::start::Start;
 use crate::admin::{self, Health, Service};
 use crate::assembly::{self, Settings};
@@ -31,6 +31,8 @@ use tokio::task::AbortHandle;
 
 /// How often certificates that end soon are told.
 const DAY: Duration = Duration::from_secs(86_400);
+/// How often keys that end soon are counted.
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// Runs until SIGTERM or SIGINT, or until a successor has taken over. `takeover`: from whoever offers it at
 /// `takeover_socket`. `Err` holds what to print: every mistake of the file, or why it could not start.
@@ -161,6 +163,7 @@ pub async fn follow(
     let mut beat = tokio::time::interval(EVERY);
     // What the first day brings is told with the configuration's warnings.
     let mut day = tokio::time::interval_at(tokio::time::Instant::now() + DAY, DAY);
+    let mut hour = tokio::time::interval(HOUR);
     loop {
         let asked = tokio::select! {
             _ = signals.terminate.recv() => return Ok(Ending::Told),
@@ -170,6 +173,11 @@ pub async fn follow(
             _ = beat.tick() => false,
             _ = day.tick() => {
                 log_expiries(&gateway.settings().expiries, now_ms());
+                log_endings(&gateway.shared.load().snapshot, now_ms());
+                continue;
+            }
+            _ = hour.tick() => {
+                gateway.count_endings();
                 continue;
             }
         };

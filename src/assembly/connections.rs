@@ -12,6 +12,7 @@ use crate::connector::{CUSTOM, Choice, Connector, Lack, Outfit, Verify};
 use crate::model::Uid;
 use crate::model::connection::{CallRule, Connection, ConnectionId, InjectRule, UpstreamTimeouts};
 use crate::model::scrub::Needles;
+use crate::model::urgency::Urgency;
 use crate::net::tls::Tls;
 use crate::policy::trailers;
 use http::{HeaderName, Uri};
@@ -70,7 +71,9 @@ pub fn assemble(
             default: view.flag("default"),
             destination,
             injection: filled.injection,
-            secret_missing: filled.withheld || secret_missing(site, &view, &rules),
+            // Where nothing is injected none is missed, be the one at hand for another destination.
+            secret_missing: (filled.withheld && !rules.is_empty()) || secret_missing(site, &view, &rules),
+            expires_at: expires_at(site, &view),
             extra_headers: outfit.headers,
             needle: filled.needle.map(|needle| needles.keep(needle)),
             allow: view.list("allow").map(|rule| call_rule(&rule)).collect(),
@@ -86,6 +89,16 @@ pub fn assemble(
         verify.push(outfit.verify.map(|v| Verify { path: filled.verify_path.unwrap_or(v.path), ..v }));
     }
     Connections { list, trust, verify, seals, needles }
+}
+
+/// R3: an end that is near is no reason to refuse it, nor one that has passed: the provider decides.
+fn expires_at(site: &Site<'_>, view: &View<'_>) -> Option<i64> {
+    let end = view.opt_moment("expires_at")?;
+    if let Some(told) = Urgency::told(end, site.now) {
+        let remedy = "get another from the provider, and write until when it is good";
+        site.warning(view.at("expires_at"), format!("the connection's secret {told}"), remedy);
+    }
+    Some(end)
 }
 
 /// K15: `/c/<name>` means the default connection where the name is a connector's.

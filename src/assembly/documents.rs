@@ -122,6 +122,11 @@ impl Holdings {
             if kind == Resource::Environment && root.list(kind.plural()).next().is_none() {
                 // What a file without environments has; unless the store says otherwise.
                 if !list.iter().any(|d| d.view().flag("default")) {
+                    if let Some(document) = list.iter().find(|d| *d.name == *super::names::IMPLIED) {
+                        let remedy = "choose another name, or write `default: true` to put it in the other's place";
+                        let reason = "there is an environment of this name without anybody's having declared it";
+                        site.error(document.view().at("name"), reason, remedy);
+                    }
                     items.insert(0, implied_environment());
                 }
             }

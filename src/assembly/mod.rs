@@ -9,6 +9,7 @@ mod expiry;
 mod injection;
 pub mod keys;
 mod listeners;
+mod named;
 mod names;
 mod seal;
 mod settings;
@@ -24,6 +25,7 @@ pub use stamp::Stamp;
 pub use written::Written;
 
 use connections::Connections;
+use named::Named;
 use names::{Names, environments};
 use site::Site;
 
@@ -177,8 +179,13 @@ pub fn from_text(
     let fetched = fetched.take();
     let names = root.list("keys").filter_map(|key| key.text("name"));
     let key_names = names.filter(|_| assembled.settings.store.is_some()).map(Box::from).collect();
+    let named_by_keys = match assembled.settings.store {
+        Some(_) => Named::by_keys(&root),
+        None => Named::default(),
+    };
     let written = Written {
         key_names,
+        named_by_keys,
         name: name.to_owned(),
         base: base.to_owned(),
         tree: Written::without_keys(file),

@@ -137,32 +137,29 @@ impl Site<'_> {
         path
     }
 
-    /// The secret behind a reference; `None` if that was a mistake, which is reported.
+    /// The secret behind a reference, which is kept for [`Site::again`]; `None` if that was a mistake, which is reported.
     pub fn found(&self, at: At<'_>, reference: &Reference<'_>) -> Option<Found> {
+        let found = self.resolved(at, reference)?;
+        // Those that are written themselves need no fetching, and all look the same.
+        if !matches!(reference, Reference::Literal(_)) {
+            self.fetched.borrow_mut().insert(reference.to_string(), found.clone());
+        }
+        Some(found)
+    }
+
+    fn resolved(&self, at: At<'_>, reference: &Reference<'_>) -> Option<Found> {
         if let (Reference::File(path), None) = (reference, self.remembered) {
             self.path(path);
         }
-        let place = reference.to_string();
-        if let Some(found) = self.remembered.and_then(|remembered| remembered.get(&place)) {
+        if let Some(found) = self.remembered.and_then(|remembered| remembered.get(&reference.to_string())) {
             return Some(found.clone());
         }
-        match source::resolve(reference, self.base, &self.sources) {
-            Ok(found) => {
-                // Those that are written themselves need no fetching, and all look the same.
-                if !matches!(reference, Reference::Literal(_)) {
-                    self.fetched.borrow_mut().insert(place, found.clone());
-                }
-                Some(found)
-            }
-            Err(error) => {
-                self.error(at, error.to_string(), error.remedy());
-                None
-            }
-        }
+        let resolved = source::resolve(reference, self.base, &self.sources);
+        resolved.map_err(|error| self.error(at, error.to_string(), error.remedy())).ok()
     }
 
-    /// As [`Site::found`], for a key's token, of which only the digest is kept.
+    /// As [`Site::found`], for a key's token: only its digest is kept.
     pub fn fetch(&self, at: At<'_>, reference: &Reference<'_>) -> Option<Zeroizing<Vec<u8>>> {
-        self.found(at, reference).map(|found| found.secret)
+        self.resolved(at, reference).map(|found| found.secret)
     }
 }

@@ -4,6 +4,7 @@
 use super::connectors::Catalogue;
 use super::documents::Holdings;
 use super::listeners::Listeners;
+use super::named::Named;
 use super::{Assembled, Rejected, Settings, Site, assembled_beside};
 use crate::config::source::Found;
 use crate::config::tree::{Node, Value};
@@ -25,6 +26,7 @@ pub struct Written {
     pub(super) fetched: HashMap<String, Found>,
     /// Names that the store's keys may not have, where there is a store.
     pub(super) key_names: HashSet<Box<str>>,
+    pub(super) named_by_keys: Named,
 }
 
 impl Written {
@@ -41,7 +43,9 @@ impl Written {
         let site = Site::again(Mistakes::new(&self.name), &self.base, &file, holdings, &self.fetched);
         let tree = holdings.join(&self.tree, &site);
         let root = View::root(&tree, schema::ROOT);
-        assembled_beside(site, &root, self.listeners.clone(), self.settings.clone(), self.connectors.clone(), |_, _| {
+        let (listeners, settings) = (self.listeners.clone(), self.settings.clone());
+        assembled_beside(site, &root, listeners, settings, self.connectors.clone(), |site, around| {
+            self.named_by_keys.hold(site, &file, around);
             keys
         })
     }

@@ -78,6 +78,18 @@ impl Body {
         if wrongs.is_empty() { Ok(()) } else { Err(Refusal::invalid(wrongs)) }
     }
 
+    /// What is shown may be sent back whole; another's id is a mistake.
+    pub fn keeps_id(&self, own: Uid) -> Done<()> {
+        match self.id {
+            Some(id) if id != own => {
+                let wrong =
+                    Wrong::new("id", "an id never changes", "leave it out; name the one that is meant in the path");
+                Err(Refusal::invalid(vec![wrong]))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// K9: the digest of a token that is taken over from elsewhere.
     pub fn imported(&self, slot: Slot) -> Done<Option<Digest>> {
         let given = match slot {

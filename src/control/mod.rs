@@ -28,3 +28,6 @@ pub use facade::{AuditQuery, Created, Deletion, Listing, Page, Precondition, Sec
 pub use refusal::{Refusal, Wrong};
 pub use resources::Verifier;
 pub use state::{Control, Estate, InForce, NotReloaded, Outlet, Stored};
+
+#[cfg(test)]
+mod tests;

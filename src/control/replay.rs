@@ -37,10 +37,12 @@ impl Pending {
 
 impl Control {
     pub(super) async fn first_time(&self, actor: &Actor, asked: Asked<'_>) -> Done<Once> {
-        let mut hasher = blake3::Hasher::new_derive_key("keystile 2026 request of an idempotency key");
+        let stored = self.stored()?;
+        // Keyed: there may be a secret in the body, which whoever gets at the database alone must not be able to guess at.
+        let mut hasher = blake3::Hasher::new_keyed(&stored.vault.derive("requests of idempotency keys"));
         hasher.update(asked.kind.name().as_bytes()).update(&[0]).update(asked.body.as_bytes());
         let request = *hasher.finalize().as_bytes();
-        match self.stored()?.store.replay(actor.uid(), asked.key).await? {
+        match stored.store.replay(actor.uid(), asked.key).await? {
             None => Ok(Once::New(Pending { actor: actor.uid(), key: asked.key.to_owned(), request })),
             Some(replay) if replay.request == request => Ok(Once::Again(replay.created)),
             Some(_) => Err(StoreError::Replayed.into()),
@@ -48,7 +50,10 @@ impl Control {
     }
 
     /// What a repeated create made may be gone again.
-    pub(super) fn gone(kind: Resource) -> Refusal {
+    pub(super) fn gone(kind: Resource, refusal: Refusal) -> Refusal {
+        if refusal.status != StatusCode::NOT_FOUND {
+            return refusal;
+        }
         let detail = format!("the {kind} that this request created was deleted since");
         Refusal::new(StatusCode::CONFLICT, "deleted_since", detail, "use a new idempotency key to create another")
     }

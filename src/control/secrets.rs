@@ -5,7 +5,7 @@ use super::audit::Told;
 use super::opening::{binding, held};
 use super::refusal::{Done, Refusal, Wrong};
 use super::resources::{State, shown};
-use super::state::{Control, Effect, Frame};
+use super::state::{Control, Effect, Frame, Hands};
 use super::{Precondition, SecretSet, Shown};
 use crate::assembly::Held;
 use crate::model::{Resource, Uid};
@@ -21,6 +21,15 @@ use zeroize::Zeroizing;
 pub struct Fresh {
     pub value: Arc<Held>,
     pub state: State,
+}
+
+/// C8: how a secret is tried.
+#[derive(Clone, Copy)]
+pub struct Trial {
+    /// Whether the provider is asked at all.
+    pub verify: bool,
+    /// Whether it is saved although the provider says no.
+    pub force: bool,
 }
 
 /// C9: white space around it goes, with a notice; what no header could carry is refused.
@@ -81,13 +90,11 @@ impl Control {
         let fresh = Arc::new(Held { value, sealed_to: None });
         let document = self.estate().await.holdings.get(row.uid).cloned();
         let document = document.ok_or_else(|| Refusal::not_found(KIND, name))?.with_secret(Some(fresh.clone()));
-        let fresh = match set.verify {
-            true => self.tried(actor, &document, &fresh, set.force).await?,
-            false => Fresh { value: fresh, state: State::unverified() },
-        };
+        let trial = Trial { verify: set.verify, force: set.force };
+        let fresh = self.tried(actor, &document, &fresh, trial).await?;
         notices.extend(fresh.state.notices.iter().cloned());
 
-        let mut estate = self.estate().await;
+        let estate = self.estate().await;
         let before = self.resource_row(KIND, name).await?;
         if if_match.as_ref().is_some_and(|wanted| !wanted.holds(before.version)) {
             return Err(Refusal::precondition_failed(KIND, &before.name));
@@ -95,14 +102,14 @@ impl Control {
         if before.document != row.document {
             return Err(StoreError::Conflict.into());
         }
-        let destination = self.seal_now(&estate, row.uid, KIND, &row.name)?;
+        let destination = self.seal_now(&estate, row.uid, KIND, &row.name).await?;
         let version = newest(&store.secret_versions(row.uid).await?) + 1;
         let sealed = self.sealed(actor, row.uid, version, &fresh.value.value, destination).await?;
         let state = State { notices, ..fresh.state };
         let after = ResourceRow { secret_version: Some(version), state: state.text(), ..before.clone() };
         let secret = held(fresh.value.value.clone(), destination);
         let writes = vec![Write::AddSecret(Box::new(sealed))];
-        self.put_secret(actor, &mut estate, "connection.set_secret", (before, after), secret, writes).await
+        self.put_secret(actor, estate, "connection.set_secret", (before, after), secret, writes).await
     }
 
     /// R1: to that version, or to the one before the current. Never to one that was given for another destination (C16).
@@ -116,7 +123,7 @@ impl Control {
         const KIND: Resource = Resource::Connection;
         actor.may_write()?;
         let stored = self.stored()?;
-        let mut estate = self.estate().await;
+        let estate = self.estate().await;
         let before = self.resource_row(KIND, name).await?;
         self.may_manage_now(actor, KIND, before.uid)?;
         if if_match.as_ref().is_some_and(|wanted| !wanted.holds(before.version)) {
@@ -131,12 +138,12 @@ impl Control {
             let detail = format!("there is no such version of the secret of {}; there is: {list}", before.name);
             return Err(Refusal::new(StatusCode::NOT_FOUND, "version_not_found", detail, "choose one of these"));
         };
-        if wanted.destination != self.seal_now(&estate, before.uid, KIND, &before.name)? {
+        if wanted.destination != self.seal_now(&estate, before.uid, KIND, &before.name).await? {
             let detail = format!(
                 "version {} of the secret of {} was given for another destination",
                 wanted.version, before.name
             );
-            let hint = "enter the secret again: PUT /api/v1/connections/NAME/secret";
+            let hint = format!("enter the secret again: PUT /api/v1/connections/{}/secret", before.name);
             return Err(Refusal::new(StatusCode::CONFLICT, "destination_changed", detail, hint));
         }
         let kept = stored.store.secret(before.uid, wanted.version).await?;
@@ -145,14 +152,14 @@ impl Control {
         let after =
             ResourceRow { secret_version: Some(wanted.version), state: State::unverified().text(), ..before.clone() };
         let secret = held(value, kept.destination);
-        self.put_secret(actor, &mut estate, "connection.rollback", (before, after), secret, Vec::new()).await
+        self.put_secret(actor, estate, "connection.rollback", (before, after), secret, Vec::new()).await
     }
 
     /// Commits a row with the secret that is in force from then on.
     async fn put_secret(
         &self,
         actor: &Actor,
-        estate: &mut super::state::Estate,
+        estate: Hands,
         action: &str,
         (before, after): (ResourceRow, ResourceRow),
         secret: Arc<Held>,
@@ -174,12 +181,11 @@ impl Control {
             replay: None,
             effects: vec![Effect::Frame(Frame(Box::new(assembled)))],
         };
-        self.commit(change).await?;
-        estate.holdings = holdings;
+        self.settle(estate, holdings, change).await?;
         Ok(Shown { body: shown(&after)?, version: Some(after.version) })
     }
 
-    /// R1: what is not in force is forgotten for good.
+    /// R1: what is not in force is forgotten for good, be it newer than what is: it may have been rolled back because it leaked.
     pub async fn purge(&self, actor: &Actor, name: &str) -> Done<Value> {
         actor.may_write()?;
         let store = &self.stored()?.store;
@@ -187,16 +193,13 @@ impl Control {
         let row = self.resource_row(Resource::Connection, name).await?;
         self.may_manage_now(actor, Resource::Connection, row.uid)?;
         let versions = store.secret_versions(row.uid).await?;
-        let up_to = match row.secret_version {
-            Some(current) => current.saturating_sub(1),
-            None => newest(&versions),
-        };
-        let gone = versions.iter().filter(|v| v.version <= up_to).count();
+        let keep = row.secret_version;
+        let gone = versions.iter().filter(|v| Some(v.version) != keep).count();
         let now = now_ms();
         let told = Told::by(actor, "connection.purge", now).of(Resource::Connection, &row.name, row.uid);
         let change = Change {
             guards: Vec::new(),
-            writes: vec![Write::PurgeSecrets { connection: row.uid, up_to }],
+            writes: vec![Write::PurgeSecrets { connection: row.uid, keep }],
             audit: vec![
                 told.change(json!({ "versions": versions.len() }), json!({ "versions": versions.len() - gone })),
             ],

@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 /// What carries traffic, as far as the use cases see it.
 pub trait InForce: Send + Sync {
@@ -117,6 +117,9 @@ pub struct Estate {
     pub holdings: Holdings,
 }
 
+/// The estate in one pair of hands.
+pub type Hands = OwnedMutexGuard<Estate>;
+
 /// The use cases of one gateway.
 pub struct Control {
     pub(super) in_force: Arc<dyn InForce>,
@@ -127,7 +130,7 @@ pub struct Control {
     pub(super) outlet: Option<Outlet>,
     /// Unix milliseconds.
     pub(super) started_at: i64,
-    estate: Mutex<Estate>,
+    estate: Arc<Mutex<Estate>>,
     /// The estate's, for those who only look.
     written: ArcSwap<Written>,
 }
@@ -146,7 +149,7 @@ impl Control {
             let _ = outlet.in_force.set(in_force.clone());
         }
         let written = ArcSwap::new(estate.written.clone());
-        let (started_at, estate) = (now_ms(), Mutex::new(estate));
+        let (started_at, estate) = (now_ms(), Arc::new(Mutex::new(estate)));
         Control { in_force, stored, verifier, explainer: None, outlet, started_at, estate, written }
     }
 
@@ -171,8 +174,26 @@ impl Control {
     }
 
     /// What the file says, and what the store holds: nobody else changes it while it is held.
-    pub(super) async fn estate(&self) -> MutexGuard<'_, Estate> {
-        self.estate.lock().await
+    pub(super) async fn estate(&self) -> Hands {
+        self.estate.clone().lock_owned().await
+    }
+
+    /// Commits a change of the estate, which then holds `holdings`. Goes on to its end if nobody waits for it any more: a
+    /// caller who hangs up in between would leave what the next change is assembled from behind what is stored.
+    pub(super) async fn settle(
+        &self,
+        mut estate: Hands,
+        holdings: Holdings,
+        change: Change<Effect>,
+    ) -> Result<Committed, StoreError> {
+        let none = || StoreError::Unavailable("there is none".to_owned());
+        let store = self.stored.as_ref().ok_or_else(none)?.store.clone();
+        let settling = tokio::spawn(async move {
+            let committed = store.commit(change).await?;
+            estate.holdings = holdings;
+            Ok(committed)
+        });
+        settling.await.unwrap_or_else(|_| Err(StoreError::Unavailable("it was interrupted".to_owned())))
     }
 
     pub(super) async fn commit(&self, change: Change<Effect>) -> Result<Committed, StoreError> {

@@ -4,7 +4,7 @@ use super::access::Actor;
 use super::refusal::Done;
 use super::resources::State;
 use super::state::{Control, Stored};
-use crate::model::certificate::Urgency;
+use crate::model::urgency::Urgency;
 use crate::model::{Key, Origin, Resource};
 use crate::telemetry::timestamp::{now_ms, text};
 use serde_json::{Value, json};

@@ -9,7 +9,7 @@ use crate::model::key::KeyId;
 use crate::model::quota::{Allowance, Refusal, Scope};
 use crate::model::shelf::Shelf;
 use crate::model::workflow::WorkflowId;
-use crate::model::{Denial, Quota, Snapshot};
+use crate::model::{Denial, Quota, Snapshot, Uid};
 use crate::policy::Permit;
 use smallvec::SmallVec;
 use std::collections::HashMap;
@@ -58,12 +58,12 @@ impl Limits {
             workflows: snapshot
                 .workflows
                 .iter()
-                .map(|w| Guarded::build(w.quota, w.concurrency, old.workflows.get(&*w.name)))
+                .map(|w| Guarded::build(w.quota, w.concurrency, old.workflows.get(&w.uid)))
                 .collect(),
             connections: snapshot
                 .connections
                 .iter()
-                .map(|c| Guarded::build(c.quota, c.concurrency, old.connections.get(&*c.name)))
+                .map(|c| Guarded::build(c.quota, c.concurrency, old.connections.get(&c.uid)))
                 .collect(),
             listeners: snapshot
                 .listeners
@@ -193,11 +193,12 @@ impl ListenerLimits {
     }
 }
 
-/// What the snapshot before had, by name.
+/// What the snapshot before had, by id: a new name is no new burst.
 #[derive(Default)]
 struct Old<'a> {
-    workflows: HashMap<&'a str, Guarded>,
-    connections: HashMap<&'a str, Guarded>,
+    workflows: HashMap<Uid, Guarded>,
+    connections: HashMap<Uid, Guarded>,
+    /// By address.
     listeners: HashMap<&'a str, ListenerLimits>,
 }
 
@@ -207,8 +208,8 @@ impl<'a> Old<'a> {
         let connections = snapshot.connections.iter().zip(&limits.fixed.connections);
         let listeners = snapshot.listeners.iter().zip(&limits.fixed.listeners);
         Old {
-            workflows: workflows.map(|(w, g)| (&*w.name, g.clone())).collect(),
-            connections: connections.map(|(c, g)| (&*c.name, g.clone())).collect(),
+            workflows: workflows.map(|(w, g)| (w.uid, g.clone())).collect(),
+            connections: connections.map(|(c, g)| (c.uid, g.clone())).collect(),
             listeners: listeners.map(|(l, g)| (&*l.address, g.clone())).collect(),
         }
     }

@@ -1,11 +1,10 @@
 //! What is known of certificates: who a caller's is, what a key asks of it, and when one of ours ends. Data alone; they
 //! are parsed and verified elsewhere.
 
+use super::urgency::Urgency;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-
-const DAY_MS: i64 = 86_400_000;
 
 /// A caller's certificate, verified against the listener's `client_ca` when his connection began.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,38 +81,6 @@ pub struct Expiry {
     pub not_after: i64,
 }
 
-/// How near the end is, once it is worth a word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Urgency {
-    Month,
-    Week,
-    Day,
-    Past,
-}
-
-impl Urgency {
-    /// `None` as long as there are more than 30 days left. Both in Unix milliseconds.
-    pub fn of(end: i64, now: i64) -> Option<Urgency> {
-        match end.saturating_sub(now) {
-            ..=0 => Some(Urgency::Past),
-            left if left <= DAY_MS => Some(Urgency::Day),
-            left if left <= 7 * DAY_MS => Some(Urgency::Week),
-            left if left <= 30 * DAY_MS => Some(Urgency::Month),
-            _ => None,
-        }
-    }
-
-    /// For rules that watch the log.
-    pub fn name(self) -> &'static str {
-        match self {
-            Urgency::Month => "30d",
-            Urgency::Week => "7d",
-            Urgency::Day => "1d",
-            Urgency::Past => "past",
-        }
-    }
-}
-
 impl Expiry {
     /// `None` as long as there are more than 30 days left.
     pub fn urgency(&self, now: i64) -> Option<Urgency> {
@@ -122,14 +89,7 @@ impl Expiry {
 
     /// The same in words, with the certificate and its file.
     pub fn told(&self, now: i64) -> Option<String> {
-        let days = self.not_after.saturating_sub(now).unsigned_abs() / DAY_MS.unsigned_abs();
-        let when = match self.urgency(now)? {
-            Urgency::Past if days == 0 => "has expired within the last day".to_owned(),
-            Urgency::Past => format!("has expired {days} days ago"),
-            Urgency::Day => "expires within a day".to_owned(),
-            Urgency::Week | Urgency::Month => format!("expires in {days} days"),
-        };
-        Some(format!("{self} {when}"))
+        Some(format!("{self} {}", Urgency::told(self.not_after, now)?))
     }
 }
 
@@ -142,6 +102,7 @@ impl fmt::Display for Expiry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::urgency::DAY_MS;
     use proptest::prelude::*;
 
     fn certificate(dns: &[&str], names: &[&str]) -> ClientCertificate {

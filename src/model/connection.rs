@@ -31,6 +31,8 @@ pub struct Connection {
     pub injection: Injection,
     /// What it wants a secret for has none yet: it must not be called (hazard 24).
     pub secret_missing: bool,
+    /// R3: when its secret ends at the provider, in Unix milliseconds. Nothing is decided by it: it is told.
+    pub expires_at: Option<i64>,
     /// What the provider wants in requests beside the secret.
     pub extra_headers: Vec<ExtraHeader>,
     /// C12: how its secret is found in replies; `None`: they pass as they are. Outbound alone.

@@ -4,6 +4,7 @@ use super::certificate::AcceptedCertificate;
 use super::quota::Quota;
 use super::token::Digest;
 use super::uid::Uid;
+use super::urgency::Urgency;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
@@ -223,6 +224,36 @@ impl Scopes {
     }
 }
 
+/// R3: how many keys that are alive end soon.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Endings {
+    /// Each within the time, and not within the shorter ones.
+    pub day: u64,
+    pub week: u64,
+    pub month: u64,
+}
+
+impl Endings {
+    pub fn of<'k>(keys: impl Iterator<Item = &'k Key>, now: i64) -> Endings {
+        let mut endings = Endings::default();
+        for key in keys.filter(|key| key.enabled && !key.revoked) {
+            match key.expires_at.and_then(|end| Urgency::of(end, now)) {
+                Some(Urgency::Day) => endings.day += 1,
+                Some(Urgency::Week) => endings.week += 1,
+                Some(Urgency::Month) => endings.month += 1,
+                Some(Urgency::Past) | None => {}
+            }
+        }
+        endings
+    }
+
+    /// Those that there are, the most urgent first.
+    pub fn soon(self) -> impl Iterator<Item = (Urgency, u64)> {
+        let all = [(Urgency::Day, self.day), (Urgency::Week, self.week), (Urgency::Month, self.month)];
+        all.into_iter().filter(|(_, count)| *count > 0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -249,5 +280,20 @@ mod tests {
         assert!(Scopes::UNNAMED.has(ScopeName::WorkflowsInvoke) && Scopes::UNNAMED.has(ScopeName::ConnectionsUse));
         assert!(!Scopes::UNNAMED.has(ScopeName::AdminRead) && !Scopes::UNNAMED.has(ScopeName::AdminWrite));
         assert!(!Scopes::NONE.with(ScopeName::AdminRead).has(ScopeName::WorkflowsInvoke));
+    }
+
+    #[test]
+    fn r3_keys_that_are_alive_are_counted_by_how_soon_they_end() {
+        const DAY: i64 = 86_400_000;
+        let ends = |days: i64| {
+            let mut key = Key::new(KeyId(0), Uid([1; 16]), "k", Origin::Store);
+            key.expires_at = Some(days * DAY);
+            key
+        };
+        let mut disabled = ends(1);
+        disabled.enabled = false;
+        let keys = [ends(0), ends(1), ends(2), ends(7), ends(8), ends(31), disabled];
+        assert_eq!(Endings::of(keys.iter(), 0), Endings { day: 1, week: 2, month: 1 });
+        assert_eq!(Endings { day: 0, week: 2, month: 0 }.soon().collect::<Vec<_>>(), [(Urgency::Week, 2)]);
     }
 }

@@ -22,6 +22,7 @@ pub mod template;
 mod texts;
 pub mod token;
 pub mod uid;
+pub mod urgency;
 pub mod workflow;
 
 pub use certificate::ClientCertificate;

@@ -67,6 +67,11 @@ impl Frame {
         self.environments.iter().find(|e| &*e.name == name).map(|e| e.id)
     }
 
+    /// R3: the connections whose secrets end, and when: Unix milliseconds.
+    pub fn secret_endings(&self) -> impl Iterator<Item = (Arc<str>, i64)> {
+        self.connections.iter().filter_map(|connection| Some((connection.name.clone(), connection.expires_at?)))
+    }
+
     /// None, if it is gone.
     pub fn environment_of(&self, uid: Uid) -> Option<&Environment> {
         self.environments.iter().find(|e| e.uid == uid)

@@ -96,6 +96,7 @@ pub fn connection(index: u32, environment: u16) -> Connection {
         connector: None,
         default: false,
         secret_missing: false,
+        expires_at: None,
         extra_headers: Vec::new(),
         destination: Destination {
             id: DestinationId(u64::from(index)),

@@ -143,10 +143,10 @@ pub enum Write {
         expected: u64,
     },
     AddSecret(Box<Sealed>),
-    /// Versions up to and including this one are forgotten for good.
+    /// Every version but this one is forgotten for good.
     PurgeSecrets {
         connection: Uid,
-        up_to: u32,
+        keep: Option<u32>,
     },
 }
 

@@ -24,6 +24,7 @@ use self::exposition::Exposition;
 pub use self::series::Sample;
 use super::access_log::AccessCounters;
 use crate::model::certificate::{Expiry, Use};
+use crate::model::key::Endings;
 
 /// What `/metrics` answers with.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -49,6 +50,10 @@ struct Shared {
     config_last_success: AtomicU64,
     limiter_addresses: AtomicU64,
     certificates: Mutex<Certificates>,
+    /// By connection, in Unix seconds.
+    secrets: Mutex<BTreeMap<Arc<str>, i64>>,
+    /// By how soon.
+    key_endings: Mutex<Endings>,
 }
 
 /// By use, owner and name: Unix seconds.
@@ -67,6 +72,8 @@ impl Metrics {
             config_last_success: AtomicU64::new(0),
             limiter_addresses: AtomicU64::new(0),
             certificates: Mutex::default(),
+            secrets: Mutex::default(),
+            key_endings: Mutex::default(),
         });
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Exposition(Arc::clone(&shared))));
@@ -119,6 +126,16 @@ impl Metrics {
             *first = end.min(*first);
         }
         *locked(&self.shared.certificates) = certificates;
+    }
+
+    /// R3: when the connections' secrets end, as far as it is known.
+    pub fn set_secrets(&self, ends: impl Iterator<Item = (Arc<str>, i64)>) {
+        *locked(&self.shared.secrets) = ends.map(|(connection, end)| (connection, end.div_euclid(1000))).collect();
+    }
+
+    /// R3: how many keys end soon; counted now and then, since there may be a million.
+    pub fn set_key_endings(&self, endings: Endings) {
+        *locked(&self.shared.key_endings) = endings;
     }
 
     /// Forgets workflows that are no longer configured, so that renaming them for years does not fill the table.
@@ -274,6 +291,21 @@ mod tests {
         has(&text, &format!("{name}{{{}}} -5", labels("b.test")));
         metrics.set_certificates(&[]);
         assert!(!metrics.render().contains("a.test"));
+    }
+
+    #[test]
+    fn r3_the_ends_of_secrets_are_shown_by_connection_and_those_of_keys_by_number() {
+        let metrics = metrics();
+        metrics.set_secrets([("stripe".into(), 2_000_000)].into_iter());
+        metrics.set_key_endings(Endings { day: 1, week: 2, month: 3 });
+        let text = metrics.render();
+        let name = "keystile_connection_secret_expiry_timestamp_seconds";
+        has(&text, &format!("{name}{{connection=\"stripe\"}} 2000"));
+        for (within, count) in [("1d", 1), ("7d", 3), ("30d", 6)] {
+            has(&text, &format!("keystile_keys_expiring{{within=\"{within}\"}} {count}"));
+        }
+        metrics.set_secrets(std::iter::empty());
+        assert!(!metrics.render().contains(&format!("{name}{{")));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Hazards 25, 29 and 30 at the control plane: whatever becomes of process, disk and database, traffic goes on, what was
 //! acknowledged is there, nothing is half done, and it recovers by itself.
 
-use crate::support::stored::verdict;
-use crate::support::{Api, Ask, Founded, PATIENCE, Stored};
+use crate::support::stored::{Api, verdict};
+use crate::support::{Ask, Founded, PATIENCE, Stored};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;

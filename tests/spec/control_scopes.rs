@@ -1,7 +1,7 @@
 //! K13 over the whole of the API: every call of the document, by everybody who may not make it. Nothing changes by it.
 
-use crate::support::stored::verdict;
-use crate::support::{Api, Ask, Founded, Stored};
+use crate::support::stored::{Api, verdict};
+use crate::support::{Ask, Founded, Stored};
 use serde_json::{Map, Value, json};
 
 /// A call of the document, with parameters and a body of its examples.

@@ -179,6 +179,12 @@ fn key_shown() -> Value {
             "properties": { "primary": slot("primary"), "secondary": slot("secondary") },
         },
         "revoked_at": moment("When it was revoked."),
+        "notices": {
+            "type": "array",
+            "items": { "type": "string" },
+            "readOnly": true,
+            "description": "That it ends soon.",
+        },
     })
 }
 
@@ -200,7 +206,7 @@ fn connection_shown() -> Value {
             "type": "array",
             "items": { "type": "string" },
             "readOnly": true,
-            "description": "What was done to the secret, or is odd about it.",
+            "description": "What was done to the secret, is odd about it, or that it ends soon.",
         },
         "secret_version": {
             "type": ["integer", "null"],

@@ -159,11 +159,17 @@ fn document() -> Value {
 }
 
 fn imported() -> Value {
+    let these = |description: &str| {
+        let fields = json!({ "kind": text("The kind of resource."), "name": text("Its name.") });
+        let item = told("A resource.", &fields, &["kind", "name"]);
+        json!({ "type": "array", "items": item, "description": description })
+    };
     let fields = json!({
-        "created": names("What was not there before."),
-        "updated": names("What was changed."),
-        "unchanged": names("What was so already."),
+        "created": these("What was not there before."),
+        "updated": these("What was changed."),
+        "unchanged": these("What was so already."),
         "needs_secret": names("Connections that wait for a secret."),
+        "needs_token": names("Keys without a token: regenerate one of their slots."),
     });
     told("What an import did, or would do.", &fields, &["created", "updated", "unchanged", "needs_secret"])
 }
@@ -232,6 +238,7 @@ fn explain_request() -> Value {
             "description": "Further fields of the request.",
         },
         "address": text("Where the caller is; without it on loopback."),
+        "listener": text("The listener's address; without it the first one of the path's door."),
     });
     taken("A request that is not sent.", &fields, &["method", "url"])
 }

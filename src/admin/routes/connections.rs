@@ -66,6 +66,6 @@ fn rollback() -> Route {
 fn purge() -> Route {
     Route::write(Method::POST, "/connections/{name}/purge", Guarded::Purge, &TAG)
         .called("purgeConnectionSecrets", "Forget a connection's earlier secrets")
-        .says("Every version before the current one is deleted for good. There is no going back to them.")
+        .says("Every version but the current one is deleted for good. There is no going back to them.")
         .answers(200, "Purged", "How many were forgotten.")
 }

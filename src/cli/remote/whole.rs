@@ -115,6 +115,13 @@ fn told(done: &Value, dry_run: bool) -> String {
         let name = one.strip_prefix("connection ").unwrap_or(&one);
         let _ = writeln!(out, "  keystile connections set-secret {name}");
     }
+    let tokenless = of("needs_token");
+    if !tokenless.is_empty() {
+        let _ = writeln!(out, "\nThese keys have no token yet:");
+    }
+    for name in tokenless {
+        let _ = writeln!(out, "  keystile keys rotate {name} --slot primary");
+    }
     out
 }
 
@@ -132,5 +139,7 @@ mod tests {
         assert!(text.contains("unchanged         1\n"), "{text}");
         assert!(text.ends_with("  keystile connections set-secret stripe\n"), "{text}");
         assert!(told(&done, true).contains("would create"), "{text}");
+        let text = told(&json!({ "needs_token": ["acme"] }), false);
+        assert!(text.ends_with("  keystile keys rotate acme --slot primary\n"), "{text}");
     }
 }

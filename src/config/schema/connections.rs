@@ -101,8 +101,13 @@ pub static CONNECTION: MapShape = MapShape::new(
         .example("[{ methods: [GET, POST], path: /v1/charges }]"),
         Field::new("scrub", BOOL, "Removes its secret from replies to outbound calls, where a provider reflects it.")
             .default(defaults::ON),
+        Field::new(
+            "expires_at",
+            Shape::Scalar(Kind::Timestamp),
+            "When its secret ends at the provider: told 30, 7 and 1 days ahead. It is used all the same.",
+        )
+        .example("2027-06-30T00:00:00Z"),
         Field::later("pacing", "waiting for a free slot"),
-        Field::later("expires_at", "the expiry of a connection's secret"),
         Field::later("owner", "owners of connections"),
         Field::later("access", "sharing connections"),
         Field::later("shared_with", "sharing connections"),

@@ -1,13 +1,14 @@
 //! Keys: K8 to K13, K15.
 
+mod edit;
 pub mod rows;
 pub mod shown;
-mod states;
+pub mod states;
 pub mod tokens;
 
 use super::access::Actor;
 use super::audit::Told;
-use super::body::{Body, merge_patch};
+use super::body::Body;
 use super::refusal::{Done, Refusal, Wrong};
 use super::replay::{Asked, Once};
 use super::state::{Control, Effect};
@@ -19,7 +20,6 @@ use crate::model::{Origin, Resource, Slot, Uid};
 use crate::store::{Access, Change, KeyRow, StoreError, Write};
 use crate::telemetry::timestamp::now_ms;
 use serde_json::{Map, Value};
-use shown::Standing;
 use tokens::Tokens;
 use zeroize::Zeroizing;
 
@@ -74,45 +74,10 @@ impl Control {
 
     /// What a repeated create answers: everything but the tokens.
     async fn key_again(&self, uid: Uid) -> Done<Created> {
-        let row = self.key_row(&uid.to_string()).await?;
+        let row = self.key_row(&uid.to_string()).await.map_err(|refusal| Control::gone(Resource::Key, refusal))?;
         let mut shown = self.shown_key(&row).await?;
         shown["tokens_already_shown"] = true.into();
         Ok(Created { body: Zeroizing::new(shown.to_string()), name: row.name, version: row.version, replayed: true })
-    }
-
-    pub(super) async fn edit_key(
-        &self,
-        actor: &Actor,
-        name: &str,
-        patch: &str,
-        if_match: Option<Precondition>,
-    ) -> Done<Shown> {
-        let patch = Body::read(patch)?;
-        patch.without_secrets(Resource::Key, name)?;
-        self.change_key(actor, name, "key.edit", if_match, |control, before| {
-            let live = control.live();
-            let spec = rows::spec(before).map_err(broken)?;
-            let mut fields = shown::document(&spec, &live.snapshot.frame, &Standing::of(before));
-            merge_patch(&mut fields, patch.fields.clone());
-            let name = patch.name.clone().unwrap_or_else(|| before.name.clone());
-            if name != before.name {
-                control.name_is_free(Resource::Key, &name)?;
-            }
-            let described = control.described(&name, &fields)?;
-            // What he could not give he may not keep alive with more.
-            actor.may_grant(&spec, before.environment)?;
-            actor.may_grant(&described.spec, described.environment)?;
-            let row = described.into_row(actor, before.uid, &name, before.created_at)?;
-            Ok(KeyRow {
-                enabled: row.enabled,
-                document: row.document,
-                name: row.name,
-                expires_at: row.expires_at,
-                environment: row.environment,
-                ..before.clone()
-            })
-        })
-        .await
     }
 
     pub(super) async fn delete_key(
@@ -206,9 +171,12 @@ impl Control {
         }
     }
 
-    /// The number of the file's key of this name or id. Looks at every key: for what is asked for seldom.
+    /// The file's key of this name or id. Looks at every key, unless it is clear that there is none.
     pub(super) fn file_key(&self, name: &str) -> Option<crate::model::Key> {
         let uid = Uid::parse(name);
+        if self.stored.is_some() && uid.is_none() && !self.written().has(Resource::Key, name) {
+            return None;
+        }
         let live = self.live();
         let found = live
             .snapshot

@@ -2,6 +2,7 @@
 
 use super::rows;
 use crate::assembly::keys::{Granted, Spec};
+use crate::model::urgency::Urgency;
 use crate::model::{Frame, Key, Slot, Uid};
 use crate::store::{KeyRow, UsageRow};
 use crate::telemetry::timestamp;
@@ -18,7 +19,9 @@ pub fn document(spec: &Spec, frame: &Frame, row: &Standing<'_>) -> Map<String, V
     put("title", spec.title.clone().map(Value::from));
     put("description", spec.description.clone().map(Value::from));
     put("enabled", Some(row.enabled.into()));
-    put("environment", row.environment.and_then(|uid| frame.environment_of(uid)).map(|e| (&*e.name).into()));
+    // One that was deleted is told by its id: a key that says none is good for all.
+    let environment = |uid| frame.environment_of(uid).map_or_else(|| uid.to_string().into(), |e| (&*e.name).into());
+    put("environment", row.environment.map(environment));
     put("workflows", Some(granted(&spec.workflows, |uid| workflow(frame, uid))));
     put("connections", Some(granted(&spec.connections, |uid| connection(frame, uid))));
     let bound = spec.bindings.iter().filter_map(|(name, uid)| Some((name.clone(), connection(frame, *uid)?.into())));
@@ -134,6 +137,9 @@ fn head(standing: &Standing<'_>, origin: &str, now: i64) -> Map<String, Value> {
     body.insert("name".to_owned(), standing.name.into());
     body.insert("origin".to_owned(), origin.into());
     body.insert("status".to_owned(), standing.status(now).into());
+    let ends = standing.expires_at.filter(|_| standing.status(now) == "enabled");
+    let notice = ends.and_then(|end| Urgency::told(end, now)).map(|told| format!("the key {told}"));
+    body.insert("notices".to_owned(), notice.into_iter().collect::<Vec<_>>().into());
     body
 }
 

@@ -40,8 +40,7 @@ impl Control {
 
     /// Somebody must be left who can undo it.
     pub(in crate::control) fn not_the_last_administrator(&self, row: &KeyRow) -> Done<()> {
-        let scopes = rows::spec(row).map_err(broken)?.scopes.into_iter().fold(Scopes::NONE, Scopes::with);
-        if !scopes.has(ScopeName::AdminWrite) || !row.enabled || row.revoked_at.is_some() {
+        if !administers(row)? {
             return Ok(());
         }
         let (live, now) = (self.live(), now_ms());
@@ -57,6 +56,14 @@ impl Control {
             "create another administrator first: keystile keys create NAME --scope admin:read --scope admin:write";
         Err(Refusal::new(StatusCode::CONFLICT, "last_administrator", detail, hint))
     }
+}
+
+/// Whether somebody can administer with it: it has a token, is alive for now, and has the scope.
+pub fn administers(row: &KeyRow) -> Done<bool> {
+    let scopes = rows::spec(row).map_err(broken)?.scopes.into_iter().fold(Scopes::NONE, Scopes::with);
+    let has_token = row.primary.is_some() || row.secondary.is_some();
+    let alive = row.enabled && row.revoked_at.is_none() && row.expires_at.is_none_or(|at| at > now_ms());
+    Ok(scopes.has(ScopeName::AdminWrite) && has_token && alive)
 }
 
 /// K11: a revoked key stays what it is.

@@ -45,15 +45,15 @@ impl Tokens {
 
     /// What a create answers, with the tokens that were drawn.
     pub fn into_body(self, shown: Value) -> Zeroizing<String> {
-        let mut body = Zeroizing::new(shown.to_string());
+        let shown = shown.to_string();
+        // A buffer that grew would leave the first token behind.
+        let mut body = Zeroizing::new(String::with_capacity(shown.len() + 2 * (token::LENGTH + 16)));
+        body.push_str(&shown);
         for (name, made) in [("primary", self.primary), ("secondary", self.secondary)] {
             let Some(token) = made.token else { continue };
             // Put together by hand, so that no copy of it is left in a tree of values.
-            body.reserve_exact(name.len() + token.len() + 8);
             body.pop();
-            body.push_str(&format!(",\"{name}\":\""));
-            body.push_str(&token);
-            body.push_str("\"}");
+            [",\"", name, "\":\"", &token, "\"}"].into_iter().for_each(|part| body.push_str(part));
         }
         body
     }

@@ -9,7 +9,7 @@ use crate::control::body::Body;
 use crate::control::keys::{named, new_uid};
 use crate::control::refusal::{Done, Refusal};
 use crate::control::replay::{Asked, Once};
-use crate::control::secrets::{Fresh, clean};
+use crate::control::secrets::{Fresh, Trial, clean};
 use crate::control::state::Control;
 use crate::model::{Resource, Uid};
 use crate::store::{Access, Change, ResourceRow, StoreError, Write};
@@ -28,7 +28,7 @@ impl Control {
         force: bool,
     ) -> Done<Created> {
         actor.may_write()?;
-        let store = &self.stored()?.store;
+        self.stored()?;
         let once = match asked {
             Some(asked) => match self.first_time(actor, asked).await? {
                 Once::New(pending) => Some(pending),
@@ -52,14 +52,15 @@ impl Control {
         let held = secret.map(|value| Arc::new(Held { value, sealed_to: None }));
         let document = document.with_secret(held.clone());
         let fresh = match &held {
-            Some(held) => Some(self.tried(actor, &document, held, force).await?),
+            Some(held) => Some(self.tried(actor, &document, held, Trial { verify: true, force }).await?),
             None => None,
         };
 
-        let mut estate = self.estate().await;
+        let estate = self.estate().await;
         let holdings = estate.holdings.with(document.clone());
-        let assembled = self.beside(&estate, &holdings, kind, &name)?;
+        let assembled = self.beside(&estate, &holdings, kind, &name).await?;
         self.may_manage(actor, &assembled, kind, uid)?;
+        self.may_move(actor, &assembled)?;
         let state = match (&fresh, connection(&assembled, uid)) {
             (_, None) => State::default(),
             (_, Some(connection)) if connection.secret_missing => State::needs_secret(),
@@ -102,17 +103,17 @@ impl Control {
             replay: once.map(|once| once.made(uid, now)),
             effects: vec![effect(assembled)],
         };
-        match store.commit(change).await {
+        let holdings = estate.holdings.with(kept);
+        match self.settle(estate, holdings, change).await {
             Ok(_) => {}
             Err(StoreError::Repeated { created }) => return self.resource_again(kind, created).await,
             Err(error) => return Err(error.into()),
         }
-        estate.holdings = estate.holdings.with(kept);
         Ok(Created { body: Zeroizing::new(body.to_string()), name, version: row.version, replayed: false })
     }
 
     async fn resource_again(&self, kind: Resource, uid: Uid) -> Done<Created> {
-        let row = self.resource_row(kind, &uid.to_string()).await.map_err(|_| Control::gone(kind))?;
+        let row = self.resource_row(kind, &uid.to_string()).await.map_err(|refusal| Control::gone(kind, refusal))?;
         let body = Zeroizing::new(shown(&row)?.to_string());
         Ok(Created { body, name: row.name, version: row.version, replayed: true })
     }

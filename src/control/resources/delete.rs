@@ -86,7 +86,7 @@ impl Control {
     ) -> Done<()> {
         actor.may_write()?;
         self.stored()?;
-        let mut estate = self.estate().await;
+        let estate = self.estate().await;
         let row = self.resource_row(kind, name).await?;
         if if_match.as_ref().is_some_and(|wanted| !wanted.holds(row.version)) {
             return Err(Refusal::precondition_failed(kind, &row.name));
@@ -105,20 +105,20 @@ impl Control {
         draft.writes.push(Write::DropResource { uid: row.uid, expected: row.version });
         let told = Told::by(actor, &format!("{kind}.delete"), now).of(kind, &row.name, row.uid);
         draft.audit.push(told.change(super::shown(&row)?, Value::Null));
-        // What force does not help: the file's workflows, and what an environment is the home of.
-        let assembled = self.beside(&estate, &draft.holdings, kind, &row.name).map_err(|refusal| {
+        // What force does not help: the file's workflows and keys, and what an environment is the home of.
+        let assembled = self.beside(&estate, &draft.holdings, kind, &row.name).await.map_err(|refusal| {
             let told = in_use(&row, &dependants, "take it out of these first; force does not reach them");
             Refusal { errors: refusal.errors, ..told }
         })?;
+        self.may_move(actor, &assembled)?;
         let holdings = draft.holdings.clone();
-        match self.commit(draft.into_change(vec![effect(assembled)])).await {
+        match self.settle(estate, holdings, draft.into_change(vec![effect(assembled)])).await {
             Ok(_) => {}
             Err(StoreError::Conflict) if if_match.is_some() => {
                 return Err(Refusal::precondition_failed(kind, &row.name));
             }
             Err(error) => return Err(error.into()),
         }
-        estate.holdings = holdings;
         Ok(())
     }
 

@@ -76,12 +76,13 @@ impl Control {
         self.stored()?;
         let patch = Body::read(patch)?;
         patch.without_secrets(kind, name)?;
-        let mut estate = self.estate().await;
+        let estate = self.estate().await;
         let before = self.resource_row(kind, name).await?;
         if if_match.as_ref().is_some_and(|wanted| !wanted.holds(before.version)) {
             return Err(Refusal::precondition_failed(kind, &before.name));
         }
         self.may_manage_now(actor, kind, before.uid)?;
+        patch.keeps_id(before.uid)?;
         let now = now_ms();
         let mut document = fields(&before)?;
         merge_patch(&mut document, patch.fields);
@@ -102,19 +103,19 @@ impl Control {
         }
         let told = Told::by(actor, &format!("{kind}.edit"), now).of(kind, &after.name, after.uid);
         let mut after = draft.set(told, &before, after)?;
-        let assembled = self.beside(&estate, &draft.holdings, kind, &after.name)?;
+        let assembled = self.beside(&estate, &draft.holdings, kind, &after.name).await?;
         self.may_manage(actor, &assembled, kind, after.uid)?;
+        self.may_move(actor, &assembled)?;
         (after, draft.holdings) = settled(after, draft.holdings, &assembled);
         draft.amend(&after)?;
         let holdings = draft.holdings.clone();
-        match self.commit(draft.into_change(vec![effect(assembled)])).await {
+        match self.settle(estate, holdings, draft.into_change(vec![effect(assembled)])).await {
             Ok(_) => {}
             Err(StoreError::Conflict) if if_match.is_some() => {
                 return Err(Refusal::precondition_failed(kind, &before.name));
             }
             Err(error) => return Err(error.into()),
         }
-        estate.holdings = holdings;
         Ok(Shown { body: shown(&after)?, version: Some(after.version) })
     }
 
@@ -131,6 +132,9 @@ impl Control {
             Resource::Workflow => {
                 let workflow = frame.workflows.iter().find(|w| w.uid == uid);
                 let upstream = workflow.map(|w| &*w.upstream).unwrap_or_default();
+                if upstream.is_empty() {
+                    return actor.may_manage_in(None);
+                }
                 upstream.iter().try_for_each(|(e, _)| actor.may_manage_in(Some(frame.environment(*e).uid)))
             }
         }
@@ -158,8 +162,14 @@ impl Control {
     }
 
     /// C16: what its secret would have to be sealed to now.
-    pub(in crate::control) fn seal_now(&self, estate: &Estate, uid: Uid, kind: Resource, name: &str) -> Done<[u8; 32]> {
-        let assembled = self.beside(estate, &estate.holdings, kind, name)?;
+    pub(in crate::control) async fn seal_now(
+        &self,
+        estate: &Estate,
+        uid: Uid,
+        kind: Resource,
+        name: &str,
+    ) -> Done<[u8; 32]> {
+        let assembled = self.beside(estate, &estate.holdings, kind, name).await?;
         seal_of(&assembled, uid).ok_or_else(|| Refusal::not_found(kind, name))
     }
 }

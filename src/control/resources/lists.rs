@@ -63,7 +63,10 @@ impl Control {
             Resource::Key => self.files_keys(query).await?,
             kind => {
                 let written = self.written();
-                let views = written.list(kind).into_iter().filter(|view| fits(view, kind, query));
+                let live = self.live();
+                let frame = &live.snapshot.frame;
+                let home = Some(&*frame.environment(frame.default_environment).name);
+                let views = written.list(kind).into_iter().filter(|view| fits(view, kind, query, home));
                 views.map(|view| (view.text("name").unwrap_or_default().to_owned(), from_file(&view, kind))).collect()
             }
         };
@@ -134,20 +137,28 @@ fn from_file(view: &View<'_>, kind: Resource) -> Value {
         body.extend(fields);
     }
     body.insert("id".to_owned(), uid(view, kind).to_string().into());
+    if kind == Resource::Connection {
+        let notice = super::ending(view.text("expires_at"), now_ms());
+        body.insert("notices".to_owned(), notice.into_iter().collect::<Vec<_>>().into());
+    }
     body.insert("origin".to_owned(), "file".into());
     body.insert("version".to_owned(), Value::Null);
     Value::Object(body)
 }
 
-fn fits(view: &View<'_>, kind: Resource, query: &ListQuery) -> bool {
-    let is = |field: &str, wanted: &Option<String>| match wanted {
-        None => true,
-        Some(wanted) => kind == Resource::Connection && view.text(field) == Some(wanted),
-    };
+/// `home` is the environment of what names none (E5).
+fn fits(view: &View<'_>, kind: Resource, query: &ListQuery, home: Option<&str>) -> bool {
     let q = query.q.as_deref().is_none_or(|q| {
         ["name", "title", "description"].into_iter().any(|field| view.text(field).is_some_and(|text| holds(text, q)))
     });
-    q && is("connector", &query.connector) && is("environment", &query.environment)
+    let is = |wanted: &Option<String>, stands: Option<&str>| wanted.is_none() || wanted.as_deref() == stands;
+    let there = match kind {
+        Resource::Connection => {
+            is(&query.connector, view.text("connector")) && is(&query.environment, view.text("environment").or(home))
+        }
+        _ => query.connector.is_none() && query.environment.is_none(),
+    };
+    q && there
 }
 
 fn holds(text: &str, q: &str) -> bool {

@@ -14,13 +14,17 @@ use super::access::Actor;
 use super::refusal::{Done, Refusal};
 use super::state::{Control, Effect, Estate, Frame};
 use crate::assembly::{Assembled, Document, Holdings};
+use crate::config::scalar;
 use crate::connector::Verdict;
 use crate::model::connection::ConnectionId;
+use crate::model::urgency::Urgency;
 use crate::model::{Connection, Resource, Uid};
 use crate::store::ResourceRow;
-use crate::telemetry::timestamp;
+use crate::telemetry::timestamp::{self, now_ms};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use std::collections::HashMap;
+use tokio::task::spawn_blocking;
 
 /// What is known of a connection beside its document.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -72,10 +76,14 @@ impl State {
 
 impl Control {
     /// The file beside these documents, in which `kind` `name` is what is new.
-    fn beside(&self, estate: &Estate, holdings: &Holdings, kind: Resource, name: &str) -> Done<Box<Assembled>> {
+    /// With thousands of connections that takes a while, and everybody else's calls are answered by one thread.
+    async fn beside(&self, estate: &Estate, holdings: &Holdings, kind: Resource, name: &str) -> Done<Box<Assembled>> {
+        let (written, holdings) = (estate.written.clone(), holdings.clone());
         let keys = self.live().snapshot.keys.clone();
-        let assembled = estate.written.with(holdings, keys);
-        assembled.map(Box::new).map_err(|rejected| Refusal::of_mistakes(&rejected.mistakes, kind, name))
+        match spawn_blocking(move || written.with(&holdings, keys).map(Box::new)).await {
+            Ok(assembled) => assembled.map_err(|rejected| Refusal::of_mistakes(&rejected.mistakes, kind, name)),
+            Err(_) => Err(Refusal::internal("it could not be assembled")),
+        }
     }
 
     /// K15: nobody has this name yet, be it in the file.
@@ -143,6 +151,22 @@ impl Control {
     }
 }
 
+/// What a change of one resource does to others.
+impl Control {
+    /// K13: a connection that comes to belong to another environment comes within reach of that one's keys, whether it was
+    /// edited or another environment is the default now. That is like granting it, and takes having it.
+    pub(super) fn may_move(&self, actor: &Actor, assembled: &Assembled) -> Done<()> {
+        let live = self.live();
+        let (before, after) = (&live.snapshot.frame, &assembled.snapshot.frame);
+        let home = |c: &Connection| (c.uid, before.environment(c.environment).uid);
+        let homes: HashMap<Uid, Uid> = before.connections.iter().map(home).collect();
+        let moves = |c: &&Connection| {
+            homes.get(&c.uid).is_some_and(|environment| *environment != after.environment(c.environment).uid)
+        };
+        after.connections.iter().filter(moves).try_for_each(|c| actor.may_lend(c.uid, &c.name))
+    }
+}
+
 fn frame_less(key: Option<&crate::model::Key>) -> Option<(Uid, String)> {
     key.map(|key| (key.uid, key.name.to_string()))
 }
@@ -184,10 +208,18 @@ pub fn shown(row: &ResourceRow) -> Done<Value> {
         let state = State::of(row);
         body["status"] = state.status.into();
         body["verification"] = state.verification.unwrap_or(Value::Null);
-        body["notices"] = state.notices.into();
+        let mut notices = state.notices;
+        notices.extend(ending(body["expires_at"].as_str(), now_ms()));
+        body["notices"] = notices.into();
         body["secret_version"] = row.secret_version.into();
     }
     Ok(body)
+}
+
+/// R3: what should be known of the end of a connection's secret. It is used all the same.
+fn ending(expires_at: Option<&str>, now: i64) -> Option<String> {
+    let end = scalar::timestamp(expires_at?).ok()?;
+    Some(format!("the secret {}; it is used all the same", Urgency::told(end, now)?))
 }
 
 /// The document's fields.

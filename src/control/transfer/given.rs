@@ -39,7 +39,7 @@ impl Item {
 
 impl Given {
     pub fn read(text: &str) -> Done<Given> {
-        let given: Given = serde_json::from_str(text).map_err(|error| {
+        let mut given: Given = serde_json::from_str(text).map_err(|error| {
             // The parser's words quote what it read, which may be a secret.
             let detail = format!("the document cannot be read (line {}, column {})", error.line(), error.column());
             let hint = "send JSON: {\"environments\": […], \"connections\": […], \"workflows\": […], \"keys\": […]}";
@@ -50,6 +50,7 @@ impl Given {
             let hint = "import them in several documents";
             return Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail, hint));
         }
+        given.resources.sort_by_key(|item| item.kind);
         given.keys.iter().chain(&given.resources).try_for_each(|item| item.body.without_tokens(&item.place))?;
         Ok(given)
     }

@@ -67,7 +67,7 @@ impl Control {
         for list in &given.strangers {
             wrongs.add(list, "", "not a list of resources", "leave it out: it belongs in the configuration file");
         }
-        let mut estate = self.estate().await;
+        let estate = self.estate().await;
         // The forms of all first, then what they refer to, then who may do it.
         let resources = Resources::read(self, actor, given.resources, now, &mut wrongs).await?;
         let keys = Keys::read(self, given.keys, now, &mut wrongs).await?;
@@ -88,10 +88,8 @@ impl Control {
             return Ok(told);
         }
         let Plan { writes, audit, effects, .. } = plan;
-        self.commit(Change { guards: Vec::new(), writes, audit, replay: None, effects }).await?;
-        if let Some(holdings) = holdings {
-            estate.holdings = holdings;
-        }
+        let holdings = holdings.unwrap_or_else(|| estate.holdings.clone());
+        self.settle(estate, holdings, Change { guards: Vec::new(), writes, audit, replay: None, effects }).await?;
         Ok(told)
     }
 }

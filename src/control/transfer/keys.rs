@@ -7,10 +7,11 @@ use crate::assembly::Document;
 use crate::assembly::keys::described;
 use crate::control::access::Actor;
 use crate::control::audit::Told;
+use crate::control::keys::states::administers;
 use crate::control::keys::{broken, new_uid, rows, shown, without_usage};
 use crate::control::refusal::{Done, Refusal};
 use crate::control::state::{Control, Effect};
-use crate::model::key::{ScopeName, Scopes};
+use crate::model::key::ScopeName;
 use crate::model::{Digest, Frame, Origin, Resource, Slot, Uid};
 use crate::store::{KeyRow, Write};
 use http::StatusCode;
@@ -165,7 +166,11 @@ async fn one(
         wrongs.add(place, "", "this key was revoked, for good", "leave it out, or give it another name and id");
     }
     let uid = before.as_ref().map(|row| row.uid).or(item.id()).unwrap_or_else(|| new_uid(now));
-    let (primary, secondary) = (digest(item, Slot::Primary, wrongs), digest(item, Slot::Secondary, wrongs));
+    let (mut primary, mut secondary) = (digest(item, Slot::Primary, wrongs), digest(item, Slot::Secondary, wrongs));
+    // Another gateway's key of this name, such as its first administrator's: who holds a token of this one keeps it.
+    if before.is_some() && item.id().is_some_and(|id| id != uid) {
+        (primary, secondary) = (None, None);
+    }
     match Document::read(KIND, uid, item.name(), &item.body.fields) {
         Ok(document) => Ok(Some(Read { place: item.place.clone(), before, document, primary, secondary })),
         Err(mistakes) => {
@@ -256,12 +261,4 @@ impl Described {
         }
         Ok(())
     }
-}
-
-/// With a token, alive for now, and with the scope.
-fn administers(row: &KeyRow) -> Done<bool> {
-    let scopes = rows::spec(row).map_err(broken)?.scopes.into_iter().fold(Scopes::NONE, Scopes::with);
-    let has_token = row.primary.is_some() || row.secondary.is_some();
-    let alive = row.expires_at.is_none_or(|at| at > crate::telemetry::timestamp::now_ms());
-    Ok(scopes.has(ScopeName::AdminWrite) && row.enabled && row.revoked_at.is_none() && has_token && alive)
 }

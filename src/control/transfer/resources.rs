@@ -131,6 +131,9 @@ impl Resources {
             Some(Candidate { assembled, holdings }) => (Some(assembled), holdings),
             None => (None, Holdings::default()),
         };
+        if let Some(assembled) = &assembled {
+            control.may_move(actor, assembled)?;
+        }
         for change in self.list {
             let Change { before, mut after, fate, follows, .. } = change;
             if fate != Fate::Unchanged

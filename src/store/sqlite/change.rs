@@ -63,7 +63,7 @@ fn perform_one(connection: &Connection, write: &Write) -> Result<(), Failure> {
             Ok(usage::forget(connection, kind, *uid)?)
         }
         Write::AddSecret(sealed) => secrets::add(connection, sealed),
-        Write::PurgeSecrets { connection: of, up_to } => Ok(secrets::purge(connection, *of, *up_to)?),
+        Write::PurgeSecrets { connection: of, keep } => Ok(secrets::purge(connection, *of, *keep)?),
     }
 }
 

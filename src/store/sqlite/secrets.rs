@@ -22,9 +22,9 @@ pub(super) fn add(connection: &Connection, sealed: &Sealed) -> std::result::Resu
     Ok(())
 }
 
-pub(super) fn purge(connection: &Connection, of: Uid, up_to: u32) -> Result<()> {
-    let mut statement = connection.prepare_cached("DELETE FROM secrets WHERE connection = ?1 AND version <= ?2")?;
-    statement.execute(params![Sql(of), up_to])?;
+pub(super) fn purge(connection: &Connection, of: Uid, keep: Option<u32>) -> Result<()> {
+    let mut statement = connection.prepare_cached("DELETE FROM secrets WHERE connection = ?1 AND version IS NOT ?2")?;
+    statement.execute(params![Sql(of), keep])?;
     Ok(())
 }
 

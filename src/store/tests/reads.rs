@@ -78,15 +78,15 @@ async fn r1_versions_of_a_secret_stay_until_they_are_purged() {
     commit(vec![secret(1), set(1, at(2, Some(1)))]).await.unwrap();
     commit(vec![set(2, at(3, Some(2))), secret(2)]).await.unwrap();
     assert_eq!(commit(vec![secret(2)]).await, Err(StoreError::Conflict), "a version is never replaced");
-    let purge = |up_to| Write::PurgeSecrets { connection: row.uid, up_to };
-    assert_eq!(commit(vec![purge(2)]).await, Err(StoreError::Conflict), "the current one stays");
+    let purge = |keep| Write::PurgeSecrets { connection: row.uid, keep };
+    assert_eq!(commit(vec![purge(None)]).await, Err(StoreError::Conflict), "the current one stays");
     let versions = async || {
         let all = opened.store.secret_versions(row.uid).await.unwrap();
         all.into_iter().map(|v| v.version).collect::<Vec<_>>()
     };
     assert_eq!(versions().await, [2, 1]);
     assert_eq!(opened.store.secret(row.uid, 1).await.unwrap(), Some(sealed(&row, 1)));
-    commit(vec![purge(1)]).await.unwrap();
+    commit(vec![purge(Some(2))]).await.unwrap();
     assert_eq!(versions().await, [2]);
     assert_eq!(commit(vec![set(3, at(4, Some(1)))]).await, Err(StoreError::Conflict), "no way back to what was purged");
     commit(vec![Write::DropResource { uid: row.uid, expected: 3 }]).await.unwrap();
@@ -107,7 +107,7 @@ async fn what_was_purged_is_not_in_the_file() {
         memchr::memmem::find(&file, b"canary").is_some()
     };
     assert!(holds());
-    opened.store.commit(change(vec![Write::PurgeSecrets { connection: row.uid, up_to: 1 }])).await.unwrap();
+    opened.store.commit(change(vec![Write::PurgeSecrets { connection: row.uid, keep: None }])).await.unwrap();
     opened.store.close().await;
     assert!(!holds());
 }

@@ -14,6 +14,7 @@ use super::histogram::Histogram;
 use super::process;
 use super::series::{OTHER, OTHER_STATUS, Pair, SeriesTable};
 use crate::model::flood::Flood;
+use crate::model::key::Endings;
 use crate::model::listener::ConnectionRefusal;
 use crate::model::quota::Scope;
 
@@ -33,6 +34,7 @@ impl Collector for Exposition {
         usage(&mut page, &self.0)?;
         config(&mut page, &self.0)?;
         certificates(&mut page, &self.0)?;
+        endings(&mut page, &self.0)?;
         process_facts(&mut page, &self.0)
     }
 }
@@ -269,6 +271,22 @@ fn certificates(page: &mut Page<'_>, shared: &Shared) -> Result<(), Error> {
         locked(&shared.certificates).iter().map(|((used, owner, name), end)| {
             ([("used", used.name()), ("owner", &**owner), ("name", name.as_str())], *end)
         }),
+    )
+}
+
+fn endings(page: &mut Page<'_>, shared: &Shared) -> Result<(), Error> {
+    page.gauges(
+        "keystile_connection_secret_expiry_timestamp_seconds",
+        "When a connection's secret ends by its expires_at, in Unix seconds; it is used all the same. Alert on less than 30 \
+         days from now",
+        locked(&shared.secrets).iter().map(|(connection, end)| ([("connection", &**connection)], *end)),
+    )?;
+    let Endings { day, week, month } = *locked(&shared.key_endings);
+    let within = [("1d", day), ("7d", day + week), ("30d", day + week + month)];
+    page.gauges(
+        "keystile_keys_expiring",
+        "Keys that are enabled and end within that time; counted every hour. Their owners need others by then",
+        within.into_iter().map(|(within, count)| ([("within", within)], count)),
     )
 }
 

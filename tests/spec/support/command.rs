@@ -48,20 +48,7 @@ impl Desk {
 
     /// In this environment and no other.
     pub fn with(&self, arguments: &[&str], input: &str, environment: &[(&str, &str)]) -> Done {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_keystile"))
-            .args(arguments)
-            .env_clear()
-            .env("HOME", self.home.path(""))
-            .envs(environment.iter().copied())
-            .current_dir(self.home.path(""))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // A command that reads nothing may be gone already.
-        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        Done::of(&child.wait_with_output().unwrap())
+        keystile(&self.home, arguments, input, environment)
     }
 
     /// The one request that `arguments` make: method and path, and body.
@@ -74,6 +61,24 @@ impl Desk {
         assert_eq!(requests.len(), 1, "{arguments:?}: {requests:?}");
         asked(&requests[0])
     }
+}
+
+/// A command in a home of its own, in this environment and no other.
+pub fn keystile(home: &Directory, arguments: &[&str], input: &str, environment: &[(&str, &str)]) -> Done {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_keystile"))
+        .args(arguments)
+        .env_clear()
+        .env("HOME", home.path(""))
+        .envs(environment.iter().copied())
+        .current_dir(home.path(""))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A command that reads nothing may be gone already.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    Done::of(&child.wait_with_output().unwrap())
 }
 
 impl Done {

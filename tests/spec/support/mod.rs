@@ -7,6 +7,7 @@ pub mod gateway;
 pub mod h2;
 pub mod h2_raw;
 pub mod hunt;
+pub mod managed;
 pub mod provider;
 pub mod replies;
 pub mod secured;
@@ -18,8 +19,9 @@ pub mod world;
 pub use client::{Ask, Connection, Reply, raw};
 pub use gateway::{Directory, Gateway, Setup};
 pub use h2::{H2Answer, H2Upstream};
+pub use managed::{Api, Managed};
 pub use secured::Provider;
-pub use stored::{Api, Founded, Stored};
+pub use stored::{Founded, Stored};
 pub use upstream::{Answer, Gate, Recorded, Upstream};
 pub use world::{Builder, World, digest, token};
 
