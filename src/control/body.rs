@@ -56,15 +56,26 @@ impl Body {
 
     /// Secrets and tokens have no place in what only describes something.
     pub fn without_secrets(&self, kind: Resource, name: &str) -> Done<()> {
+        self.without_strangers(kind)?;
         let (field, hint) = match (&self.secret, &self.primary, &self.secondary) {
             (Some(_), ..) => ("secret", format!("PUT /api/v1/connections/{name}/secret")),
             (None, None, None) => return Ok(()),
-            _ if kind == Resource::Key => {
-                ("primary or secondary", format!("POST /api/v1/keys/{name}/slots/primary/regenerate"))
-            }
-            _ => ("primary or secondary", "leave it out".to_owned()),
+            _ => ("primary or secondary", format!("POST /api/v1/keys/{name}/slots/primary/regenerate")),
         };
         Err(Refusal::invalid(vec![Wrong::new(field, format!("{field} is not changed this way"), hint)]))
+    }
+
+    /// What was taken out of the body is a field of connections or of keys, and of nothing else.
+    pub fn without_strangers(&self, kind: Resource) -> Done<()> {
+        let (connection, key) = (kind == Resource::Connection, kind == Resource::Key);
+        let strange = [
+            ("secret", self.secret.is_some() && !connection, "leave it out: connections alone have secrets"),
+            ("primary", self.primary.is_some() && !key, "leave it out: keys alone have tokens"),
+            ("secondary", self.secondary.is_some() && !key, "leave it out: keys alone have tokens"),
+        ];
+        let wrongs = strange.iter().filter(|(_, is_there, _)| *is_there);
+        let wrongs: Vec<Wrong> = wrongs.map(|(field, _, remedy)| Wrong::new(field, "unknown field", *remedy)).collect();
+        if wrongs.is_empty() { Ok(()) } else { Err(Refusal::invalid(wrongs)) }
     }
 
     /// What is shown may be sent back whole; another's id is a mistake.

@@ -10,6 +10,7 @@ use std::fs;
 #[derive(Default)]
 struct Trail {
     canaries: Vec<String>,
+    repeated: Vec<String>,
     said: Vec<u8>,
 }
 
@@ -18,6 +19,13 @@ impl Trail {
     fn secret(&mut self, what: &str) -> String {
         let canary = format!("sec{}ret", &blake3::hash(what.as_bytes()).to_hex()[..32]);
         self.canaries.push(canary.clone());
+        canary
+    }
+
+    /// One that its sender may read again, and nobody else anywhere.
+    fn repeated(&mut self, what: &str) -> String {
+        let canary = self.secret(&format!("repeated {what}"));
+        self.repeated.extend(self.canaries.pop());
         canary
     }
 
@@ -104,6 +112,15 @@ fn misplaced(trail: &mut Trail, gateway: &Stored) {
         (27, r#"{"name": "a", "title": "as agreed: SECRET."}"#),
         (28, r#"{"title": "as agreed: SECRET.", "description": "SECRET"}"#),
     ] {
+        let of = n.to_string();
+        // What no field takes is said again to who sent it, so that he sees his mistake; but never a token.
+        let repeated = matches!(n, 2 | 3 | 10..=12 | 16 | 20 | 25 | 26);
+        let titled = matches!(n, 0 | 27 | 28);
+        let canaries = match (repeated, titled) {
+            (true, _) => vec![trail.token(&of), trail.repeated(&of)],
+            (_, true) => vec![trail.token(&of)],
+            _ => vec![trail.token(&of), trail.secret(&of)],
+        };
         for (method, path) in [
             ("POST", "/keys"),
             ("POST", "/connections"),
@@ -116,15 +133,13 @@ fn misplaced(trail: &mut Trail, gateway: &Stored) {
             ("POST", "/keys/crm/slots/primary/regenerate"),
             ("POST", "/import"),
         ] {
-            // A name, a title and an unknown field are no secret's place: what stands there is repeated where it helps.
-            let names = matches!(n, 0 | 2 | 3 | 10..=12 | 16 | 25..=28);
-            let canary = if names { trail.token(&format!("{n}{path}")) } else { trail.secret(&format!("{n}{path}")) };
-            let text = body.replace("SECRET", &canary);
-            let json = api.ask(method, path).header("Content-Type", "application/json").body(&text);
-            let other = api.ask(method, path).header("Content-Type", "text/plain").body(&text);
-            for ask in [json, other, api.ask(method, path).body(&text)] {
-                let status = trail.ask(gateway, &ask);
-                assert!((400..500).contains(&status), "{method} {path} {text}: {status}");
+            for text in canaries.iter().map(|canary| body.replace("SECRET", canary)) {
+                let json = api.ask(method, path).header("Content-Type", "application/json").body(&text);
+                let other = api.ask(method, path).header("Content-Type", "text/plain").body(&text);
+                for ask in [json, other, api.ask(method, path).body(&text)] {
+                    let status = trail.ask(gateway, &ask);
+                    assert!((400..500).contains(&status), "{method} {path} {text}: {status}");
+                }
             }
         }
     }
@@ -191,6 +206,7 @@ fn t3_no_token_no_secret_and_no_master_key_is_written_down_or_said_again() {
     let running = files(&founded, &beside);
     let (said, all) = (gateway.stdout.text() + &gateway.stderr.text(), trail.canaries.clone());
     assert_absent(&String::from_utf8_lossy(&trail.said), &all);
+    let all = [all, trail.repeated.clone()].concat();
     assert_absent(&String::from_utf8_lossy(&running), &all);
     assert_absent(&said, &all);
     let mut gateway = gateway;

@@ -39,6 +39,7 @@ impl Control {
         };
         let body = Body::read(text)?;
         let name = named(&body)?;
+        body.without_strangers(Resource::Key)?;
         self.name_is_free(Resource::Key, &name)?;
         let live = self.live();
         let now = now_ms();

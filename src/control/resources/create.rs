@@ -38,8 +38,8 @@ impl Control {
         };
         let mut body = Body::read(text)?;
         let name = named(&body)?;
-        let secret = if kind == Resource::Connection { body.secret.take() } else { None };
-        body.without_secrets(kind, &name)?;
+        body.without_strangers(kind)?;
+        let secret = body.secret.take();
         self.name_is_free(kind, &name)?;
         let now = now_ms();
         let uid = new_uid(now);
