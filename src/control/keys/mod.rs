@@ -39,6 +39,10 @@ impl Control {
         };
         let body = Body::read(text)?;
         let name = named(&body)?;
+        if body.secret.is_some() {
+            let wrong = Wrong::new("secret", "unknown field", "leave it out: connections alone have secrets");
+            return Err(Refusal::invalid(vec![wrong]));
+        }
         self.name_is_free(Resource::Key, &name)?;
         let live = self.live();
         let now = now_ms();
