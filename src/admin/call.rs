@@ -106,7 +106,8 @@ struct Regeneration {
 async fn regenerate(control: &Control, actor: &Actor, call: Call<'_>) -> Result<Reply, Problem> {
     let Regeneration { grace } = call.body.into(&["grace"])?;
     let grace = match grace {
-        Some(text) => scalar::duration(&text).map_err(|wrong| field("grace", &wrong.reason, &wrong.remedy))?,
+        // What stands there instead is not repeated: it may be the token.
+        Some(text) => scalar::duration(&text).map_err(|wrong| field("grace", "not a duration", &wrong.remedy))?,
         None => Duration::ZERO,
     };
     let token = control.regenerate(actor, call.name, call.slot, grace, call.if_match).await?;
