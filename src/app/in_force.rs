@@ -21,9 +21,14 @@ impl InForce for Gateway {
     }
 
     fn reload(&self, read: &mut dyn FnMut(&Keys) -> Result<Assembled, Rejected>) -> Result<u64, NotReloaded> {
+        // Files may be slow to read, and keys must be revoked meanwhile.
+        let before = self.shared.load().snapshot.keys.clone();
+        let mut assembled = read(&before).map_err(NotReloaded::Rejected)?;
         let gate = self.gate();
         let keys = self.shared.load().snapshot.keys.clone();
-        let assembled = read(&keys).map_err(NotReloaded::Rejected)?;
+        if !keys.is_same(&before) {
+            assembled = read(&keys).map_err(NotReloaded::Rejected)?;
+        }
         self.replace(assembled, &gate).map_err(NotReloaded::Failed)
     }
 }

@@ -47,6 +47,12 @@ impl Document {
         let node = Node { value: Value::Map(entries), ..json::text("") };
         let mut mistakes = Mistakes::new(STORE);
         check_shape(&node, &Shape::Map(schema::resource(kind)), &mut mistakes);
+        let document = View::root(&node, Shape::Map(schema::resource(kind)));
+        if kind == Resource::Connection && (document.is_set("tls.certificate") || document.is_set("tls.key")) {
+            // T1a: whoever may add a connection may not thereby use any key that lies on this machine.
+            let remedy = "leave them out, or write the connection into the file";
+            mistakes.error(document.at("tls"), "client certificates are named in the configuration file alone", remedy);
+        }
         match mistakes.has_errors() {
             true => Err(mistakes),
             false => Ok(Document { kind, uid, name: name.into(), node: Arc::new(node), secret: None }),
@@ -147,5 +153,32 @@ fn append(root: &mut Node, list: &str, items: Vec<Node>) {
         Some(Value::List(present)) => present.extend(items),
         Some(_) => {}
         None => entries.push(json::field(list, Node { value: Value::List(items), ..json::text("") })),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(fields: serde_json::Value) -> Result<Document, Mistakes> {
+        let serde_json::Value::Object(fields) = fields else { panic!("an object") };
+        Document::read(Resource::Connection, Uid([1; 16]), "engine", &fields)
+    }
+
+    #[test]
+    fn t1a_a_client_certificate_of_this_machine_is_not_had_by_naming_its_file() {
+        let with = |tls| read(json!({ "base_url": "https://a.example", "tls": tls }));
+        let refused = with(json!({ "certificate": "/etc/x.pem", "key": "/etc/x.key" })).err().unwrap();
+        assert!(refused.iter().any(|m| m.path == "tls" && m.reason.contains("file alone")), "{refused}");
+        assert!(with(json!({ "ca": "tls/ca.pem", "server_name": "a.internal" })).is_ok());
+    }
+
+    #[test]
+    fn a_document_says_which_of_its_fields_is_wrong() {
+        let refused = read(json!({ "base_url": "ftp://a", "rate_limit": "many" })).err().unwrap();
+        let fields: Vec<&str> = refused.iter().map(|m| &*m.path).collect();
+        assert_eq!(fields, ["base_url", "rate_limit"]);
+        assert!(refused.to_string().starts_with("the store: error: base_url: "), "{refused}");
     }
 }

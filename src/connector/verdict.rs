@@ -66,6 +66,12 @@ pub struct Reply<'a> {
 }
 
 impl Verdict {
+    /// The provider does not take the secret, whatever it is used for. One that may not do what was tried may be just what
+    /// is wanted: restricted keys are.
+    pub fn is_clear_no(&self) -> bool {
+        [Meaning::BadKey, Meaning::WrongRegion].iter().any(|meaning| meaning.name() == self.meaning)
+    }
+
     /// What the reply to `verify` says: the first rule that fits, else what HTTP itself means by its status.
     pub fn of_reply(verify: &Verify, reply: &Reply<'_>) -> Verdict {
         let body = Body::of(reply);

@@ -131,3 +131,17 @@ fn c8_no_reply_says_nothing_of_the_secret() {
     assert_eq!(Verdict::needs_secret().state, State::Error);
     assert_eq!(Verdict::no_way().state, State::Inconclusive);
 }
+
+#[test]
+fn c8_a_clear_no_is_said_of_the_key_itself_and_not_of_what_it_may_do() {
+    let verdict = |meaning| {
+        let reply = Reply { status: StatusCode::FORBIDDEN, headers: &HeaderMap::new(), body: b"", whole: true };
+        Verdict::of_reply(&verify(vec![rule((403, 403), &[], &[], meaning)]), &reply)
+    };
+    assert!(verdict(Meaning::BadKey).is_clear_no() && verdict(Meaning::WrongRegion).is_clear_no());
+    for open in
+        [Meaning::Active, Meaning::MissingScope, Meaning::NotEnabled, Meaning::ProviderDown, Meaning::Inconclusive]
+    {
+        assert!(!verdict(open).is_clear_no(), "{}", open.name());
+    }
+}

@@ -47,6 +47,11 @@ impl Default for Digests {
 }
 
 impl Digests {
+    /// Whether nothing was changed in either since one was copied from the other.
+    pub fn is_same(&self, other: &Digests) -> bool {
+        Arc::ptr_eq(&self.branches, &other.branches)
+    }
+
     pub fn len(&self) -> usize {
         self.count
     }

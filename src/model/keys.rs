@@ -20,6 +20,11 @@ pub struct Keys {
 pub type Token = (Digest, Slot);
 
 impl Keys {
+    /// Whether nothing was changed in either since one was copied from the other.
+    pub fn is_same(&self, other: &Keys) -> bool {
+        self.shelf.is_same(&other.shelf) && self.digests.is_same(&other.digests)
+    }
+
     pub fn len(&self) -> usize {
         self.shelf.len()
     }

@@ -26,14 +26,19 @@ pub fn is_uuid(text: &str) -> bool {
 
 /// `bytes` as `xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx`.
 pub fn format_uuid(bytes: &[u8; 16]) -> String {
+    uuid_digits(bytes).iter().map(|digit| char::from(*digit)).collect()
+}
+
+/// The same without an allocation.
+pub fn uuid_digits(bytes: &[u8; 16]) -> [u8; 36] {
     const HEX: &[u8; 16] = b"0123456789abcdef";
-    let mut out = String::with_capacity(36);
-    for (at, b) in bytes.iter().enumerate() {
-        if matches!(at, 4 | 6 | 8 | 10) {
-            out.push('-');
-        }
-        out.push(HEX[usize::from(b >> 4)] as char);
-        out.push(HEX[usize::from(b & 15)] as char);
+    let mut out = [b'-'; 36];
+    let mut at = 0;
+    for (n, b) in bytes.iter().enumerate() {
+        at += usize::from(matches!(n, 4 | 6 | 8 | 10));
+        out[at] = HEX[usize::from(b >> 4)];
+        out[at + 1] = HEX[usize::from(b & 15)];
+        at += 2;
     }
     out
 }

@@ -23,6 +23,11 @@ impl Uid {
         Uid(bytes)
     }
 
+    /// As it is written, without an allocation.
+    pub fn digits(self) -> [u8; 36] {
+        name::uuid_digits(&self.0)
+    }
+
     /// Reads a UUID of any version, in either case.
     pub fn parse(text: &str) -> Option<Uid> {
         if !name::is_uuid(text) {
@@ -49,7 +54,7 @@ impl Uid {
 
 impl fmt::Display for Uid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&name::format_uuid(&self.0))
+        f.write_str(std::str::from_utf8(&self.digits()).unwrap_or_default())
     }
 }
 

@@ -47,7 +47,7 @@ fn username(key: &Key) -> HeaderValue {
 }
 
 fn id(key: &Key) -> HeaderValue {
-    HeaderValue::from_maybe_shared(Bytes::from(key.uid.to_string())).unwrap_or(HeaderValue::from_static("-"))
+    HeaderValue::from_bytes(&key.uid.digits()).unwrap_or(HeaderValue::from_static("-"))
 }
 
 /// What both doors do: strip, tell (`told`), inject.

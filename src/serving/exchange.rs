@@ -229,7 +229,7 @@ impl Drop for Exchange {
         let connection = self.run.map(|(_, _, c)| &*snapshot.connection(c).name);
         let environment = self.run.map(|(_, e, _)| &*snapshot.environment(e).name);
         let key = self.key.and_then(|(key, _)| snapshot.key(key));
-        let key_id = key.map(|key| key.uid.to_string());
+        let key_id = key.map(|key| key.uid.digits());
         let end = match self.end {
             End::Complete => "complete",
             End::ClientGone if self.core.cut.get() => "stopped",
@@ -275,7 +275,7 @@ impl Drop for Exchange {
             path: self.path.as_deref().unwrap_or(self.uri.path()),
             key: key.map(|key| &*key.name),
             slot: self.key.and_then(|(_, s)| s).map(Slot::name),
-            key_id: key_id.as_deref(),
+            key_id: key_id.as_ref().and_then(|digits| std::str::from_utf8(digits).ok()),
             workflow,
             environment,
             connection,

@@ -2,7 +2,7 @@
 
 use super::{State, connection_id, shown};
 use crate::assembly::{Assembled, Document, Held};
-use crate::connector::{State as Found, Verdict};
+use crate::connector::Verdict;
 use crate::control::Shown;
 use crate::control::access::Actor;
 use crate::control::audit::Told;
@@ -42,7 +42,7 @@ impl Control {
         let verdict = if trial.verify { self.verdict(assembled, document.uid).await? } else { None };
         let now = now_ms();
         let state = match verdict {
-            Some(verdict) if verdict.state == Found::Error && verdict.meaning != "provider_down" && !trial.force => {
+            Some(verdict) if verdict.is_clear_no() && !trial.force => {
                 return Err(rejected(&holdings_name, &verdict));
             }
             Some(verdict) => State::verified(&verdict, now),
