@@ -9,7 +9,7 @@ use super::routes::{Guarded, Operation};
 use super::{api::PREFIX, docs, openapi};
 use crate::config::scalar;
 use crate::control::{
-    Actor, AuditQuery, Control, Created, Deletion, Listing, Page, Precondition, Refusal, SecretSet, Shown, Wrong,
+    Actor, AuditFilter, Control, Created, Deletion, Listing, Page, Precondition, Refusal, SecretSet, Shown, Wrong,
 };
 use crate::model::{Resource, Slot};
 use crate::store::{Access, ListQuery};
@@ -164,8 +164,8 @@ fn access(word: &str) -> Option<Access> {
     serde_json::from_value(json!(word)).ok()
 }
 
-fn audit_query(query: &Query) -> AuditQuery {
-    AuditQuery {
+fn audit_query(query: &Query) -> AuditFilter {
+    AuditFilter {
         actor: query.owned(&p::ACTOR),
         action: query.owned(&p::ACTION),
         kind: query.owned(&p::KIND),

@@ -137,18 +137,3 @@ impl Control {
         }
     }
 }
-
-/// What of the audit is asked for.
-#[derive(Debug, Clone, Default)]
-pub struct AuditQuery {
-    pub actor: Option<String>,
-    pub action: Option<String>,
-    pub kind: Option<String>,
-    pub subject: Option<String>,
-    /// Unix milliseconds.
-    pub since: Option<i64>,
-    pub until: Option<i64>,
-    /// Rows before this one, by number.
-    pub before: Option<u64>,
-    pub limit: usize,
-}

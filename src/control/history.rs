@@ -1,10 +1,10 @@
 //! T4: what was changed, read back, and proved to be what was written.
 
+use super::Page;
 use super::access::Actor;
 use super::keys::broken;
 use super::refusal::Done;
 use super::state::Control;
-use super::{AuditQuery, Page};
 use crate::store::{AuditFilter, AuditRow, AuditVerdict};
 use crate::telemetry::timestamp;
 use serde_json::{Value, json};
@@ -14,19 +14,10 @@ const MOST: usize = 1000;
 
 impl Control {
     /// From the newest on. The cursor is the number before which it goes on.
-    pub async fn audit(&self, actor: &Actor, query: AuditQuery) -> Done<Page> {
+    pub async fn audit(&self, actor: &Actor, query: AuditFilter) -> Done<Page> {
         actor.may_read()?;
         let limit = query.limit.clamp(1, MOST);
-        let filter = AuditFilter {
-            actor: query.actor,
-            action: query.action,
-            kind: query.kind,
-            subject: query.subject,
-            since: query.since,
-            until: query.until,
-            before: query.before,
-            limit: limit + 1,
-        };
+        let filter = AuditFilter { limit: limit + 1, ..query };
         let mut rows = self.stored()?.store.audit(&filter).await?;
         let more = rows.len() > limit;
         rows.truncate(limit);

@@ -23,8 +23,9 @@ mod totals;
 mod transfer;
 mod usage;
 
+pub use crate::store::AuditFilter;
 pub use access::Actor;
-pub use facade::{AuditQuery, Created, Deletion, Listing, Page, Precondition, SecretSet, Shown};
+pub use facade::{Created, Deletion, Listing, Page, Precondition, SecretSet, Shown};
 pub use refusal::{Refusal, Wrong};
 pub use resources::Verifier;
 pub use state::{Control, Estate, InForce, NotReloaded, Outlet, Stored};

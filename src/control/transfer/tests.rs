@@ -2,7 +2,7 @@
 
 use crate::assembly::{self, Assembled, Rejected, Store as Settings};
 use crate::control::opening::{self, Opened};
-use crate::control::{Actor, AuditQuery, Control, Estate, InForce, NotReloaded, founding};
+use crate::control::{Actor, AuditFilter, Control, Estate, InForce, NotReloaded, founding};
 use crate::limit::Limits;
 use crate::live::{KeyChange, Live};
 use crate::model::{Digest, Keys, Resource, Slot};
@@ -145,7 +145,7 @@ async fn t2_an_import_creates_what_is_missing_puts_it_in_force_and_says_what_it_
     let workflow = live.snapshot.workflows.iter().find(|w| &*w.name == "get-customer").unwrap();
     assert_eq!((&*acme.name, slot), ("acme", Slot::Primary));
     assert!(acme.workflows.permit(workflow.uid));
-    let audit = world.control.audit(&world.admin(), AuditQuery { limit: 100, ..AuditQuery::default() }).await;
+    let audit = world.control.audit(&world.admin(), AuditFilter { limit: 100, ..AuditFilter::default() }).await;
     let actions: Vec<Value> = audit.ok().unwrap().items.into_iter().map(|entry| entry["action"].clone()).collect();
     assert_eq!(actions.iter().filter(|action| action.as_str().unwrap().ends_with(".import")).count(), 6);
 }
@@ -298,7 +298,7 @@ async fn t5_t4_usage_and_audit_are_told_by_name_page_by_page() {
     let world = World::new().await;
     world.import(&document(), false).await.unwrap();
     let admin = world.admin();
-    let query = |before| AuditQuery { limit: 4, before, ..AuditQuery::default() };
+    let query = |before| AuditFilter { limit: 4, before, ..AuditFilter::default() };
     let first = world.control.audit(&admin, query(None)).await.ok().unwrap();
     assert_eq!((first.items[0]["seq"].as_u64(), first.next.as_deref()), (Some(7), Some("4")));
     let second = world.control.audit(&admin, query(Some(4))).await.ok().unwrap();
