@@ -1,7 +1,7 @@
 //! Environments, and what can be referred to by name.
 
 use super::{Site, word};
-use crate::config::{View, json};
+use crate::config::{View, trail};
 use crate::model::environment::{Environment, EnvironmentId};
 use crate::model::{Frame, Uid};
 use std::collections::HashMap;
@@ -31,7 +31,7 @@ pub fn environments(site: &Site<'_>, root: &View<'_>) -> Environments {
         list.push(environment(EnvironmentId(0), None, IMPLIED));
     }
     // The file's only one needs no word; the store's stand beside it.
-    let files = root.list("environments").filter(|view| view.here().line != json::NOWHERE).count();
+    let files = root.list("environments").filter(|view| view.here().line != trail::NOWHERE).count();
     match defaults.as_slice() {
         [] if files != 1 && list.len() > 1 => {
             let remedy = "write `default: true` at one of them";

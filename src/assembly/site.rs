@@ -4,7 +4,7 @@ use super::Stamp;
 use super::documents::{Held, Holdings, STORE};
 use crate::config::reference::Reference;
 use crate::config::source::{self, Found, SecretSources};
-use crate::config::{At, Mistakes, View, json, mistake::nearest};
+use crate::config::{At, Mistakes, View, mistake::nearest, trail};
 use crate::model::Uid;
 use crate::model::certificate::Expiry;
 use crate::telemetry::timestamp;
@@ -92,7 +92,7 @@ impl<'a> Site<'a> {
 
     /// Whether this stands in the store, and not in the file.
     pub fn is_stored(&self, view: &View<'_>) -> bool {
-        view.here().line == json::NOWHERE
+        view.here().line == trail::NOWHERE
     }
 }
 

@@ -3,12 +3,10 @@
 
 use super::kind::Kind;
 use super::shape::Shape;
+use super::trail::NOWHERE;
 use super::tree::{Entry, Node, Value};
 use super::view::View;
 use std::sync::Arc;
-
-/// Nodes that stand in no file have no line.
-pub const NOWHERE: u32 = 0;
 
 /// A value as a node.
 pub fn node(value: &serde_json::Value) -> Node {

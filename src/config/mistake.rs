@@ -7,8 +7,7 @@ use std::{fmt, sync::Arc};
 
 use serde::{Serialize, Serializer};
 
-use super::json::NOWHERE;
-use super::trail::At;
+use super::trail::{At, NOWHERE};
 
 /// What is named as the file of what stands in none: documents that are kept, or that came through the API.
 pub const NO_FILE: &str = "the store";

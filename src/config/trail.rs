@@ -79,6 +79,9 @@ impl fmt::Debug for Trail<'_> {
     }
 }
 
+/// The line of what stands in no file.
+pub const NOWHERE: u32 = 0;
+
 /// A place that a mistake can be attached to.
 #[derive(Debug, Clone, Copy)]
 pub struct At<'a> {

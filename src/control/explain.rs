@@ -1,8 +1,7 @@
 //! T7 through the API: why a request would be refused, decided by what is in force. Nothing is sent or charged.
 
 use super::access::Actor;
-use super::keys::broken;
-use super::refusal::{Done, Refusal, Wrong};
+use super::refusal::{Done, Refusal, Wrong, broken};
 use super::state::Control;
 use crate::serving::asked::{Asked, Unclear};
 use crate::telemetry::timestamp::now_ms;

@@ -2,8 +2,7 @@
 
 use super::Page;
 use super::access::Actor;
-use super::keys::broken;
-use super::refusal::Done;
+use super::refusal::{Done, broken};
 use super::state::Control;
 use crate::store::{AuditFilter, AuditRow, AuditVerdict};
 use crate::telemetry::timestamp;

@@ -27,8 +27,7 @@ pub use crate::store::AuditFilter;
 pub use access::Actor;
 pub use facade::{Created, Deletion, Listing, Page, Precondition, SecretSet, Shown};
 pub use refusal::{Refusal, Wrong};
-pub use resources::Verifier;
-pub use state::{Control, Estate, InForce, NotReloaded, Outlet, Stored};
+pub use state::{Control, Estate, InForce, NotReloaded, Outlet, Stored, Verifier};
 
 #[cfg(test)]
 mod tests;

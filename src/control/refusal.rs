@@ -160,3 +160,9 @@ impl From<VaultError> for Refusal {
         Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "vault_unavailable", error.to_string(), error.remedy())
     }
 }
+
+/// What we wrote ourselves and cannot read.
+pub fn broken(error: serde_json::Error) -> Refusal {
+    tracing::error!(line = error.line(), column = error.column(), "a stored document cannot be read");
+    Refusal::internal("a stored document cannot be read")
+}

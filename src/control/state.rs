@@ -1,10 +1,11 @@
 //! What the use cases work on: what is in force, what is stored, and what the file says.
 
 use super::refusal::{Done, Refusal};
-use super::resources::Verifier;
 use crate::assembly::{self, Assembled, Holdings, Rejected, Written};
+use crate::connector::Verdict;
 use crate::live::{KeyChange, Live};
 use crate::model::Keys;
+use crate::model::connection::ConnectionId;
 use crate::serving::explanation::Explainer;
 use crate::store::{Apply, Change, Committed, Store, StoreError};
 use crate::telemetry::timestamp::now_ms;
@@ -13,6 +14,7 @@ use arc_swap::ArcSwap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 /// What carries traffic, as far as the use cases see it.
@@ -28,6 +30,9 @@ pub trait InForce: Send + Sync {
     /// Reads the file anew and puts everything in force; nobody else puts anything in force meanwhile.
     fn reload(&self, read: &mut dyn FnMut(&Keys) -> Result<Assembled, Rejected>) -> Result<u64, NotReloaded>;
 }
+
+/// C8: whoever asks a provider. It may block.
+pub type Verifier = fn(Box<Assembled>, ConnectionId, Duration) -> std::io::Result<Verdict>;
 
 /// Why the file was not put in force. What was in force still is.
 pub enum NotReloaded {

@@ -1,11 +1,11 @@
 //! A key that changes: everything of it but its tokens.
 
+use super::rows;
 use super::shown::{self, Standing};
 use super::states::administers;
-use super::{broken, rows};
 use crate::control::access::Actor;
 use crate::control::body::{Body, merge_patch};
-use crate::control::refusal::Done;
+use crate::control::refusal::{Done, broken};
 use crate::control::state::Control;
 use crate::control::{Precondition, Shown};
 use crate::model::Resource;

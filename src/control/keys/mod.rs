@@ -9,7 +9,7 @@ pub mod tokens;
 use super::access::Actor;
 use super::audit::Told;
 use super::body::Body;
-use super::refusal::{Done, Refusal, Wrong};
+use super::refusal::{Done, Refusal, Wrong, broken};
 use super::replay::{Asked, Once};
 use super::state::{Control, Effect};
 use super::{Created, Deletion, Precondition, Shown};
@@ -263,10 +263,4 @@ pub(super) fn without_usage(shown: &Value) -> Value {
         }
     }
     shown
-}
-
-/// What we wrote ourselves and cannot read.
-pub(super) fn broken(error: serde_json::Error) -> Refusal {
-    tracing::error!(line = error.line(), column = error.column(), "a stored document cannot be read");
-    Refusal::internal("a stored document cannot be read")
 }

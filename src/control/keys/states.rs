@@ -1,8 +1,8 @@
 //! K11: how a key stands. Taking away is open to whoever administers its environment; giving back takes what it has.
 
-use super::{broken, rows};
+use super::rows;
 use crate::control::access::Actor;
-use crate::control::refusal::{Done, Refusal};
+use crate::control::refusal::{Done, Refusal, broken};
 use crate::control::state::Control;
 use crate::control::{Precondition, Shown};
 use crate::model::key::{ScopeName, Scopes};

@@ -1,11 +1,11 @@
 //! K8 to K10: tokens are drawn, or taken over as digests; they are shown by the call that makes them, and by no other.
 
+use super::rows;
 use super::states::alive;
-use super::{broken, rows};
 use crate::control::Precondition;
 use crate::control::access::Actor;
 use crate::control::body::Body;
-use crate::control::refusal::{Done, Refusal};
+use crate::control::refusal::{Done, Refusal, broken};
 use crate::control::state::Control;
 use crate::model::{Digest, Slot, token};
 use crate::store::{Graced, KeyRow};

@@ -5,7 +5,7 @@ use super::{effect, fields, reference};
 use crate::control::access::Actor;
 use crate::control::audit::Told;
 use crate::control::keys::shown::last_used;
-use crate::control::refusal::{Done, Refusal};
+use crate::control::refusal::{Done, Refusal, broken};
 use crate::control::state::Control;
 use crate::control::{Deletion, Precondition};
 use crate::model::key::Grants;
@@ -42,7 +42,7 @@ impl Control {
         actor.may_read()?;
         let (uid, _) = self.known(kind, name).ok_or_else(|| Refusal::not_found(kind, name))?;
         let found = self.depending(kind, uid).await?;
-        serde_json::to_value(found).map_err(super::super::keys::broken)
+        serde_json::to_value(found).map_err(broken)
     }
 
     async fn depending(&self, kind: Resource, uid: Uid) -> Done<Dependants> {

@@ -4,7 +4,7 @@ use super::shown;
 use crate::config::{View, json};
 use crate::control::access::Actor;
 use crate::control::keys::shown as keys_shown;
-use crate::control::refusal::{Done, Refusal};
+use crate::control::refusal::{Done, Refusal, broken};
 use crate::control::state::Control;
 use crate::control::{Listing, Page, Shown};
 use crate::model::{Key, Origin, Resource, Uid};
@@ -51,7 +51,7 @@ impl Control {
         let usage = self.usage_of(kind, &uids).await?;
         let live = self.live();
         let shown = |row| keys_shown::stored(row, &live.snapshot.frame, &usage, query.now);
-        rows.iter().map(|row| Ok((row.name.clone(), shown(row).map_err(crate::control::keys::broken)?))).collect()
+        rows.iter().map(|row| Ok((row.name.clone(), shown(row).map_err(broken)?))).collect()
     }
 
     async fn of_file(&self, kind: Resource, query: &ListQuery) -> Done<Vec<(String, Value)>> {

@@ -7,11 +7,8 @@ mod lists;
 pub(super) mod reference;
 mod verify;
 
-pub(super) use edit::settled;
-pub use verify::Verifier;
-
 use super::access::Actor;
-use super::refusal::{Done, Refusal};
+use super::refusal::{Done, Refusal, broken};
 use super::state::{Control, Effect, Estate, Frame};
 use crate::assembly::{Assembled, Document, Holdings};
 use crate::config::scalar;
@@ -21,6 +18,7 @@ use crate::model::urgency::Urgency;
 use crate::model::{Connection, Resource, Uid};
 use crate::store::ResourceRow;
 use crate::telemetry::timestamp::{self, now_ms};
+pub(super) use edit::settled;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
@@ -224,7 +222,7 @@ fn ending(expires_at: Option<&str>, now: i64) -> Option<String> {
 
 /// The document's fields.
 pub(super) fn fields(row: &ResourceRow) -> Done<Map<String, Value>> {
-    serde_json::from_str(&row.document).map_err(super::keys::broken)
+    serde_json::from_str(&row.document).map_err(broken)
 }
 
 /// What filters go by.

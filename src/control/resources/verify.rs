@@ -10,7 +10,6 @@ use crate::control::refusal::{Done, Refusal};
 use crate::control::secrets::{Fresh, Trial};
 use crate::control::state::Control;
 use crate::model::Resource;
-use crate::model::connection::ConnectionId;
 use crate::store::{Change, ResourceRow, Write};
 use crate::telemetry::timestamp::now_ms;
 use http::StatusCode;
@@ -19,9 +18,6 @@ use std::time::Duration;
 
 /// How long a provider may take.
 pub const TIME: Duration = Duration::from_secs(15);
-
-/// Whoever makes the call. It may block.
-pub type Verifier = fn(Box<Assembled>, ConnectionId, Duration) -> std::io::Result<Verdict>;
 
 impl Control {
     /// Tries what the document would send. A clear no is a refusal, unless it is forced.

@@ -2,9 +2,9 @@
 
 use super::MOST_KEYS;
 use crate::control::access::Actor;
+use crate::control::keys::rows;
 use crate::control::keys::shown::{Standing, document};
-use crate::control::keys::{broken, rows};
-use crate::control::refusal::{Done, Refusal};
+use crate::control::refusal::{Done, Refusal, broken};
 use crate::control::resources::fields;
 use crate::control::state::Control;
 use crate::model::{Frame, Resource, Uid};
