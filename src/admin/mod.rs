@@ -1,8 +1,8 @@
 //! Floor 8: the admin listener: `/healthz`, `/readyz`, `/metrics`, and the admin API under `/api/v1`. It runs on the control
 //! runtime and never delays a request.
 //!
-//! What the API can do is one table ([`routes`]): router, OpenAPI document and documentation are made of it. A call goes
-//! through [`api`], a step a line; what it does is the use cases' (`control`), which also ask who may do it.
+//! What the API can do is one table (`routes`): router, OpenAPI document and documentation are made of it. A call goes
+//! through `api`, a step a line; what it does is the use cases' (`control`), which also ask who may do it.
 
 mod api;
 mod body;

@@ -118,7 +118,7 @@ pub struct SecretVersion {
     pub created_by: String,
 }
 
-/// One write. `expected` is the version that must be there: another one is a [`StoreError::Conflict`].
+/// One write. `expected` is the version that must be there: another one is a [`StoreError::Conflict`](super::StoreError::Conflict).
 #[derive(Debug, Clone)]
 pub enum Write {
     AddKey(Box<KeyRow>),
