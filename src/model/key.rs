@@ -268,6 +268,11 @@ mod tests {
     }
 
     #[test]
+    fn hazard_32_a_million_of_them_fit() {
+        assert!(size_of::<Key>() <= 120, "{} bytes", size_of::<Key>());
+    }
+
+    #[test]
     fn k13_nobody_grants_more_than_he_has() {
         let some = |list: &[u8]| Grants::some(list.iter().map(|n| Uid([*n; 16])).collect());
         assert!(Grants::All.cover(&Grants::All) && Grants::All.cover(&some(&[1])));
