@@ -228,6 +228,7 @@ impl Gateway {
             ("listeners.admin.address", old.admin != new.admin),
             ("listeners.health.address", old.health != new.health),
             ("takeover_socket", old.takeover_socket != new.takeover_socket),
+            ("store", old.store != new.store),
         ];
         for (field, _) in changed.iter().filter(|(_, changed)| *changed) {
             tracing::warn!(field, "this change takes effect at the next start");
