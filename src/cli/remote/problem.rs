@@ -25,7 +25,10 @@ impl Problem {
         let detail = said("detail").or(said("title")).unwrap_or(code);
         let mut text = printable(detail);
         let mut line = |indent: &str, what: &str| text.extend(["\n", indent, what]);
-        for wrong in body["errors"].as_array().into_iter().flatten() {
+        let mistakes = body["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
+        // One alone is the detail and the hint already.
+        let is_told = |wrong: &Value| wrong["reason"].as_str().is_some_and(|reason| detail.contains(reason));
+        for wrong in mistakes.iter().filter(|wrong| mistakes.len() > 1 || !is_told(wrong)) {
             line("  ", &mistake(wrong));
         }
         for dependant in dependants(&body["dependants"]) {
@@ -97,6 +100,13 @@ mod tests {
         let expected =
             "Two fields are wrong\n  rate_limit: \"x\" is not a rate: write: 100/s\n  keystile config schema";
         assert_eq!(text(422, body), expected);
+    }
+
+    #[test]
+    fn a_single_mistake_is_told_once() {
+        let wrong = json!({ "field": "base_url", "reason": "it is loopback", "remedy": "add: allow_networks" });
+        let body = json!({ "code": "invalid", "detail": "base_url: it is loopback", "hint": "add: allow_networks", "errors": [wrong] });
+        assert_eq!(text(422, body), "base_url: it is loopback\n  add: allow_networks");
     }
 
     #[test]
