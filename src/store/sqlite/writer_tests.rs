@@ -99,19 +99,6 @@ fn hazard_25_a_read_only_database_refuses_the_group_and_goes_on_when_it_may_writ
 }
 
 #[test]
-#[ignore = "needs a file system of a megabyte or two: KEYSTILE_TEST_TINY=/mnt/tiny"]
-fn hazard_25_a_full_disk_refuses_the_group_and_goes_on_when_there_is_room() {
-    let tiny = PathBuf::from(std::env::var("KEYSTILE_TEST_TINY").unwrap());
-    let mut bench = bench_in(&tiny);
-    assert!(bench.commit(vec![change_of(0, 10)])[0].is_ok());
-    let filler = tiny.join("filler");
-    let mut file = std::fs::File::create(&filler).unwrap();
-    while std::io::Write::write(&mut file, &[0; 4096]).is_ok_and(|written| written > 0) {}
-    drop(file);
-    bench.fails_and_recovers(100_000, &StoreError::Full, |_| std::fs::remove_file(&filler).unwrap());
-}
-
-#[test]
 fn hazard_25_a_broken_database_is_told_so_without_what_it_holds() {
     let mut bench = bench_in(&std::env::temp_dir());
     assert!(bench.commit(vec![change_of(0, 10)])[0].is_ok());
