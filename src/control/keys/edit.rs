@@ -2,7 +2,6 @@
 
 use super::rows;
 use super::shown::{self, Standing};
-use super::states::administers;
 use crate::control::access::Actor;
 use crate::control::body::{Body, merge_patch};
 use crate::control::refusal::{Done, broken};
@@ -56,9 +55,6 @@ impl Control {
             environment: row.environment,
             ..before.clone()
         };
-        if !administers(&after)? {
-            self.not_the_last_administrator(before)?;
-        }
         Ok(after)
     }
 }

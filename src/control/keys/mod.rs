@@ -94,12 +94,12 @@ impl Control {
                 return Err(Refusal::precondition_failed(Resource::Key, &row.name));
             }
             actor.may_manage_in(row.environment)?;
-            self.not_the_last_administrator(&row)?;
+            let guards = self.somebody_administers(&row, None).await?;
             let now = now_ms();
             let shown = self.shown_key(&row).await?;
             let told = Told::by(actor, "key.delete", now).of(Resource::Key, &row.name, row.uid);
             let change = Change {
-                guards: Vec::new(),
+                guards,
                 writes: vec![Write::DropKey { uid: row.uid, expected: row.version }],
                 audit: vec![told.change(without_usage(&shown), Value::Null)],
                 replay: None,
@@ -135,12 +135,13 @@ impl Control {
             if after == before {
                 return Ok(Shown { body: self.shown_key(&before).await?, version: Some(before.version) });
             }
+            let guards = self.somebody_administers(&before, Some(&after)).await?;
             let mut after = KeyRow { version: before.version + 1, updated_at: now, ..after };
             after.graced.retain(|graced| graced.until > now);
             let (old, new) = (self.shown_key(&before).await?, self.shown_key(&after).await?);
             let told = Told::by(actor, action, now).of(Resource::Key, &after.name, after.uid);
             let change = Change {
-                guards: Vec::new(),
+                guards,
                 audit: vec![told.change(without_usage(&old), without_usage(&new))],
                 effects: vec![Effect::Key(rows::change(Some(&before), Some(&after)).map_err(broken)?)],
                 writes: vec![Write::SetKey { expected: before.version, row: Box::new(after.clone()) }],

@@ -57,6 +57,12 @@ impl Control {
         };
 
         let estate = self.estate().await;
+        // The same may have been asked for, and done, while this one waited.
+        if let Some(asked) = asked
+            && let Once::Again(uid) = self.first_time(actor, asked).await?
+        {
+            return self.resource_again(kind, uid).await;
+        }
         let holdings = estate.holdings.with(document.clone());
         let assembled = self.beside(&estate, &holdings, kind, &name).await?;
         self.may_manage(actor, &assembled, kind, uid)?;

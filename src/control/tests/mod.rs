@@ -153,3 +153,33 @@ async fn a_secret_where_none_belongs_is_refused_and_not_dropped() {
     assert_eq!((refused.code, refused.errors[0].field.as_str()), ("invalid", "secret"));
     assert!(!format!("{refused:?}").contains("s3cr3t"));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn k13_two_who_take_the_keys_of_each_other_at_one_moment_do_not_both_succeed() {
+    for _ in 0..20 {
+        let world = World::new().await;
+        let other = world.administrator("another", json!({})).await;
+        let (one, two) = tokio::join!(
+            world.control.disable(&world.admin, "another", None),
+            world.control.disable(&other, "admin", None),
+        );
+        assert!(one.is_ok() != two.is_ok(), "{:?} {:?}", one.map(|_| ()), two.map(|_| ()));
+        let live = world.control.live();
+        assert_eq!(live.snapshot.keys.iter().filter(|key| key.enabled).count(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_create_that_is_asked_twice_at_once_is_done_once_and_answered_twice() {
+    let world = World::new().await;
+    world.connection("c").await;
+    let body = json!({ "name": "w", "template": "GET /w", "upstream": { "Production": "c" } }).to_string();
+    let create = || {
+        let body = Zeroizing::new(body.clone());
+        world.control.create(&world.admin, Workflow, body, Some("once"), false)
+    };
+    let (one, two) = tokio::join!(create(), create());
+    let (one, two) = (one.unwrap(), two.unwrap());
+    assert!(one.replayed != two.replayed);
+    assert_eq!(*one.body, *two.body);
+}
