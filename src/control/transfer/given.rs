@@ -92,7 +92,7 @@ impl<'de> Visitor<'de> for Lists {
                 Some(kind) if seen.contains(&kind) => return Err(A::Error::custom("a list twice")),
                 Some(kind) => {
                     seen.push(kind);
-                    given.add(kind, map.next_value::<Option<Vec<Body>>>()?.unwrap_or_default());
+                    given.add(kind, map.next_value::<Vec<Body>>()?);
                 }
                 None => {
                     map.next_value::<IgnoredAny>()?;
@@ -101,5 +101,18 @@ impl<'de> Visitor<'de> for Lists {
             }
         }
         Ok(given)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_lists_and_come_once() {
+        assert!(Given::read(r#"{"keys": [], "workflows": [{"name": "w"}]}"#).is_ok());
+        for bad in [r#"{"keys": null}"#, r#"{"keys": {}}"#, r#"{"keys": [], "keys": []}"#, r#"{"keys": ["a"]}"#, "[]"] {
+            assert_eq!(Given::read(bad).err().map(|refusal| refusal.code), Some("bad_body"), "{bad}");
+        }
     }
 }
