@@ -163,7 +163,7 @@ fn only_the_permit_opens_secrets_and_only_its_checks_make_it() {
     assert_eq!(files_with("impl MayOpen for"), ["policy/outbound/verification.rs", "policy/permit.rs"]);
     assert_eq!(files_with("Verification { connection"), ["policy/outbound/verification.rs"]);
     assert_eq!(files_with("Verification::of("), ["egress/verify.rs"]);
-    assert_eq!(files_with("Permit { key"), ["policy/permit.rs"]);
+    assert_eq!(files_with("Permit { principal"), ["policy/permit.rs"]);
     assert_eq!(files_with("Permit::granted("), ["policy/authorise.rs", "policy/outbound/authorise.rs"]);
     assert_eq!(files_with("Authenticated {"), ["policy/authenticate.rs"]);
     let stands = ["egress/explain.rs", "egress/journey.rs", "invariants/calls.rs", "policy/outbound/properties.rs"];

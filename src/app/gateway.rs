@@ -4,7 +4,7 @@ use super::doors::{self, Doors};
 use super::journeys::BothDoors;
 use crate::assembly::{Assembled, Settings};
 use crate::config::scalar::LogTarget;
-use crate::limit::Limits;
+use crate::limit::{Limits, Replays};
 use crate::live::{KeyChange, Live, Shared};
 use crate::model::Snapshot;
 use crate::model::key::Endings;
@@ -68,12 +68,12 @@ impl Gateway {
         };
         let shared: Shared = Arc::new(ArcSwap::from_pointee(live));
         let usage = Usage::new(metrics.usage_dropped());
-        let via = Arc::new(mark());
+        let (via, replays) = (Arc::new(mark()), Arc::new(Replays::default()));
         let mut workers = Vec::with_capacity(count);
         for n in 0..count {
             let (shared, metrics, access, via) = (shared.clone(), metrics.core(), access.writer(), via.clone());
-            let usage = usage.core();
-            let core = move || Core::new(shared, metrics, access, usage, via);
+            let (usage, replays) = (usage.core(), replays.clone());
+            let core = move || Core::new(shared, metrics, access, usage, via, replays);
             workers.push(Worker::start(n, BothDoors, core).context("cannot start a worker")?);
         }
         metrics.config_loaded(1, SystemTime::now());

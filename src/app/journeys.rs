@@ -1,8 +1,8 @@
 //! Which journey a request makes: that of the door it came through.
 
 use crate::model::listener::DoorKind;
-use crate::model::{Denial, Listener, Snapshot};
-use crate::serving::answer::{Arrival, Journeys, Passed};
+use crate::model::{Listener, Snapshot};
+use crate::serving::answer::{Arrival, Ended, Journeys, Passed};
 use crate::serving::explanation::{Explanation, Question};
 use crate::{egress, proxy};
 
@@ -11,10 +11,10 @@ use crate::{egress, proxy};
 pub struct BothDoors;
 
 impl Journeys for BothDoors {
-    async fn travel(self, arrival: Arrival<'_>) -> Result<Passed, Denial> {
+    async fn travel(self, arrival: Arrival<'_>) -> Result<Passed, Ended> {
         match arrival.front.door {
             DoorKind::Inbound => proxy::journey::journey(arrival).await,
-            DoorKind::Outbound => egress::journey::journey(arrival).await,
+            DoorKind::Outbound => Ok(egress::journey::journey(arrival).await?),
         }
     }
 }

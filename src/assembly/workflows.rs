@@ -40,6 +40,7 @@ pub fn assemble(
             quota: view.opt_rate("rate_limit").map(quota),
             max_body: view.opt_size("max_body"),
             concurrency: view.opt_integer("concurrency").map(|n| n as u32),
+            webhook: None,
             header: word(name),
         });
     }

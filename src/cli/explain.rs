@@ -112,7 +112,7 @@ fn table(explanation: &Explanation) -> String {
     for step in &explanation.steps {
         out += &format!("{} {:<12} {}\n", if step.ok { "+" } else { "-" }, step.step, step.finding);
     }
-    match (explanation.code, explanation.status, explanation.hint) {
+    match (explanation.code, explanation.status, &explanation.hint) {
         (Some(code), Some(status), Some(hint)) => out += &format!("\nrefused: {status} {code}\n  {hint}\n"),
         _ => out += "\npermitted: it would be forwarded (nothing was sent, no limit was charged)\n",
     }

@@ -149,7 +149,7 @@ fn failed_step(denial: &Denial) -> &'static str {
 
 fn granted(permit: &Permit<'_>, call: &Call<'_>, steps: &mut Steps) {
     let connection = permit.connection();
-    steps.came_from_there(permit.key());
+    permit.key().into_iter().for_each(|key| steps.came_from_there(key));
     steps.ok("connection", format!("the key may use {}", connection.name));
     steps.ok("scope", format!("the key has {}", ScopeName::ConnectionsUse.name()));
     steps.ok("environment", format!("{}, the call's and the connection's", permit.environment().name));

@@ -15,6 +15,46 @@ pub const SCRUB: HeaderName = HeaderName::from_static("x-keystile-scrub");
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
+/// H4: on a reply to a delivery that was there before.
+pub const REPLAYED: HeaderName = HeaderName::from_static("x-keystile-replayed");
+
+/// What the gateway says of its own accord, and is no refusal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// H4: it was delivered before.
+    Replayed,
+    /// H6: what the sender wants to hear back.
+    Handshake(Bytes),
+}
+
+impl Answer {
+    /// Name in the access log.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Answer::Replayed => "replayed",
+            Answer::Handshake(_) => "handshake",
+        }
+    }
+
+    /// The reply. What a sender wants to hear back is plain text, whatever it looks like.
+    pub fn reply(self, request_id: &HeaderValue) -> Response<Bytes> {
+        let (body, replayed) = match self {
+            Answer::Replayed => (Bytes::new(), true),
+            Answer::Handshake(text) => (text, false),
+        };
+        let mut reply = Response::new(body);
+        let fields = reply.headers_mut();
+        fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        fields.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        fields.insert(REQUEST_ID, request_id.clone());
+        if replayed {
+            fields.insert(REPLAYED, HeaderValue::from_static("true"));
+        }
+        reply
+    }
+}
+
 /// What a refusal needs to know of the request.
 pub struct Asked<'a> {
     pub request_id: &'a HeaderValue,
@@ -41,7 +81,9 @@ pub fn refusal(denial: &Denial, asked: &Asked<'_>) -> Response<Bytes> {
             set(fields, LIMIT_POLICY, policy(refusal.scope.name(), refusal.quota));
             set(fields, LIMIT, format!("\"{}\";r=0;t={wait}", refusal.scope.name()));
         }
-        Denial::Overloaded { .. } => set(fields, header::RETRY_AFTER, "1".to_owned()),
+        Denial::Overloaded { .. } | Denial::Replayed { in_flight: true } => {
+            set(fields, header::RETRY_AFTER, "1".to_owned());
+        }
         _ => {}
     }
     if denial.status() == StatusCode::UNAUTHORIZED {
@@ -79,7 +121,7 @@ fn problem(denial: &Denial, request_id: &HeaderValue) -> Response<Bytes> {
     push(&mut body, "\",\"status\":", status.as_str());
     push(&mut body, ",\"code\":\"", code);
     push(&mut body, "\",\"detail\":\"", &escaped(denial.detail()));
-    push(&mut body, "\",\"hint\":\"", denial.hint());
+    push(&mut body, "\",\"hint\":\"", &denial.hint());
     push(&mut body, "\",\"instance\":\"urn:uuid:", id);
     push(&mut body, "\",\"request_id\":\"", id);
     body.push_str("\"}\n");
@@ -161,7 +203,7 @@ fn append(fields: &mut HeaderMap, name: HeaderName, value: String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::denial::BadToken;
+    use crate::model::denial::{BadSignature, BadTime, BadToken};
     use crate::model::key::ScopeName;
     use crate::model::quota::{Refusal, Scope};
     use std::num::NonZeroU32;
@@ -196,6 +238,13 @@ mod tests {
             Denial::KeyRevoked,
             Denial::KeyExpired,
             Denial::QueryKeySunset,
+            Denial::SignatureMissing { header: REQUEST_ID },
+            Denial::SignatureInvalid { header: Some(REQUEST_ID), bad: BadSignature::NotOurs },
+            Denial::SignatureInvalid { header: None, bad: BadSignature::NotThisUrl },
+            Denial::SignatureExpired(BadTime::TooOld),
+            Denial::Replayed { in_flight: true },
+            Denial::Replayed { in_flight: false },
+            Denial::SigningSecretMissing { workflow: name() },
             Denial::AddressNotAllowed,
             Denial::WorkflowNotFound,
             Denial::MethodNotAllowed { allow: vec![http::Method::GET] },
@@ -230,7 +279,7 @@ mod tests {
             assert_eq!(body["code"], denial.code());
             assert_eq!(body["status"], denial.status().as_u16());
             assert_eq!(body["detail"], *denial.detail());
-            assert_eq!(body["hint"], denial.hint());
+            assert_eq!(body["hint"], *denial.hint());
             assert_eq!(body["title"], denial.title());
             assert_eq!(body["request_id"], "0f8fad5b-d9cb-469f-a165-70867728950e");
             assert!(body["type"].as_str().is_some_and(|t| t.contains(':')));

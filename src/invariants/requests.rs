@@ -10,7 +10,7 @@ use crate::model::workflow::WorkflowId;
 use crate::model::{Slot, Snapshot};
 use crate::policy::forwarded::Side;
 use crate::policy::rewrite::{self, Caller};
-use crate::policy::{Invocation, Origin, authenticate, authorise, environment, fixture, identify, path};
+use crate::policy::{Invocation, Origin, Proven, authenticate, authorise, environment, fixture, identify, path};
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
@@ -98,7 +98,7 @@ fn permit(snapshot: &Snapshot) -> Invocation<'_> {
     let caller = authenticate(snapshot, &presented, 0).expect("a key");
     let route = snapshot.routes.find(&Method::GET, &path::segments("/customers/1").expect("a path"));
     let origin = Origin { address: std::net::Ipv4Addr::LOCALHOST.into(), certificate: None };
-    authorise(snapshot, &caller, &origin, &route, &environment::Asked::Nothing, 0).expect("permitted")
+    authorise(snapshot, &Proven::key(caller), &origin, &route, &environment::Asked::Nothing, 0).expect("permitted")
 }
 
 fn from_nobody() -> Caller {

@@ -4,11 +4,13 @@ pub mod addresses;
 pub mod connections;
 pub mod failed;
 pub mod meter;
+pub mod replays;
 pub mod slots;
 pub mod table;
 
 pub use connections::{Admitted, OpenConnections};
 pub use failed::FailedAuth;
 pub use meter::Meter;
+pub use replays::Replays;
 pub use slots::{Slots, Taken};
 pub use table::Limits;

@@ -103,7 +103,7 @@ impl Limits {
         let mut charged = Allowances::new();
         let fixed = &self.fixed;
         let listener = &fixed.listeners[listener];
-        if let Some(m) = self.keys.get(permit.key().index.0) {
+        if let Some(m) = permit.key().and_then(|key| self.keys.get(key.index.0)) {
             charged.push(m.charge(Scope::Key)?);
         }
         if let Some(m) = &listener.addresses {

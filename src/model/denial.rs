@@ -5,7 +5,7 @@
 
 use super::key::ScopeName;
 use super::quota::Refusal;
-use http::{Method, StatusCode};
+use http::{HeaderName, Method, StatusCode};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -43,6 +43,28 @@ pub enum BadCertificate {
     Expired,
 }
 
+/// What was wrong with a signature; for the log, never for the sender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadSignature {
+    /// It cannot be read: repeated, truncated, no encoding of anything.
+    Malformed(&'static str),
+    /// None of the secrets made it.
+    NotOurs,
+    /// A signed URL whose key is unknown, or which was signed for something else.
+    NotThisUrl,
+    /// Nobody can have signed a URL: there is no master key.
+    NoMasterKey,
+}
+
+/// Which way a timestamp is out of bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadTime {
+    TooOld,
+    TooFarAhead,
+    /// A signed URL whose time is over.
+    UrlExpired,
+}
+
 /// A request that ends here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Denial {
@@ -71,6 +93,16 @@ pub enum Denial {
     KeyRevoked,
     KeyExpired,
     QueryKeySunset,
+    /// H3: `header` is where it was looked for.
+    SignatureMissing {
+        header: HeaderName,
+    },
+    SignatureInvalid {
+        /// None: of a signed URL.
+        header: Option<HeaderName>,
+        bad: BadSignature,
+    },
+    SignatureExpired(BadTime),
     // May
     AddressNotAllowed,
     ClientCertificateRequired(BadCertificate),
@@ -102,6 +134,14 @@ pub enum Denial {
     /// C11.
     CallNotAllowed,
     Forbidden(&'static str),
+    /// H4: a delivery that was there before, or is being forwarded right now.
+    Replayed {
+        in_flight: bool,
+    },
+    /// H1: a webhook without a secret accepts nobody.
+    SigningSecretMissing {
+        workflow: Arc<str>,
+    },
     // Limits
     RateLimited(Refusal),
     /// Hazard 21.
@@ -162,6 +202,9 @@ impl Denial {
             Denial::KeyRevoked => ("key_revoked", S::UNAUTHORIZED),
             Denial::KeyExpired => ("key_expired", S::UNAUTHORIZED),
             Denial::QueryKeySunset => ("query_key_sunset", S::UNAUTHORIZED),
+            Denial::SignatureMissing { .. } => ("signature_missing", S::UNAUTHORIZED),
+            Denial::SignatureInvalid { .. } => ("signature_invalid", S::UNAUTHORIZED),
+            Denial::SignatureExpired(_) => ("signature_expired", S::UNAUTHORIZED),
             Denial::AddressNotAllowed => ("address_not_allowed", S::FORBIDDEN),
             Denial::ClientCertificateRequired(_) => ("client_certificate_required", S::FORBIDDEN),
             Denial::WorkflowNotFound => ("workflow_not_found", S::NOT_FOUND),
@@ -175,6 +218,8 @@ impl Denial {
             Denial::ConnectionNotFound => ("connection_not_found", S::NOT_FOUND),
             Denial::CallNotAllowed => ("call_not_allowed", S::FORBIDDEN),
             Denial::Forbidden(_) => ("forbidden", S::FORBIDDEN),
+            Denial::Replayed { .. } => ("replayed", S::CONFLICT),
+            Denial::SigningSecretMissing { .. } => ("secret_unavailable", S::SERVICE_UNAVAILABLE),
             Denial::RateLimited(_) => ("rate_limited", S::TOO_MANY_REQUESTS),
             Denial::LoopDetected => ("loop_detected", S::LOOP_DETECTED),
             Denial::Overloaded { .. } => ("overloaded", S::SERVICE_UNAVAILABLE),
@@ -205,6 +250,7 @@ impl Denial {
             | Denial::Overloaded { .. }
             | Denial::LoopDetected
             | Denial::SecretUnavailable { .. }
+            | Denial::SigningSecretMissing { .. }
             | Denial::DestinationNotAllowed { .. } => Whose::Gateway,
             Denial::UpstreamUnreachable { .. }
             | Denial::UpstreamTls { .. }
@@ -232,6 +278,19 @@ impl Denial {
             Denial::InvalidKey(BadToken::Unknown) => Some("no key has this token".into()),
             Denial::InvalidKey(BadToken::Checksum) => Some("kst_ token with a wrong length or checksum".into()),
             Denial::InvalidKey(BadToken::Malformed) => Some("not the form of any token".into()),
+            Denial::SignatureInvalid { bad, .. } => Some(match bad {
+                BadSignature::Malformed(why) => (*why).into(),
+                BadSignature::NotOurs => "none of the workflow's secrets made this signature".into(),
+                BadSignature::NotThisUrl => "no key signed this URL for this workflow, method and environment".into(),
+                BadSignature::NoMasterKey => "without a master key there are no signed URLs".into(),
+            }),
+            Denial::SignatureExpired(bad) => Some(match bad {
+                BadTime::TooOld => "its timestamp is older than the tolerance".into(),
+                BadTime::TooFarAhead => "its timestamp is further ahead than the tolerance".into(),
+                BadTime::UrlExpired => "the signed URL has expired".into(),
+            }),
+            Denial::Replayed { in_flight: true } => Some("the same delivery is being forwarded".into()),
+            Denial::Replayed { in_flight: false } => Some("the same delivery was forwarded before".into()),
             Denial::ClientCertificateRequired(BadCertificate::Absent) => {
                 Some("no client certificate was presented".into())
             }

@@ -23,6 +23,7 @@ mod texts;
 pub mod token;
 pub mod uid;
 pub mod urgency;
+pub mod webhook;
 pub mod workflow;
 
 pub use certificate::ClientCertificate;
@@ -38,4 +39,5 @@ pub use secret::Secret;
 pub use snapshot::{Frame, Snapshot};
 pub use token::Digest;
 pub use uid::Uid;
+pub use webhook::Webhook;
 pub use workflow::Workflow;

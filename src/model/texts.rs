@@ -1,6 +1,6 @@
 //! What a caller reads about a refusal: title, detail and the hint of T6, which says what to check next.
 
-use super::denial::Denial;
+use super::denial::{BadTime, Denial};
 use std::borrow::Cow;
 
 impl Denial {
@@ -26,6 +26,9 @@ impl Denial {
             Denial::KeyRevoked => "The key was revoked",
             Denial::KeyExpired => "The key has expired",
             Denial::QueryKeySunset => "This key is no longer accepted in a URL",
+            Denial::SignatureMissing { .. } => "No signature was sent",
+            Denial::SignatureInvalid { .. } => "The signature is not valid",
+            Denial::SignatureExpired(_) => "The signature is out of time",
             Denial::AddressNotAllowed => "The key may not be used from this address",
             Denial::ClientCertificateRequired(_) => "The key may be used with its client certificate only",
             Denial::WorkflowNotFound => "There is no such workflow",
@@ -40,6 +43,8 @@ impl Denial {
             Denial::CallNotAllowed => "The connection may not be used for this call",
             Denial::Forbidden(_) => "The request may not come from a browser",
             Denial::SecretUnavailable { .. } => "The connection has no secret",
+            Denial::Replayed { .. } => "The delivery came before",
+            Denial::SigningSecretMissing { .. } => "The webhook has no secret",
             Denial::RateLimited(_) => "Too many requests",
             Denial::LoopDetected => "The request has been here before",
             Denial::Overloaded { .. } => "Too many requests at once",
@@ -81,6 +86,14 @@ impl Denial {
             Denial::SecretUnavailable { connection } => {
                 format!("connection {connection} has no secret yet, so nothing was sent").into()
             }
+            Denial::SignatureExpired(BadTime::TooOld) => "it was signed too long ago".into(),
+            Denial::SignatureExpired(BadTime::TooFarAhead) => "it was signed in the future".into(),
+            Denial::SignatureExpired(BadTime::UrlExpired) => "the URL was signed for a time that is over".into(),
+            Denial::Replayed { in_flight: true } => "it is being delivered right now".into(),
+            Denial::Replayed { in_flight: false } => "it was delivered and is not delivered again".into(),
+            Denial::SigningSecretMissing { workflow } => {
+                format!("workflow {workflow} has no secret to verify signatures with, so nothing is accepted").into()
+            }
             Denial::RateLimited(refusal) => {
                 let q = &refusal.quota;
                 format!("the limit per {} is {} in {} s", refusal.scope.name(), q.count, q.per.as_secs_f64()).into()
@@ -92,7 +105,18 @@ impl Denial {
     }
 
     /// What to check next.
-    pub fn hint(&self) -> &'static str {
+    pub fn hint(&self) -> Cow<'static, str> {
+        match self {
+            Denial::SignatureMissing { header } => format!("sign the body, and send the signature in {header}").into(),
+            Denial::SignatureInvalid { header: Some(header), .. } => format!(
+                "check {header}: that sender and gateway have the same secret and scheme, and that nothing in between changes the body"
+            )
+            .into(),
+            _ => self.fixed_hint().into(),
+        }
+    }
+
+    fn fixed_hint(&self) -> &'static str {
         match self {
             Denial::BadRequest(_) => {
                 "check the client or the proxy in front: the request is not what the standard allows"
@@ -121,6 +145,14 @@ impl Denial {
             Denial::KeyRevoked => "it will not be accepted again: ask for another key",
             Denial::KeyExpired => "ask the key's owner for a new expiry or a new key",
             Denial::QueryKeySunset => "send it in the header instead: `Authorization: Key=<token>`",
+            Denial::SignatureMissing { .. } => "sign the body",
+            Denial::SignatureInvalid { .. } => {
+                "use the URL as it was given, to its last character; a new one is made with `keystile url sign`"
+            }
+            Denial::SignatureExpired(BadTime::UrlExpired) => "ask for a new URL: `keystile url sign`",
+            Denial::SignatureExpired(_) => {
+                "check the clocks of sender and gateway; a delivery that is sent again is signed again"
+            }
             Denial::AddressNotAllowed => {
                 "call from an address on the key's allow_addresses; behind a proxy check trusted_proxies"
             }
@@ -151,6 +183,11 @@ impl Denial {
                 "call from a program, by a loopback name or one of the listener's hosts; browsers and pages cannot use this listener"
             }
             Denial::SecretUnavailable { .. } => "an administrator can set the connection's secret",
+            Denial::Replayed { in_flight: true } => "wait for the answer to the first, or as long as Retry-After says",
+            Denial::Replayed { in_flight: false } => {
+                "nothing needs to be done; what is new has another id or signature"
+            }
+            Denial::SigningSecretMissing { .. } => "an administrator can add one to the workflow's webhook.secrets",
             Denial::RateLimited(_) => "wait as long as Retry-After says",
             Denial::LoopDetected => "check base_url: it leads back to this gateway, perhaps through another one",
             Denial::Overloaded { .. } => "try again shortly",

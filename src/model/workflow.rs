@@ -6,6 +6,7 @@ use super::listener::PlaceMask;
 use super::quota::Quota;
 use super::template::Template;
 use super::uid::Uid;
+use super::webhook::Webhook;
 use http::HeaderValue;
 use std::sync::Arc;
 
@@ -32,6 +33,8 @@ pub struct Workflow {
     pub concurrency: Option<u32>,
     /// Hazard 15: protocols that its callers may switch to, lower case.
     pub upgrades: Vec<Box<str>>,
+    /// H1: what those who deliver to it have to prove.
+    pub webhook: Option<Box<Webhook>>,
     /// `X-Keystile-Workflow`, ready to send.
     pub header: HeaderValue,
 }

@@ -7,7 +7,7 @@ use crate::model::token::{self, Digest, Shape};
 use crate::model::{Denial, Key, Slot, Snapshot};
 
 /// A caller who has proved possession of a living key. Built by [`authenticate`] only.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Authenticated<'s> {
     key: &'s Key,
     slot: Option<Slot>,

@@ -52,6 +52,17 @@ pub fn select(snapshot: &Snapshot, key: &Key, asked: &Asked<'_>) -> Result<Envir
     }
 }
 
+/// H5: a delivery runs in its webhook's environment. Its signature does not cover the URL, so the URL may repeat that one and
+/// choose no other.
+pub fn of_delivery(snapshot: &Snapshot, own: EnvironmentId, asked: &Asked<'_>) -> Result<EnvironmentId, Denial> {
+    match asked {
+        Asked::Nothing => Ok(own),
+        Asked::Repeated => Err(Denial::EnvironmentRepeated),
+        Asked::Named(name) if snapshot.environment(own).name.as_bytes() == &**name => Ok(own),
+        Asked::Named(_) => Err(Denial::EnvironmentMismatch { wants: None }),
+    }
+}
+
 /// E1: the one environment that the key is good for, if it is fixed to one. One that is gone is none it could run in.
 fn fixed(snapshot: &Snapshot, key: &Key) -> Result<Option<EnvironmentId>, Denial> {
     match key.environment {

@@ -138,6 +138,7 @@ fn workflow(index: u32, name: &str, template: &str, upstream: Vec<(EnvironmentId
         max_body: None,
         concurrency: None,
         upgrades: Vec::new(),
+        webhook: None,
         header: HeaderValue::from_str(name).unwrap(),
     }
 }

@@ -18,11 +18,12 @@ pub mod standing;
 pub mod trailers;
 pub mod upgrade;
 pub mod via;
+pub mod webhook;
 
 pub use authenticate::{Authenticated, authenticate};
-pub use authorise::{Invocation, Origin, authorise};
+pub use authorise::{Invocation, Origin, Proven, authorise};
 pub use identify::{Presented, identify};
-pub use permit::Permit;
+pub use permit::{Permit, Principal};
 
 #[cfg(any(test, fuzzing))]
 pub mod fixture;

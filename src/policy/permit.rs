@@ -1,15 +1,23 @@
 //! The proof that opens a secret for a caller; what has none stands in `outbound/verification.rs`.
 
 use crate::model::secret::MayOpen;
-use crate::model::{Connection, Environment, Key, Slot};
+use crate::model::{Connection, Environment, Key, Slot, Webhook};
 use http::{HeaderName, HeaderValue};
 
-/// Every check has passed but the limits: this key, this environment, this connection. Made by the two `authorise` of
+/// On whose behalf a request runs.
+#[derive(Debug, Clone, Copy)]
+pub enum Principal<'s> {
+    /// Which of its tokens was presented; none where the listener stands for the key.
+    Key(&'s Key, Option<Slot>),
+    /// H6: whoever signs deliveries of this webhook.
+    Sender(&'s Webhook),
+}
+
+/// Every check has passed but the limits: this principal, this environment, this connection. Made by the two `authorise` of
 /// this floor only; it opens the secret of its own connection and of no other.
 #[derive(Debug, Clone, Copy)]
 pub struct Permit<'s> {
-    key: &'s Key,
-    slot: Option<Slot>,
+    principal: Principal<'s>,
     environment: &'s Environment,
     connection: &'s Connection,
 }
@@ -44,21 +52,23 @@ pub(super) trait Injects<'s>: MayOpen + Sized {
 
 impl<'s> Permit<'s> {
     pub(super) fn granted(
-        key: &'s Key,
-        slot: Option<Slot>,
+        principal: Principal<'s>,
         environment: &'s Environment,
         connection: &'s Connection,
     ) -> Permit<'s> {
-        Permit { key, slot, environment, connection }
+        Permit { principal, environment, connection }
     }
 
-    pub fn key(&self) -> &'s Key {
-        self.key
+    pub fn principal(&self) -> Principal<'s> {
+        self.principal
     }
 
-    /// Which of the key's tokens was presented; none where the listener stands for the key.
-    pub fn slot(&self) -> Option<Slot> {
-        self.slot
+    /// The key that it runs for, if it is one.
+    pub fn key(&self) -> Option<&'s Key> {
+        match self.principal {
+            Principal::Key(key, _) => Some(key),
+            Principal::Sender(_) => None,
+        }
     }
 
     pub fn environment(&self) -> &'s Environment {

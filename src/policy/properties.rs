@@ -3,7 +3,7 @@
 use super::environment::asked;
 use super::forwarded::Side;
 use super::rewrite::Caller;
-use super::{Origin, authenticate, authorise, fixture, identify, path, rewrite};
+use super::{Origin, Proven, authenticate, authorise, fixture, identify, path, rewrite};
 use crate::model::certificate::AcceptedCertificate;
 use crate::model::environment::EnvironmentId;
 use crate::model::key::{Grants, ScopeName, Scopes};
@@ -33,7 +33,7 @@ fn decide(
     let caller = authenticate(snapshot, &presented, now).map_err(|r| r.denial.code())?;
     let asked = asked(uri.query(), &door.environment_parameter);
     let origin = Origin { address: address.parse().unwrap(), certificate: None };
-    let permit = authorise(snapshot, &caller, &origin, &route, &asked, now).map_err(|d| d.code())?;
+    let permit = authorise(snapshot, &Proven::key(caller), &origin, &route, &asked, now).map_err(|d| d.code())?;
     assert_eq!(permit.connection().environment, permit.environment().id, "E5");
     Ok((permit.connection().name.to_string(), permit.environment().id))
 }
@@ -143,7 +143,7 @@ proptest! {
         let caller = authenticate(&s, &presented, now).unwrap();
         let route = s.routes.find(&Method::GET, &path::segments("/customers/1").unwrap());
         let asked = asked(None, &s.listeners[0].environment_parameter);
-        let verdict = authorise(&s, &caller, &origin, &route, &asked, now).map(drop).map_err(|d| d.code());
+        let verdict = authorise(&s, &Proven::key(caller), &origin, &route, &asked, now).map(drop).map_err(|d| d.code());
         let fits = match (&accepted, &shown) {
             (None, _) => true,
             (Some(_), None) => false,
@@ -194,7 +194,7 @@ proptest! {
         let caller = authenticate(&s, &presented, 0).unwrap();
         let route = s.routes.find(&Method::GET, &path::segments("/customers/1").unwrap());
         let origin = Origin { address: "::1".parse().unwrap(), certificate: None };
-        let permit = authorise(&s, &caller, &origin, &route, &asked(None, &s.listeners[0].environment_parameter), 0).unwrap();
+        let permit = authorise(&s, &Proven::key(caller), &origin, &route, &asked(None, &s.listeners[0].environment_parameter), 0).unwrap();
         let who = || Caller {
             side: Side {
                 peer: HeaderValue::from_static("::1"), scheme: HeaderValue::from_static("http"),

@@ -2,7 +2,7 @@
 
 use super::authorise::Invocation;
 use super::forwarded::{self, Side};
-use super::permit::{Injects, Permit};
+use super::permit::{Injects, Permit, Principal};
 use super::{headers, query, trailers};
 use crate::model::connection::InjectRule;
 use crate::model::listener::{DoorKind, Place, PlaceMask};
@@ -31,8 +31,15 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Rewrites the fields of an inbound request in place.
 pub fn fields(map: &mut HeaderMap, run: &Invocation<'_>, listener: &Listener, open: PlaceMask, caller: Caller) {
     for_upstream(map, run, listener, open, caller.trusted, |map| {
-        map.insert(USERNAME, username(run.key()));
-        map.insert(KEY_ID, id(run.key()));
+        match run.principal() {
+            Principal::Key(key, _) => {
+                map.insert(USERNAME, username(key));
+                map.insert(KEY_ID, id(key));
+            }
+            Principal::Sender(webhook) => {
+                map.insert(USERNAME, webhook.username.clone());
+            }
+        }
         map.insert(WORKFLOW, run.workflow().header.clone());
         map.insert(ENVIRONMENT, run.environment().header.clone());
         map.insert(REQUEST_ID, caller.request_id);

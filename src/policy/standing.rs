@@ -2,7 +2,7 @@
 //! of whatever configuration is in force by then.
 
 use super::authenticate::by_digest;
-use super::authorise::{Invocation, Origin, authorise};
+use super::authorise::{Invocation, Origin, Proven, authorise};
 use super::environment;
 use super::path;
 use crate::model::connection::Destination;
@@ -107,7 +107,7 @@ impl Standing {
         let route = snapshot.routes.find(&self.method, &path::segments(self.uri.path())?);
         let asked = environment::asked(self.uri.query(), &self.environment_parameter);
         let origin = Origin { address: self.address, certificate: self.certificate.as_ref() };
-        authorise(snapshot, &caller, &origin, &route, &asked, now)
+        authorise(snapshot, &Proven::key(caller), &origin, &route, &asked, now)
     }
 }
 
@@ -135,7 +135,8 @@ mod tests {
             let caller = by_digest(&snapshot, &digest, false, 0).unwrap();
             let route = snapshot.routes.find(&parts.method, &path::segments(parts.uri.path()).unwrap());
             let origin = Origin { address: "127.0.0.1".parse().unwrap(), certificate: None };
-            let permit = authorise(&snapshot, &caller, &origin, &route, &environment::Asked::Nothing, 0).unwrap();
+            let permit =
+                authorise(&snapshot, &Proven::key(caller), &origin, &route, &environment::Asked::Nothing, 0).unwrap();
             let door = &snapshot.listeners[0];
             let asking = Asking {
                 digest,

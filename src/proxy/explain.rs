@@ -11,7 +11,7 @@ use crate::policy::authenticate::{Rejected, rehearse};
 use crate::policy::environment::{Asked, asked};
 use crate::policy::forwarded::{self, Side};
 use crate::policy::rewrite::{self, Caller};
-use crate::policy::{Authenticated, Invocation, Origin, address, authenticate, authorise, identify, path};
+use crate::policy::{Authenticated, Invocation, Origin, Proven, address, authenticate, authorise, identify, path};
 use crate::serving::explanation::{Explanation, Question, Steps, describe_key};
 use http::header::HeaderValue;
 
@@ -40,7 +40,7 @@ fn walk(snapshot: &Snapshot, door: &Listener, question: Question, steps: &mut St
     let asked = asked(parts.uri.query(), &door.environment_parameter);
     let origin =
         Origin { address: client, certificate: question.certificate.as_ref().filter(|_| door.callers.is_some()) };
-    let permit = match authorise(snapshot, &caller, &origin, &route, &asked, question.now) {
+    let permit = match authorise(snapshot, &Proven::key(caller), &origin, &route, &asked, question.now) {
         Ok(permit) => permit,
         Err(denial) => {
             steps.certificate_missing(&denial, door);
@@ -142,10 +142,10 @@ fn failed_step(denial: &Denial) -> &'static str {
 }
 
 fn granted(permit: &Invocation<'_>, asked: &Asked<'_>, door: &Listener, steps: &mut Steps) {
-    steps.came_from_there(permit.key());
+    permit.key().into_iter().for_each(|key| steps.came_from_there(key));
     steps.ok("permission", format!("the key may run {}", permit.workflow().name));
     steps.ok("scope", format!("the key has {}", ScopeName::WorkflowsInvoke.name()));
-    let why = match (permit.key().environment, asked) {
+    let why = match (permit.key().and_then(|key| key.environment), asked) {
         (Some(_), _) => "the key is fixed to it".to_owned(),
         (None, Asked::Nothing) => "the default: nothing was asked for".to_owned(),
         (None, _) => format!("asked for by {}", door.environment_parameter.name),

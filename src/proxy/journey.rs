@@ -1,30 +1,40 @@
 //! A request's journey through the inbound door, one step a line.
 
-use crate::http::body::RequestBody;
+use crate::http::body::{CallersBody, RequestBody};
 use crate::http::inspect::inspect;
+use crate::http::reply::Answer;
 use crate::http::upstream::Patience;
+use crate::limit::replays::{Reserved, Seen};
+use crate::live::Live;
 use crate::model::listener::{Door, PlaceMask};
 use crate::model::routes::Found;
 use crate::model::token::Digest;
+use crate::model::webhook::ReplayAnswer;
 use crate::model::{Denial, Listener, Snapshot};
 use crate::policy::forwarded::{self, Side};
 use crate::policy::rewrite::{self, Caller};
 use crate::policy::standing::{Asking, Standing};
 use crate::policy::upgrade;
 use crate::policy::via::Via;
-use crate::policy::{Invocation, Presented, address, authorise, environment, identify, path};
-use crate::serving::answer::{Arrival, Passed};
+use crate::policy::webhook::{Claim, Verified};
+use crate::policy::{Invocation, Presented, Proven, address, authorise, environment, identify, path};
+use crate::serving::answer::{Arrival, Ended, Passed};
+use crate::serving::core::Core;
+use crate::serving::delivery;
 use crate::serving::exchange::Exchange;
 use crate::serving::front::Front;
 use crate::serving::reply_body::Passing;
 use crate::serving::steps::{authenticated, body_fits, say_early, upstream_request};
+use bytes::Bytes;
 use http::StatusCode;
 use http::header::{self, HeaderValue};
 use http::request::Parts;
+use http_body_util::Full;
 use std::slice;
+use std::time::Duration;
 
 /// The journey itself. Whatever ends it early ends it before anything was sent.
-pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Denial> {
+pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Ended> {
     let Arrival { core, live, front, parts, body, early, log } = arrival;
     let snapshot = &live.snapshot;
     let listener = live.listener(&front.address).ok_or(Denial::Overloaded { what: "removed listener" })?;
@@ -33,23 +43,39 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Denial> {
 
     inspect(parts, door)?;
     // A reload may have made it the other door's while this connection was kept alive.
-    let Door::Inbound = door.door else { return Err(Denial::WorkflowNotFound) };
+    let Door::Inbound = door.door else { return Err(Denial::WorkflowNotFound.into()) };
     let route = snapshot.routes.find(&parts.method, &path::segments(parts.uri.path())?);
     let open = places(snapshot, door, &route);
-    let presented = identify(&parts.headers, parts.uri.query(), &door.places, open)?.ok_or(Denial::MissingKey)?;
-    let (caller, _) = authenticated(live, listener, slice::from_ref(&presented), log)?;
+    let presented = identify(&parts.headers, parts.uri.query(), &door.places, open)?;
+    let claim = claimed(snapshot, &route, parts, presented.is_some(), log.now)?;
+    let mut proven = Proven::default();
+    match &presented {
+        Some(presented) => proven.key = Some(authenticated(live, listener, slice::from_ref(presented), log)?.0),
+        None if claim.is_none() => return Err(Denial::MissingKey.into()),
+        None => {}
+    }
+    let body = match claim {
+        None => body,
+        Some(claim) => {
+            // Boxed, so that other requests do not carry its state around.
+            let (whole, delivery) = Box::pin(received(claim, parts, body, (live, listener, door), log)).await?;
+            proven.delivery = Some(delivery);
+            CallersBody::Own(Full::new(whole))
+        }
+    };
     log.asked_for(route.workflow(), None);
     let asked = environment::asked(parts.uri.query(), &door.environment_parameter);
-    let run = authorise(snapshot, &caller, &front.origin(log.address), &route, &asked, log.now)?;
+    let run = authorise(snapshot, &proven, &front.origin(log.address), &route, &asked, log.now)?;
     log.permitted(&run, Some(run.workflow().index));
     if core.via.has_marked(&parts.headers) {
-        return Err(Denial::LoopDetected);
+        return Err(Denial::LoopDetected.into());
     }
     let max_body = body_fits(parts, door, run.workflow().max_body)?;
     let charged =
         live.limits.charge(&run, Some(run.workflow().index), listener, log.address).map_err(Denial::RateLimited)?;
     let held = live.limits.enter(&run, Some(run.workflow().index))?;
-    let standing = standing(parts, &run, door, &presented, front, log);
+    let reserved = reserved(core, &run, proven.delivery.as_ref(), log.now)?;
+    let standing = presented.as_ref().and_then(|presented| standing(parts, &run, door, presented, front, log));
     rewrite_request(parts, &run, door, open, front, &core.via, log)?;
     if let Some(standing) = &standing {
         parts.headers.insert(header::UPGRADE, standing.protocol().clone());
@@ -68,6 +94,9 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Denial> {
             .await?
     };
     log.answered(reply.status().as_u16());
+    if let Some((reserved, remember)) = reserved.filter(|_| reply.status().is_success()) {
+        reserved.remember(log.now, remember);
+    }
     let switched = standing.filter(|_| reply.status() == StatusCode::SWITCHING_PROTOCOLS);
     let reply = reply.map(|body| match switched {
         Some(standing) => Passing::Switched(body, Box::new(standing)),
@@ -76,11 +105,59 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Denial> {
     Ok(Passed { reply, held, charged })
 }
 
-/// Where this request's credential may stand: the listener's places, as far as its workflow leaves them open.
+/// Where this request's credential may stand: the listener's places, as far as its workflow leaves them open; nowhere where a
+/// signature alone counts.
 pub fn places(snapshot: &Snapshot, door: &Listener, route: &Found) -> PlaceMask {
-    match route {
-        Found::Workflow(id) => door.places.narrowed(snapshot.workflow(*id).places),
-        _ => door.places.open,
+    let Found::Workflow(id) = route else { return door.places.open };
+    let workflow = snapshot.workflow(*id);
+    match &workflow.webhook {
+        Some(webhook) if !webhook.require.takes_keys() => PlaceMask::NONE,
+        _ => door.places.narrowed(workflow.places),
+    }
+}
+
+/// H1: the signature that the request claims to have, where its workflow wants one.
+fn claimed<'s>(
+    snapshot: &'s Snapshot,
+    route: &Found,
+    parts: &Parts,
+    with_key: bool,
+    now: i64,
+) -> Result<Option<Claim<'s>>, Denial> {
+    match route.workflow() {
+        Some(id) => Claim::read(snapshot.workflow(id), &parts.headers, with_key, now),
+        None => Ok(None),
+    }
+}
+
+/// H2: the whole body, verified.
+async fn received<'s>(
+    claim: Claim<'s>,
+    parts: &Parts,
+    body: CallersBody,
+    (live, listener, door): (&Live, usize, &Listener),
+    log: &mut Exchange,
+) -> Result<(Bytes, Verified<'s>), Denial> {
+    let limit = body_fits(parts, door, claim.workflow().max_body)?;
+    let received = delivery::received(claim, parts, body, (live, listener, door), limit, log).await?;
+    log.signed();
+    Ok(received)
+}
+
+/// H4: that this delivery is in flight, and for how long it is remembered once it has arrived.
+fn reserved(
+    core: &Core,
+    run: &Invocation<'_>,
+    delivery: Option<&Verified<'_>>,
+    now: i64,
+) -> Result<Option<(Reserved, Duration)>, Ended> {
+    let replays = run.workflow().webhook.as_ref().and_then(|webhook| webhook.replays);
+    let (Some(delivery), Some(replays)) = (delivery, replays) else { return Ok(None) };
+    match (core.replays.reserve(delivery.id().0, now), replays.answer) {
+        (Seen::Never(reserved), _) => Ok(Some((reserved, replays.remember))),
+        (Seen::InFlight, _) => Err(Denial::Replayed { in_flight: true }.into()),
+        (Seen::Before, ReplayAnswer::Conflict) => Err(Denial::Replayed { in_flight: false }.into()),
+        (Seen::Before, ReplayAnswer::Ok) => Err(Ended::Answered(Answer::Replayed)),
     }
 }
 

@@ -7,7 +7,7 @@ use super::panics::caught;
 use super::reply_body::{Passing, ReplyBody};
 use crate::http::body::CallersBody;
 use crate::http::h1::incoming::Early;
-use crate::http::reply;
+use crate::http::reply::{self, Answer};
 use crate::limit::table::{Allowances, Held};
 use crate::live::Local;
 use crate::model::listener::DoorKind;
@@ -40,10 +40,23 @@ pub struct Passed {
     pub charged: Allowances,
 }
 
+/// How a journey ends that brings no reply home. Nothing was sent, or nothing came back.
+#[derive(Debug)]
+pub enum Ended {
+    Refused(Denial),
+    Answered(Answer),
+}
+
+impl From<Denial> for Ended {
+    fn from(denial: Denial) -> Ended {
+        Ended::Refused(denial)
+    }
+}
+
 /// Where requests go from here, by the door they came through.
 pub trait Journeys: Copy + 'static {
     /// Whatever ends it early ends it before anything was sent.
-    fn travel(self, arrival: Arrival<'_>) -> impl Future<Output = Result<Passed, Denial>>;
+    fn travel(self, arrival: Arrival<'_>) -> impl Future<Output = Result<Passed, Ended>>;
 }
 
 /// Answers one request: never fails, never panics.
@@ -78,7 +91,12 @@ pub async fn answer(
             }
             Response::from_parts(head, ReplyBody::passed(body, exchange, held, running))
         }
-        Err(denial) => {
+        Err(Ended::Answered(answer)) => {
+            exchange.answered_here(answer.name());
+            let (head, body) = answer.reply(&exchange.request_id).into_parts();
+            Response::from_parts(head, ReplyBody::own(body, exchange, running))
+        }
+        Err(Ended::Refused(denial)) => {
             exchange.refused(&denial);
             let conceal = listener.is_some_and(|l| l.conceal);
             let asked = reply::Asked { request_id: &exchange.request_id, bearer: exchange.bearer, conceal };

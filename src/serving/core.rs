@@ -3,6 +3,7 @@
 
 use super::request_id::RequestIds;
 use crate::http::upstream::Upstreams;
+use crate::limit::Replays;
 use crate::live::{Local, Shared};
 use crate::policy::via::Via;
 use crate::telemetry::access_log::AccessWriter;
@@ -23,6 +24,8 @@ pub struct Core {
     pub usage: Arc<CoreUsage>,
     pub ids: RequestIds,
     pub via: Arc<Via>,
+    /// H4: the process's.
+    pub replays: Arc<Replays>,
     /// What still runs is ended by us, because we end.
     pub cut: Cell<bool>,
 }
@@ -34,11 +37,23 @@ impl Core {
         access: AccessWriter,
         usage: Arc<CoreUsage>,
         via: Arc<Via>,
+        replays: Arc<Replays>,
     ) -> Rc<Core> {
         let current = RefCell::new(Local::new(shared.load_full()));
         let upstreams = Rc::new(Upstreams::new(metrics.clone()));
         let cut = Cell::default();
-        Rc::new(Core { shared, current, upstreams, metrics, access, usage, ids: RequestIds::default(), via, cut })
+        Rc::new(Core {
+            shared,
+            current,
+            upstreams,
+            metrics,
+            access,
+            usage,
+            ids: RequestIds::default(),
+            via,
+            replays,
+            cut,
+        })
     }
 
     /// The generation in force.

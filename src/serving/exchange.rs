@@ -160,6 +160,16 @@ impl Exchange {
         self.status = status;
     }
 
+    /// The gateway itself says 200, and why.
+    pub fn answered_here(&mut self, _why: &'static str) {
+        self.status = 200;
+    }
+
+    /// H1: the request's signature is right.
+    pub fn signed(&mut self) {
+        self.place.get_or_insert("signature");
+    }
+
     pub fn refused(&mut self, denial: &Denial) {
         let (code, status) = denial.code_and_status();
         self.status = status.as_u16();

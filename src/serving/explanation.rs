@@ -6,6 +6,7 @@ use crate::policy::Permit;
 use http::header::{HeaderMap, HeaderName};
 use http::request::Parts;
 use serde::Serialize;
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 /// What is asked about.
@@ -31,7 +32,7 @@ pub struct Explanation {
     /// The reason code of a refusal.
     pub code: Option<&'static str>,
     pub status: Option<u16>,
-    pub hint: Option<&'static str>,
+    pub hint: Option<Cow<'static, str>>,
     pub steps: Vec<Step>,
     /// What would be sent, line by line, with `{secret}` where one goes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -115,7 +116,7 @@ impl Steps {
     /// Limits are named, not charged.
     pub fn limits(&mut self, permit: &Permit<'_>, workflow: Option<&Workflow>, listener: &Listener) {
         let rates = [
-            ("key", permit.key().more().quota),
+            ("key", permit.key().and_then(|key| key.more().quota)),
             ("address", listener.address_quota),
             ("workflow", workflow.and_then(|w| w.quota)),
             ("connection", permit.connection().quota),

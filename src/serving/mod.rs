@@ -5,6 +5,7 @@ pub mod accept;
 pub mod answer;
 pub mod asked;
 pub mod core;
+pub mod delivery;
 pub mod exchange;
 pub mod explanation;
 pub mod front;

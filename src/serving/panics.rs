@@ -11,17 +11,20 @@ use std::task::{Context, Poll};
 /// (pools, counters, limits) is touched in single steps that do not panic half-way.
 ///
 /// Takes the journey by its place: moved in, its kilobytes of state would stand here twice.
-pub async fn caught<T>(mut journey: Pin<&mut impl Future<Output = Result<T, Denial>>>) -> Result<T, Denial> {
+pub async fn caught<T, E: From<Denial>>(mut journey: Pin<&mut impl Future<Output = Result<T, E>>>) -> Result<T, E> {
     std::future::poll_fn(move |cx| poll_caught(journey.as_mut(), cx)).await
 }
 
-fn poll_caught<T>(
-    journey: Pin<&mut impl Future<Output = Result<T, Denial>>>,
+fn poll_caught<T, E: From<Denial>>(
+    journey: Pin<&mut impl Future<Output = Result<T, E>>>,
     cx: &mut Context<'_>,
-) -> Poll<Result<T, Denial>> {
+) -> Poll<Result<T, E>> {
     match catch_unwind(AssertUnwindSafe(|| journey.poll(cx))) {
         Ok(poll) => poll,
-        Err(panic) => Poll::Ready(Err(Denial::Internal { cause: format!("panic: {}", words(panic.as_ref())) })),
+        Err(panic) => {
+            let cause = format!("panic: {}", words(panic.as_ref()));
+            Poll::Ready(Err(Denial::Internal { cause }.into()))
+        }
     }
 }
 
@@ -39,9 +42,9 @@ mod tests {
     async fn hazard_34_a_panic_becomes_a_500_without_its_formatted_words() {
         let quiet = std::panic::take_hook();
         std::panic::set_hook(Box::new(|_| {}));
-        let fixed = caught::<()>(pin!(async { panic!("fixed words") })).await;
+        let fixed = caught::<(), Denial>(pin!(async { panic!("fixed words") })).await;
         let secret = "kst_secret".to_owned();
-        let formatted = caught::<()>(pin!(async move { panic!("{secret}") })).await;
+        let formatted = caught::<(), Denial>(pin!(async move { panic!("{secret}") })).await;
         std::panic::set_hook(quiet);
         assert_eq!(fixed, Err(Denial::Internal { cause: "panic: fixed words".into() }));
         assert_eq!(formatted, Err(Denial::Internal { cause: "panic: (message withheld)".into() }));

@@ -8,7 +8,7 @@ use crate::model::key::ScopeName;
 use crate::model::{Connection, Denial, EnvironmentId, Key, Snapshot, token};
 use crate::policy::authorise::{Origin, may_come_from};
 use crate::policy::path::percent_decode;
-use crate::policy::permit::Permit;
+use crate::policy::permit::{Permit, Principal};
 use crate::policy::{Authenticated, environment};
 use http::{HeaderMap, Method};
 
@@ -55,7 +55,7 @@ pub fn authorise<'s>(
     if connection.secret_missing {
         return Err(Denial::SecretUnavailable { connection: connection.name.clone() });
     }
-    Ok(Permit::granted(key, caller.slot(), snapshot.environment(runs), connection))
+    Ok(Permit::granted(Principal::Key(key, caller.slot()), snapshot.environment(runs), connection))
 }
 
 /// The one connection that `named` means to `key` in `environment`: by name that one, wherever it belongs; by connector
