@@ -122,5 +122,5 @@ pub fn held(value: Zeroizing<Vec<u8>>, destination: [u8; 32]) -> Arc<Held> {
 }
 
 pub fn binding(kept: &crate::store::Sealed) -> Binding {
-    Binding { record: kept.connection, version: kept.version, destination: kept.destination }
+    Binding { record: kept.resource, version: kept.version, destination: kept.destination }
 }

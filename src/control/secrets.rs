@@ -57,15 +57,15 @@ impl Control {
     pub(super) async fn sealed(
         &self,
         actor: &Actor,
-        connection: Uid,
+        resource: Uid,
         version: u32,
         value: &[u8],
         destination: [u8; 32],
     ) -> Done<Sealed> {
-        let binding = Binding { record: connection, version, destination };
+        let binding = Binding { record: resource, version, destination };
         let sealed = self.stored()?.vault.seal(value, &binding).await?;
         Ok(Sealed {
-            connection,
+            resource,
             version,
             sealed,
             destination,
@@ -199,7 +199,7 @@ impl Control {
         let told = Told::by(actor, "connection.purge", now).of(Resource::Connection, &row.name, row.uid);
         let change = Change {
             guards: Vec::new(),
-            writes: vec![Write::PurgeSecrets { connection: row.uid, keep }],
+            writes: vec![Write::PurgeSecrets { resource: row.uid, keep }],
             audit: vec![
                 told.change(json!({ "versions": versions.len() }), json!({ "versions": versions.len() - gone })),
             ],
