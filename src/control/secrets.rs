@@ -32,9 +32,9 @@ pub struct Trial {
     pub force: bool,
 }
 
-/// C9: white space around it goes, with a notice; what no header could carry is refused.
-pub fn clean(secret: Zeroizing<String>) -> Done<(Zeroizing<Vec<u8>>, Vec<String>)> {
-    let wrong = |reason: &str, remedy: &str| Err(Refusal::invalid(vec![Wrong::new("secret", reason, remedy)]));
+/// C9: white space around it goes, with a notice; what no header could carry is refused. `field` is where it stood.
+pub fn clean(field: &str, secret: &str) -> Done<(Zeroizing<Vec<u8>>, Vec<String>)> {
+    let wrong = |reason: &str, remedy: &str| Err(Refusal::invalid(vec![Wrong::new(field, reason, remedy)]));
     let trimmed = secret.trim();
     if trimmed.is_empty() {
         return wrong("it is empty", "send the secret");
@@ -86,7 +86,7 @@ impl Control {
         let store = &self.stored()?.store;
         let row = self.resource_row(KIND, name).await?;
         self.may_manage_now(actor, KIND, row.uid)?;
-        let (value, mut notices) = clean(set.secret)?;
+        let (value, mut notices) = clean("secret", &set.secret)?;
         let fresh = Arc::new(Held { value, sealed_to: None });
         let document = self.estate().await.holdings.get(row.uid).cloned();
         let document = document.ok_or_else(|| Refusal::not_found(KIND, name))?.with_secret(Some(fresh.clone()));

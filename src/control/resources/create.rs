@@ -44,7 +44,7 @@ impl Control {
         let now = now_ms();
         let uid = new_uid(now);
         let (secret, mut notices) = match secret {
-            Some(secret) => clean(secret).map(|(secret, notices)| (Some(secret), notices))?,
+            Some(secret) => clean("secret", &secret).map(|(secret, notices)| (Some(secret), notices))?,
             None => (None, Vec::new()),
         };
         let document = Document::read(kind, uid, &name, &body.fields)
