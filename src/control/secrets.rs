@@ -64,14 +64,7 @@ impl Control {
     ) -> Done<Sealed> {
         let binding = Binding { record: resource, version, destination };
         let sealed = self.stored()?.vault.seal(value, &binding).await?;
-        Ok(Sealed {
-            resource,
-            version,
-            sealed,
-            destination,
-            created_at: now_ms(),
-            created_by: actor.name().to_owned(),
-        })
+        Ok(Sealed { resource, version, sealed, destination, created_at: now_ms(), created_by: actor.name().to_owned() })
     }
 
     pub async fn set_secret(

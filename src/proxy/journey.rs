@@ -67,6 +67,9 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Ended> {
     let asked = environment::asked(parts.uri.query(), &door.environment_parameter);
     let run = authorise(snapshot, &proven, &front.origin(log.address), &route, &asked, log.now)?;
     log.permitted(&run, Some(run.workflow().index));
+    if let Some(delivery) = &proven.delivery {
+        delivery.secret().used.touch(log.now);
+    }
     if core.via.has_marked(&parts.headers) {
         return Err(Denial::LoopDetected.into());
     }

@@ -85,9 +85,8 @@ impl<'de> Visitor<'de> for Items {
 
 /// The digest that stands for a handshake's token, or that it is.
 pub fn digest_of(token: &str) -> Done<Digest> {
-    let wrong = |reason: &str, remedy: &str| {
-        Err(Refusal::invalid(vec![Wrong::new("webhook.verify_token", reason, remedy)]))
-    };
+    let wrong =
+        |reason: &str, remedy: &str| Err(Refusal::invalid(vec![Wrong::new("webhook.verify_token", reason, remedy)]));
     if token.starts_with("blake3:") {
         let digest = Digest::parse(token);
         return digest.map_or_else(|| wrong("not a digest", "blake3: and 64 hex digits, or the token itself"), Ok);
@@ -117,7 +116,10 @@ mod tests {
     fn h1_what_is_secret_of_a_webhook_is_taken_out_of_it() {
         let webhook = json!({ "scheme": "stripe", "secrets": ["one", "two"], "verify_token": "sesame" });
         let body = read(&json!({ "name": "a", "webhook": webhook })).unwrap();
-        assert_eq!(body.signing.map(|list| list.iter().map(|s| s.to_string()).collect()), Some(vec!["one".to_owned(), "two".to_owned()]));
+        assert_eq!(
+            body.signing.map(|list| list.iter().map(|s| s.to_string()).collect()),
+            Some(vec!["one".to_owned(), "two".to_owned()])
+        );
         let digest = Digest::of(b"sesame").to_string();
         assert_eq!(Value::Object(body.fields), json!({ "webhook": { "scheme": "stripe", "verify_token": digest } }));
         let gone = read(&json!({ "webhook": null })).unwrap();

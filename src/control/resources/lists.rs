@@ -67,7 +67,9 @@ impl Control {
                 let frame = &live.snapshot.frame;
                 let home = Some(&*frame.environment(frame.default_environment).name);
                 let views = written.list(kind).into_iter().filter(|view| fits(view, kind, query, home));
-                views.map(|view| (view.text("name").unwrap_or_default().to_owned(), from_file(&view, kind, frame))).collect()
+                views
+                    .map(|view| (view.text("name").unwrap_or_default().to_owned(), from_file(&view, kind, frame)))
+                    .collect()
             }
         };
         found.retain(|(name, _)| behind(name));

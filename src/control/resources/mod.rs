@@ -76,7 +76,13 @@ impl State {
 impl Control {
     /// The file beside these documents, in which `kind` `name` is what is new.
     /// With thousands of connections that takes a while, and everybody else's calls are answered by one thread.
-    pub(super) async fn beside(&self, estate: &Estate, holdings: &Holdings, kind: Resource, name: &str) -> Done<Box<Assembled>> {
+    pub(super) async fn beside(
+        &self,
+        estate: &Estate,
+        holdings: &Holdings,
+        kind: Resource,
+        name: &str,
+    ) -> Done<Box<Assembled>> {
         let (written, holdings) = (estate.written.clone(), holdings.clone());
         let keys = self.live().snapshot.keys.clone();
         match spawn_blocking(move || written.with(&holdings, keys).map(Box::new)).await {

@@ -3,10 +3,10 @@
 use super::{MOST, Replaced, Ring, Signing, twin, wants_secrets};
 use crate::control::access::Actor;
 use crate::control::audit::Told;
+use crate::control::keys::shown::joined;
 use crate::control::refusal::{Done, Refusal, Wrong};
 use crate::control::replay::{Asked, Once};
 use crate::control::resources::{effect, fields, shown};
-use crate::control::keys::shown::joined;
 use crate::control::secrets::clean;
 use crate::control::state::{Control, Hands};
 use crate::control::{Created, NewSigningSecret, Precondition};
@@ -67,7 +67,7 @@ impl Control {
         let body = joined(entry.shown(), more);
         Ok(Created {
             body: Zeroizing::new(body.to_string()),
-            name: format!("{}/secrets/{number}", after.name),
+            name: after.name,
             version: after.version,
             replayed: false,
         })
@@ -174,9 +174,8 @@ fn added_before(row: &ResourceRow, uid: Uid) -> Done<Created> {
     let more = json!({ "last_used_at": null, "notices": [] });
     Ok(Created {
         body: Zeroizing::new(joined(entry.shown(), more).to_string()),
-        name: format!("{}/secrets/{}", row.name, entry.number),
+        name: row.name.clone(),
         version: row.version,
         replayed: true,
     })
 }
-

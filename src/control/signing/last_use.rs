@@ -56,8 +56,7 @@ fn secrets(frame: &Frame, workflow: Uid) -> &[SigningSecret] {
 
 /// Those of a workflow of the file: by the place that each is read from.
 pub fn of_file(frame: &Frame, workflow: Uid) -> Value {
-    let shown = |secret: &SigningSecret| {
-        json!({ "reference": &*secret.label, "last_used_at": secret.used.at().map(text) })
-    };
+    let shown =
+        |secret: &SigningSecret| json!({ "reference": &*secret.label, "last_used_at": secret.used.at().map(text) });
     secrets(frame, workflow).iter().map(shown).collect()
 }

@@ -160,11 +160,8 @@ impl Replaced {
 
     /// What is to be written so that those which are gone are forgotten.
     pub fn drops(&self, workflow: Uid) -> Vec<Write> {
-        let drop = |entry: &Entry| Write::DropSecret {
-            resource: workflow,
-            version: entry.number,
-            uid: entry.uid(workflow),
-        };
+        let drop =
+            |entry: &Entry| Write::DropSecret { resource: workflow, version: entry.number, uid: entry.uid(workflow) };
         self.dropped.iter().map(drop).collect()
     }
 

@@ -181,11 +181,7 @@ impl Resources {
 }
 
 /// H1: a workflow that verifies no signatures any more has no secrets.
-fn unsigned(
-    before: &ResourceRow,
-    after: ResourceRow,
-    holdings: Holdings,
-) -> Done<(ResourceRow, Holdings, Vec<Write>)> {
+fn unsigned(before: &ResourceRow, after: ResourceRow, holdings: Holdings) -> Done<(ResourceRow, Holdings, Vec<Write>)> {
     let document = holdings.get(after.uid).cloned();
     match document.filter(|_| !Ring::of(before).secrets.is_empty()) {
         Some(document) if !signing::wants_secrets(&fields(&after)?) => {

@@ -28,11 +28,7 @@ pub(super) fn forget_all(connection: &Connection, workflow: Uid) -> Result<()> {
 pub(super) fn all(connection: &Connection) -> Result<Vec<SecretUse>> {
     let mut statement = connection.prepare_cached("SELECT secret, workflow, last_at FROM secret_uses")?;
     let read = |row: &Row<'_>| {
-        Ok(SecretUse {
-            secret: row.get::<_, Sql<_>>(0)?.0,
-            workflow: row.get::<_, Sql<_>>(1)?.0,
-            last_at: row.get(2)?,
-        })
+        Ok(SecretUse { secret: row.get::<_, Sql<_>>(0)?.0, workflow: row.get::<_, Sql<_>>(1)?.0, last_at: row.get(2)? })
     };
     statement.query_map([], read)?.collect()
 }
