@@ -64,6 +64,7 @@ mod upstream_h2;
 mod upstreams;
 mod verify;
 mod verify_found;
+mod webhooks_signatures;
 mod wire;
 mod wire_hostile;
 mod wire_upstream;
