@@ -145,12 +145,12 @@ async fn received<'s>(
 }
 
 /// H4: that this delivery is in flight, and for how long it is remembered once it has arrived.
-fn reserved(
-    core: &Core,
+fn reserved<'c>(
+    core: &'c Core,
     run: &Invocation<'_>,
     delivery: Option<&Verified<'_>>,
     now: i64,
-) -> Result<Option<(Reserved, Duration)>, Ended> {
+) -> Result<Option<(Reserved<'c>, Duration)>, Ended> {
     let replays = run.workflow().webhook.as_ref().and_then(|webhook| webhook.replays);
     let (Some(delivery), Some(replays)) = (delivery, replays) else { return Ok(None) };
     match (core.replays.reserve(delivery.id().0, now), replays.answer) {
