@@ -3,7 +3,7 @@
 mod scheme;
 mod signing_key;
 
-pub use scheme::{Algorithm, Clock, Encoding, Form, Part, Scheme, TimestampPlace};
+pub use scheme::{Algorithm, Clock, Encoding, Form, Part, Scheme, SecretEncoding, TimestampPlace};
 pub use signing_key::SigningKey;
 
 use super::environment::EnvironmentId;

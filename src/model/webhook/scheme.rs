@@ -92,6 +92,18 @@ impl Encoding {
     pub const NAMES: &'static [&'static str] = &["hex", "base64", "base64url"];
 }
 
+/// How an operator's own secrets are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecretEncoding {
+    Text,
+    Hex,
+    Base64,
+}
+
+impl SecretEncoding {
+    pub const NAMES: &'static [&'static str] = &["text", "hex", "base64"];
+}
+
 impl Scheme {
     pub const NAMES: &'static [&'static str] =
         &["standard", "github", "stripe", "slack", "shopify", "twilio", "custom"];

@@ -1,6 +1,6 @@
 //! What a sender signs with. It makes and judges signatures, and is never read back.
 
-use super::scheme::Algorithm;
+use super::scheme::{Algorithm, Scheme, SecretEncoding};
 use aws_lc_rs::{hmac, signature};
 use std::fmt;
 use zeroize::Zeroizing;
@@ -27,6 +27,11 @@ impl SigningKey {
             Algorithm::Ed25519 => return bytes[..].try_into().ok().map(SigningKey::Ed25519),
         };
         (!bytes.is_empty()).then(|| SigningKey::Hmac(Box::new(hmac::Key::new(digest, bytes))))
+    }
+
+    /// Of a secret as its sender shows it. Errors say what is wrong, without any part of it.
+    pub fn of(scheme: &Scheme, written: &Zeroizing<Vec<u8>>, _how: SecretEncoding) -> Result<SigningKey, &'static str> {
+        SigningKey::new(scheme.algorithm, written).ok_or("it is no key of this scheme")
     }
 
     /// Whether `given` signs these pieces, one after another. The time it takes does not depend on how much of it is right.
