@@ -177,6 +177,8 @@ pub fn snapshot() -> Snapshot {
         connections,
         workflows,
         routes,
+        handshakes: Routes::default(),
+        webhook_buffer: 1 << 20,
     };
     Snapshot { frame: std::sync::Arc::new(frame), keys }
 }

@@ -121,6 +121,28 @@ impl Handshake {
     pub const NAMES: &'static [&'static str] = &["slack", "meta", "dropbox", "microsoft"];
 }
 
+/// What the gateway itself says to a sender, with 200.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OwnAnswer {
+    /// H4: it was delivered before.
+    Replayed,
+    /// H6: what the sender wanted to hear.
+    Handshake,
+}
+
+impl OwnAnswer {
+    /// In the order of their declaration, so that `answer as usize` is an index.
+    pub const ALL: [OwnAnswer; 2] = [OwnAnswer::Replayed, OwnAnswer::Handshake];
+
+    /// Name in the access log and in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            OwnAnswer::Replayed => "replayed",
+            OwnAnswer::Handshake => "handshake",
+        }
+    }
+}
+
 /// H4: what becomes of deliveries that come again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Replays {

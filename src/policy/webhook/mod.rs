@@ -2,6 +2,7 @@
 //! body is read; then, over the raw body, whether it is true ([`Verified`]).
 
 mod claim;
+pub mod handshake;
 mod verified;
 
 pub use claim::{Addressed, Claim};
