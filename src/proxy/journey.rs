@@ -125,14 +125,14 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Ended> {
 }
 
 /// W1, H6: where the request goes, and whether it is a handshake there.
-fn routed<'s>(
+pub fn routed<'s>(
     snapshot: &'s Snapshot,
     parts: &Parts,
     has_body: bool,
-) -> Result<(Found, Option<handshakes::Asked<'s>>), Ended> {
+) -> Result<(Found, Option<handshakes::Asked<'s>>), Denial> {
     let path = path::segments(parts.uri.path())?;
     let route = snapshot.routes.find(&parts.method, &path);
-    let greeted = handshakes::asked(snapshot, &route, &path, parts, has_body).map_err(Ended::Unproven)?;
+    let greeted = handshakes::asked(snapshot, &route, &path, parts, has_body)?;
     let route = greeted.as_ref().map_or(route, |greeted| Found::Workflow(greeted.workflow.index));
     Ok((route, greeted))
 }
