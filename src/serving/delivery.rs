@@ -13,7 +13,7 @@ use std::time::Instant;
 /// The body, as it came, and the proof that its sender signed it. A signature that is wrong counts as a failed
 /// authentication of its address (L3).
 pub async fn received<'s>(
-    claim: Claim<'s>,
+    claim: Claim<'s, '_>,
     parts: &Parts,
     body: CallersBody,
     (live, listener, door): (&Live, usize, &Listener),

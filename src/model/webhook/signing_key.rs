@@ -68,6 +68,11 @@ impl SigningKey {
         }
     }
 
+    /// Whether it judges HMACs; else it judges Ed25519's signatures.
+    pub fn is_hmac(&self) -> bool {
+        matches!(self, SigningKey::Hmac(_))
+    }
+
     /// What is at hand to judge signatures of these pieces, one after another, by.
     pub fn judge(&self, pieces: &[&[u8]]) -> Judge<'_> {
         match self {
@@ -92,11 +97,6 @@ impl Judge<'_> {
                 signature::UnparsedPublicKey::new(&signature::ED25519, public).verify(message, given).is_ok()
             }
         }
-    }
-
-    /// Whether it judges HMACs; else it judges Ed25519's.
-    pub fn is_hmac(&self) -> bool {
-        matches!(self, Judge::Hmac(_))
     }
 
     /// The HMAC that a sender with this secret would have sent.
