@@ -11,9 +11,9 @@ use crate::serving::asked::Asked;
 use crate::serving::explanation::Explanation;
 use crate::telemetry::timestamp::now_ms;
 use anyhow::{Context as _, bail};
+use bytes::Bytes;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use bytes::Bytes;
 use std::io::{BufRead as _, Read as _};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -100,7 +100,9 @@ fn body(given: &str) -> anyhow::Result<Bytes> {
             let mut read = Vec::new();
             std::io::stdin().read_to_end(&mut read).map(|_| read).context("cannot read standard input")?
         }
-        Some(file) => std::fs::read(file).with_context(|| format!("cannot read {file}: name a file with --data @FILE"))?,
+        Some(file) => {
+            std::fs::read(file).with_context(|| format!("cannot read {file}: name a file with --data @FILE"))?
+        }
     };
     Ok(read.into())
 }
@@ -135,7 +137,9 @@ fn table(explanation: &Explanation) -> String {
     }
     match (explanation.code, explanation.status, &explanation.hint) {
         (Some(code), Some(status), Some(hint)) => out += &format!("\nrefused: {status} {code}\n  {hint}\n"),
-        _ if explanation.verdict == "answered" => out += "\nanswered: the gateway replies by itself (nothing was sent)\n",
+        _ if explanation.verdict == "answered" => {
+            out += "\nanswered: the gateway replies by itself (nothing was sent)\n"
+        }
         _ => out += "\npermitted: it would be forwarded (nothing was sent, no limit was charged)\n",
     }
     for line in &explanation.request {

@@ -52,7 +52,11 @@ fn read(body: Value) -> Result<Asked, Vec<Wrong>> {
     let headers = headers(body.remove("headers"), &mut wrong);
     let sent = sent(&mut body, &mut wrong);
     for field in body.keys() {
-        wrong.push(Wrong::new(field, "unknown field", "it takes method, url, key, headers, address, listener, body, body_base64"));
+        wrong.push(Wrong::new(
+            field,
+            "unknown field",
+            "it takes method, url, key, headers, address, listener, body, body_base64",
+        ));
     }
     if !wrong.is_empty() {
         return Err(wrong);

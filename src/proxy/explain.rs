@@ -3,7 +3,6 @@
 
 mod delivery;
 
-use super::handshakes;
 use super::journey::{places, routed};
 use crate::http::inspect::inspect;
 use crate::model::key::ScopeName;

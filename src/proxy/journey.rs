@@ -149,13 +149,13 @@ pub fn places(snapshot: &Snapshot, door: &Listener, route: &Found) -> PlaceMask 
 }
 
 /// H1: the signature that the request claims to have, where its workflow wants one.
-fn claimed<'s>(
+fn claimed<'s, 'r>(
     snapshot: &'s Snapshot,
     route: &Found,
-    parts: &Parts,
+    parts: &'r Parts,
     with_key: bool,
     now: i64,
-) -> Result<Option<Claim<'s>>, Denial> {
+) -> Result<Option<Claim<'s, 'r>>, Denial> {
     match route.workflow() {
         Some(id) => Claim::read(snapshot.workflow(id), &parts.headers, with_key, now),
         None => Ok(None),
@@ -164,7 +164,7 @@ fn claimed<'s>(
 
 /// H2: the whole body, verified.
 async fn received<'s>(
-    claim: Claim<'s>,
+    claim: Claim<'s, '_>,
     parts: &Parts,
     body: CallersBody,
     (core, live, listener): (&Core, &Live, usize),

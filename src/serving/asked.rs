@@ -61,7 +61,10 @@ impl Asked {
             return Err(unclear("key", format!("there is no key {name:?}"), remedy));
         }
         let parts = self.request(listener)?;
-        Ok((listener, Question { parts, key: self.key, peer: self.peer, certificate: self.certificate, body: self.body, now }))
+        Ok((
+            listener,
+            Question { parts, key: self.key, peer: self.peer, certificate: self.certificate, body: self.body, now },
+        ))
     }
 
     fn listener<'s>(&self, snapshot: &'s Snapshot) -> Result<&'s Listener, Unclear> {

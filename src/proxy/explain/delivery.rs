@@ -116,7 +116,12 @@ fn verified<'s>(
 }
 
 /// What becomes of a permitted delivery, beside the upstream's request. True: it is answered here.
-pub(super) fn settled(run: &Invocation<'_>, delivery: &Verified<'_>, question: &Question, steps: &mut Steps) -> Result<bool, Denial> {
+pub(super) fn settled(
+    run: &Invocation<'_>,
+    delivery: &Verified<'_>,
+    question: &Question,
+    steps: &mut Steps,
+) -> Result<bool, Denial> {
     match handshakes::challenge(delivery, question.body.as_deref().unwrap_or_default()) {
         Ok(None) => {}
         Ok(Some(_)) => {
