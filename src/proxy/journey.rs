@@ -125,14 +125,14 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Ended> {
 }
 
 /// W1, H6: where the request goes, and whether it is a handshake there.
-fn routed<'s>(
+pub fn routed<'s>(
     snapshot: &'s Snapshot,
     parts: &Parts,
     has_body: bool,
-) -> Result<(Found, Option<handshakes::Asked<'s>>), Ended> {
+) -> Result<(Found, Option<handshakes::Asked<'s>>), Denial> {
     let path = path::segments(parts.uri.path())?;
     let route = snapshot.routes.find(&parts.method, &path);
-    let greeted = handshakes::asked(snapshot, &route, &path, parts, has_body).map_err(Ended::Unproven)?;
+    let greeted = handshakes::asked(snapshot, &route, &path, parts, has_body)?;
     let route = greeted.as_ref().map_or(route, |greeted| Found::Workflow(greeted.workflow.index));
     Ok((route, greeted))
 }
@@ -149,13 +149,13 @@ pub fn places(snapshot: &Snapshot, door: &Listener, route: &Found) -> PlaceMask 
 }
 
 /// H1: the signature that the request claims to have, where its workflow wants one.
-fn claimed<'s>(
+fn claimed<'s, 'r>(
     snapshot: &'s Snapshot,
     route: &Found,
-    parts: &Parts,
+    parts: &'r Parts,
     with_key: bool,
     now: i64,
-) -> Result<Option<Claim<'s>>, Denial> {
+) -> Result<Option<Claim<'s, 'r>>, Denial> {
     match route.workflow() {
         Some(id) => Claim::read(snapshot.workflow(id), &parts.headers, with_key, now),
         None => Ok(None),
@@ -164,7 +164,7 @@ fn claimed<'s>(
 
 /// H2: the whole body, verified.
 async fn received<'s>(
-    claim: Claim<'s>,
+    claim: Claim<'s, '_>,
     parts: &Parts,
     body: CallersBody,
     (core, live, listener): (&Core, &Live, usize),

@@ -25,7 +25,7 @@ const FIRST: usize = 4 * 1024;
 /// The body, as it came, and the proof that its sender signed it. A signature that is wrong counts as a failed
 /// authentication of its address (L3).
 pub async fn received<'s>(
-    claim: Claim<'s>,
+    claim: Claim<'s, '_>,
     parts: &Parts,
     body: CallersBody,
     (core, live, listener): (&Core, &Live, usize),

@@ -1,10 +1,12 @@
 //! H1–H6: what a workflow wants of those who deliver to it: how they sign, with what, and what is done besides.
 
+mod encoding;
 mod scheme;
 mod signing_key;
 
-pub use scheme::{Algorithm, Clock, Encoding, Form, Part, Scheme, SecretEncoding, TimestampPlace};
-pub use signing_key::SigningKey;
+pub use encoding::{Encoding, SecretEncoding, SignatureBytes};
+pub use scheme::{Algorithm, Clock, Form, Part, Scheme, TimestampPlace};
+pub use signing_key::{Judge, SigningKey};
 
 use super::environment::EnvironmentId;
 use super::token::Digest;
