@@ -4,7 +4,7 @@ use super::doors::{self, Doors};
 use super::journeys::BothDoors;
 use crate::assembly::{Assembled, Settings};
 use crate::config::scalar::LogTarget;
-use crate::limit::{Limits, Replays};
+use crate::limit::{Buffers, Limits, Replays};
 use crate::live::{KeyChange, Live, Shared};
 use crate::model::Snapshot;
 use crate::model::key::Endings;
@@ -15,7 +15,7 @@ use crate::policy::via::Via;
 use crate::serving::core::Core;
 use crate::serving::worker::{Order, Worker};
 use crate::telemetry::access_log::{AccessLog, Destination, Format};
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{Deliveries, Metrics};
 use crate::telemetry::timestamp::now_ms;
 use crate::telemetry::usage::Usage;
 use anyhow::Context as _;
@@ -38,6 +38,8 @@ pub struct Gateway {
     access: AccessLog,
     settings: Mutex<Settings>,
     pub doors: Doors,
+    replays: Arc<Replays>,
+    buffers: Arc<Buffers>,
     /// Whoever puts something in force holds it, from reading what is in force to replacing it.
     gate: Mutex<()>,
 }
@@ -69,12 +71,13 @@ impl Gateway {
         };
         let shared: Shared = Arc::new(ArcSwap::from_pointee(live));
         let usage = Usage::new(metrics.usage_dropped());
-        let (via, replays) = (Arc::new(mark()), Arc::new(Replays::default()));
+        let via = Arc::new(mark());
+        let (replays, buffers) = (Arc::<Replays>::default(), Arc::<Buffers>::default());
         let mut workers = Vec::with_capacity(count);
         for n in 0..count {
             let (shared, metrics, access, via) = (shared.clone(), metrics.core(), access.writer(), via.clone());
-            let (usage, replays) = (usage.core(), replays.clone());
-            let core = move || Core::new(shared, metrics, access, usage, via, replays);
+            let (usage, replays, buffers) = (usage.core(), replays.clone(), buffers.clone());
+            let core = move || Core::new(shared, metrics, access, usage, via, replays, buffers);
             workers.push(Worker::start(n, BothDoors, core).context("cannot start a worker")?);
         }
         metrics.config_loaded(1, SystemTime::now());
@@ -87,6 +90,8 @@ impl Gateway {
             access,
             settings: Mutex::new(settings),
             doors: Doors::new(),
+            replays,
+            buffers,
             gate: Mutex::default(),
         };
         opened.into_iter().for_each(|opened| gateway.doors.listen(opened, &locked(&gateway.workers)));
@@ -183,10 +188,16 @@ impl Gateway {
         self.metrics.set_key_endings(Endings::of(live.snapshot.keys.iter(), now_ms()));
     }
 
-    /// Forgets addresses whose limits are whole again. Called every second or so.
+    /// Forgets addresses whose limits are whole again, and deliveries whose time is over. Called every second or so.
     pub fn sweep(&self) {
         let remembered = self.shared.load().limits.sweep(Instant::now());
         self.metrics.set_limiter_addresses(remembered as u64);
+        let remembered = self.replays.sweep(now_ms()) as u64;
+        self.metrics.set_deliveries(Deliveries {
+            remembered,
+            forgotten: self.replays.forgotten(),
+            held: self.buffers.held(),
+        });
     }
 
     /// Stops accepting; requests under way go on. What a successor does not hold is closed to new callers.

@@ -30,6 +30,7 @@ use connections::Connections;
 use named::Named;
 use names::{Names, environments};
 use site::Site;
+use workflows::Workflows;
 
 use crate::config::scalar::Rate;
 use crate::config::{self, At, Mistakes, View, schema};
@@ -221,7 +222,8 @@ fn assembled_beside(
     let names = Names::of(root, &environments);
     let Connections { list: connections, trust, verify, seals, needles } =
         connections::assemble(&site, root, &environments, &names, &connectors);
-    let (workflows, routes) = workflows::assemble(&site, root, &names, &environments, &connections, &listeners.list);
+    let Workflows { list: workflows, routes, handshakes } =
+        workflows::assemble(&site, root, &names, &environments, &connections, &listeners.list);
     let around = Around {
         names: &names,
         environments: &environments.list,
@@ -245,6 +247,8 @@ fn assembled_beside(
         needles,
         workflows,
         routes,
+        handshakes,
+        webhook_buffer: root.size("webhooks.buffer"),
     };
     let snapshot = Snapshot { frame: Arc::new(frame), keys };
     let certificates = listeners.certificates;

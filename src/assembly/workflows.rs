@@ -10,6 +10,14 @@ use crate::model::listener::{Door, Listener, Place, PlaceMask};
 use crate::model::routes::{Overlap, Routes};
 use crate::model::workflow::{Workflow, WorkflowId};
 
+/// The workflows, and the ways to them.
+pub struct Workflows {
+    pub list: Vec<Workflow>,
+    pub routes: Routes,
+    /// H6
+    pub handshakes: Routes,
+}
+
 pub fn assemble(
     site: &Site<'_>,
     root: &View<'_>,
@@ -17,8 +25,9 @@ pub fn assemble(
     environments: &Environments,
     connections: &[Connection],
     doors: &[Listener],
-) -> (Vec<Workflow>, Routes) {
+) -> Workflows {
     let (mut list, mut routes) = (Vec::<Workflow>::new(), Routes::default());
+    let mut greeted = Vec::new();
     for view in root.list("workflows") {
         let Some(name) = view.text("name") else { continue };
         let index = WorkflowId(list.len() as u32);
@@ -55,8 +64,12 @@ pub fn assemble(
             webhook,
             header: word(name),
         });
+        if let Some(template) = webhooks::greeted_by_get(list.last()) {
+            greeted.push((template, index, view.part("webhook").at("handshake")));
+        }
     }
-    (list, routes)
+    let handshakes = webhooks::handshakes(site, &list, &routes, greeted);
+    Workflows { list, routes, handshakes }
 }
 
 /// Hazard 15: protocols that a tunnel is opened for. HTTP itself is none: what is said in it would go unexamined.

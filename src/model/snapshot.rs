@@ -34,6 +34,10 @@ pub struct Frame {
     pub workflows: Vec<Workflow>,
     pub directory: Directory,
     pub routes: Routes,
+    /// H6: where senders shake hands by GET, at workflows that take deliveries by another method.
+    pub handshakes: Routes,
+    /// H2: bytes that all deliveries may hold together while they are taken in.
+    pub webhook_buffer: u64,
 }
 
 impl Deref for Snapshot {

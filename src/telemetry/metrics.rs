@@ -51,12 +51,24 @@ struct Shared {
     /// Unix seconds; 0 before the first success.
     config_last_success: AtomicU64,
     limiter_addresses: AtomicU64,
+    deliveries: Mutex<Deliveries>,
     certificates: Mutex<Certificates>,
     /// By connection, in Unix seconds.
     secrets: Mutex<BTreeMap<Arc<str>, i64>>,
     signing_secrets: Mutex<SigningSecrets>,
     /// By how soon.
     key_endings: Mutex<Endings>,
+}
+
+/// What is held of webhooks' deliveries, over all cores.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Deliveries {
+    /// H4: those that would not be forwarded again.
+    pub remembered: u64,
+    /// Those that had to be forgotten before their time.
+    pub forgotten: u64,
+    /// H2: bytes of those that are being taken in.
+    pub held: u64,
 }
 
 /// By use, owner and name: Unix seconds.
@@ -77,6 +89,7 @@ impl Metrics {
             config_reload_failures: AtomicU64::new(0),
             config_last_success: AtomicU64::new(0),
             limiter_addresses: AtomicU64::new(0),
+            deliveries: Mutex::default(),
             certificates: Mutex::default(),
             secrets: Mutex::default(),
             signing_secrets: Mutex::default(),
@@ -122,6 +135,11 @@ impl Metrics {
     /// How many addresses the limiter remembers; told by the janitor that forgets them.
     pub fn set_limiter_addresses(&self, addresses: u64) {
         self.shared.limiter_addresses.store(addresses, Relaxed);
+    }
+
+    /// What is held of deliveries; told by the same.
+    pub fn set_deliveries(&self, deliveries: Deliveries) {
+        *locked(&self.shared.deliveries) = deliveries;
     }
 
     /// When the certificates of the configuration in force end. Of several with one name, the first to end counts.
@@ -189,6 +207,7 @@ impl Shared {
 mod tests {
     use super::*;
     use crate::model::listener::DoorKind;
+    use crate::model::webhook::OwnAnswer;
     use std::time::Duration;
 
     fn metrics() -> Metrics {
@@ -246,6 +265,7 @@ mod tests {
         core.h2_flood(crate::model::flood::Flood::Ping);
         core.tls_handshake_failed();
         core.credential_in_query();
+        core.answered_here(OwnAnswer::Replayed);
         let pool = core.upstream_pool("stripe");
         pool.opened();
         pool.reused();
@@ -259,6 +279,8 @@ mod tests {
         has(&text, "keystile_h2_floods_total{frames=\"ping\"} 1");
         has(&text, "keystile_tls_handshake_failures_total 1");
         has(&text, "keystile_credential_in_query_total 1");
+        has(&text, "keystile_deliveries_answered_total{answer=\"replayed\"} 1");
+        has(&text, "keystile_deliveries_answered_total{answer=\"handshake\"} 0");
         has(&text, "keystile_upstream_connections_opened_total{connection=\"stripe\"} 1");
         has(&text, "keystile_upstream_connections_reused_total{connection=\"stripe\"} 1");
         has(&text, "keystile_upstream_connections_idle{connection=\"stripe\"} 1");
@@ -270,6 +292,7 @@ mod tests {
         metrics.config_loaded(7, UNIX_EPOCH + Duration::from_secs(2_000));
         metrics.config_reload_failed();
         metrics.set_limiter_addresses(12);
+        metrics.set_deliveries(Deliveries { remembered: 5, forgotten: 6, held: 4096 });
         metrics.access_log().written.fetch_add(3, Relaxed);
         metrics.access_log().dropped.fetch_add(2, Relaxed);
         metrics.usage_dropped().fetch_add(4, Relaxed);
@@ -279,6 +302,9 @@ mod tests {
         has(&text, "keystile_config_reload_failures_total 1");
         has(&text, "keystile_config_last_success_timestamp_seconds 2000");
         has(&text, "keystile_limiter_addresses 12");
+        has(&text, "keystile_deliveries_remembered 5");
+        has(&text, "keystile_deliveries_forgotten_total 6");
+        has(&text, "keystile_delivery_buffer_bytes 4096");
         has(&text, "keystile_access_log_records_written_total 3");
         has(&text, "keystile_access_log_records_dropped_total 2");
         has(&text, "keystile_access_log_write_errors_total 0");

@@ -262,6 +262,8 @@ fn explain_request() -> Value {
             "description": "Further fields of the request.",
         },
         "address": text("Where the caller is; without it on loopback."),
+        "body": text("What is sent, as text: a signature is held against it."),
+        "body_base64": text("The same, for what is no text."),
         "listener": text("The listener's address; without it the first one of the path's door."),
     });
     taken("A request that is not sent.", &fields, &["method", "url"])
@@ -269,7 +271,7 @@ fn explain_request() -> Value {
 
 fn explanation() -> Value {
     let fields = json!({
-        "verdict": text("Whether it would pass."),
+        "verdict": text("Whether it would pass: permitted, refused, or answered by the gateway itself."),
         "code": { "type": ["string", "null"], "description": "The refusal's code." },
         "steps": { "type": "array", "items": { "type": "object" }, "description": "What was looked at, in order." },
     });
