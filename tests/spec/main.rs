@@ -18,6 +18,7 @@ mod control_lists;
 mod control_scopes;
 mod control_start;
 mod control_verify;
+mod control_webhooks;
 mod control_workflows;
 mod credentials_stripped;
 mod destinations;
