@@ -2,8 +2,8 @@
 //! number; and when each was used last.
 
 use crate::support::managed::text;
-use crate::support::sender::{body, hex, sha256};
-use crate::support::{Managed, PATIENCE, Reply};
+use crate::support::sender::{Delivery, body, hex, hook, sha256};
+use crate::support::{Ask, Managed, PATIENCE, Reply, World, token};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -278,6 +278,19 @@ workflows:
     gateway.api().done("DELETE", "/workflows/hooks/secrets/2", Value::Null);
     let gateway = gateway.restarted();
     assert_eq!(uses(&gateway), 1, "the file's");
+}
+
+#[test]
+fn t5_without_a_store_last_use_is_known_since_the_start() {
+    let world = hook(World::build(), "github", "github", "").key("boss", "scopes: [admin:read]").start();
+    let shown = || {
+        let ask = Ask::new(world.admin.unwrap(), "GET", "/api/v1/workflows/github").header("Host", "localhost");
+        let ask = ask.header("Authorization", format!("Bearer {}", token("boss"))).header("Connection", "close");
+        ask.send().json()["webhook"]["secrets"].clone()
+    };
+    assert_eq!(shown(), json!([{ "reference": "file:github.signing", "last_used_at": null }]));
+    Delivery::of("github").is_taken(&world, "right");
+    assert!(shown()[0]["last_used_at"].is_string());
 }
 
 #[test]
