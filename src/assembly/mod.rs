@@ -19,8 +19,9 @@ mod webhooks;
 mod workflows;
 mod written;
 
-pub use documents::{Document, Held, Holdings};
+pub use documents::{Document, Held, Holdings, Signing};
 pub use listeners::socket_path;
+pub use seal::SIGNING as SIGNING_SEAL;
 pub use settings::{Log, Settings, Shutdown, Store};
 pub use stamp::Stamp;
 pub use written::Written;

@@ -9,7 +9,9 @@ use super::listener::Listener;
 use super::routes::Routes;
 use super::scrub::Needles;
 use super::uid::Uid;
+use super::webhook::SigningSecret;
 use super::workflow::{Workflow, WorkflowId};
+use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -74,6 +76,22 @@ impl Frame {
     /// R3: the connections whose secrets end, and when: Unix milliseconds.
     pub fn secret_endings(&self) -> impl Iterator<Item = (Arc<str>, i64)> {
         self.connections.iter().filter_map(|connection| Some((connection.name.clone(), connection.expires_at?)))
+    }
+
+    /// H1: what senders sign with, and the workflow that each secret is of.
+    pub fn signing_secrets(&self) -> impl Iterator<Item = (&Workflow, &SigningSecret)> {
+        self.workflows.iter().flat_map(|workflow| workflow.signing_secrets().iter().map(move |s| (workflow, s)))
+    }
+
+    /// The use of secrets that `before` had as well goes on where it was noted.
+    pub fn carry_on(&mut self, before: &Frame) {
+        let known: HashMap<Uid, &SigningSecret> = before.signing_secrets().map(|(_, s)| (s.uid, s)).collect();
+        let signatures = self.workflows.iter_mut().filter_map(|w| w.webhook.as_mut()?.signature.as_mut());
+        for secret in signatures.flat_map(|signature| &mut signature.secrets) {
+            if let Some(old) = known.get(&secret.uid) {
+                secret.used = old.used.clone();
+            }
+        }
     }
 
     /// None, if it is gone.

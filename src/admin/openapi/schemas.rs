@@ -12,6 +12,8 @@ pub fn all() -> Map<String, Value> {
         ("Dependants", dependants()),
         ("Secret", secret()),
         ("Rollback", rollback()),
+        ("SigningSecret", signing_secret()),
+        ("AddedSigningSecret", added_signing_secret()),
         ("Purged", purged()),
         ("Regeneration", regeneration()),
         ("Token", token()),
@@ -118,6 +120,27 @@ fn secret() -> Value {
     taken("A connection's new secret.", &fields, &["secret"])
 }
 
+fn signing_secret() -> Value {
+    let fields = json!({ "secret": {
+        "type": "string",
+        "minLength": 1,
+        "writeOnly": true,
+        "description": "The secret itself as the sender shows it, never a reference to one.",
+    } });
+    taken("One more secret of a workflow's senders.", &fields, &["secret"])
+}
+
+fn added_signing_secret() -> Value {
+    let fields = json!({
+        "number": { "type": "integer", "minimum": 1, "description": "What it is known by." },
+        "created_at": moment("When it was added."),
+        "created_by": text("The key that added it."),
+        "last_used_at": moment("When a delivery was signed with it last; null: never."),
+        "notices": names("What was done to it."),
+    });
+    told("A secret that was added, without the secret.", &fields, &["number", "created_at", "created_by"])
+}
+
 fn rollback() -> Value {
     let fields = json!({ "version": {
         "type": "integer",
@@ -169,6 +192,7 @@ fn imported() -> Value {
         "updated": these("What was changed."),
         "unchanged": these("What was so already."),
         "needs_secret": names("Connections that wait for a secret."),
+        "needs_signing_secret": names("Workflows whose webhook waits for a secret."),
         "needs_token": names("Keys without a token: regenerate one of their slots."),
     });
     told("What an import did, or would do.", &fields, &["created", "updated", "unchanged", "needs_secret"])
