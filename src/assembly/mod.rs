@@ -15,6 +15,7 @@ mod seal;
 mod settings;
 mod site;
 mod stamp;
+mod webhooks;
 mod workflows;
 mod written;
 
@@ -219,7 +220,7 @@ fn assembled_beside(
     let names = Names::of(root, &environments);
     let Connections { list: connections, trust, verify, seals, needles } =
         connections::assemble(&site, root, &environments, &names, &connectors);
-    let (workflows, routes) = workflows::assemble(&site, root, &names, &connections, &listeners.list);
+    let (workflows, routes) = workflows::assemble(&site, root, &names, &environments, &connections, &listeners.list);
     let around = Around {
         names: &names,
         environments: &environments.list,

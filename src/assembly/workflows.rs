@@ -1,6 +1,7 @@
 //! `workflows`: templates, and where they lead in each environment.
 
-use super::{Names, Site, quota, word};
+use super::names::Environments;
+use super::{Names, Site, quota, webhooks, word};
 use crate::config::{View, scalar};
 use crate::model::Uid;
 use crate::model::connection::{Connection, ConnectionId, HttpVersion};
@@ -13,6 +14,7 @@ pub fn assemble(
     site: &Site<'_>,
     root: &View<'_>,
     names: &Names<'_>,
+    environments: &Environments,
     connections: &[Connection],
     doors: &[Listener],
 ) -> (Vec<Workflow>, Routes) {
@@ -29,9 +31,19 @@ pub fn assemble(
             site.error(view.at("template"), reason, "change one of the two, or merge the workflows (W4)");
         }
         let upstream = upstream(site, &view, names, connections);
+        let uid = view.text("id").and_then(Uid::parse).unwrap_or_else(|| Uid::declared("workflow", name));
+        let around = webhooks::Around {
+            names,
+            environments: &environments.list,
+            default_environment: environments.default,
+            workflow: (name, uid),
+            template: template.as_ref(),
+            upstream: &upstream,
+        };
+        let webhook = webhooks::assemble(site, &view, &around);
         list.push(Workflow {
             index,
-            uid: view.text("id").and_then(Uid::parse).unwrap_or_else(|| Uid::declared("workflow", name)),
+            uid,
             name: name.into(),
             template,
             upgrades: upgrades(site, &view, &upstream, connections),
@@ -40,7 +52,7 @@ pub fn assemble(
             quota: view.opt_rate("rate_limit").map(quota),
             max_body: view.opt_size("max_body"),
             concurrency: view.opt_integer("concurrency").map(|n| n as u32),
-            webhook: None,
+            webhook,
             header: word(name),
         });
     }

@@ -79,7 +79,7 @@ fn an_empty_file_misses_what_is_required() {
 fn protections_of_later_versions_are_refused_by_name() {
     let found = mistakes(&file(
         "variables: []
-workflows: [{ name: a, webhook: { scheme: stripe } }]
+workflows: [{ name: a, retries: 2 }]
 keys: [{ name: k, quota: 100/day }]
 connections: [{ name: c, base_url: 'https://a', pacing: 1s }]
 ",

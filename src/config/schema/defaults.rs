@@ -100,6 +100,9 @@ pub const KEY_CHECKS: &str = "warn";
 /// What callers need, and no more: administration is only granted by naming it.
 pub const SCOPES: &str = "[workflows:invoke, connections:use]";
 
+/// A webhook's sender has no key; who is to show one as well says so.
+pub const REQUIRE: &str = "signature";
+
 /// Half of what Kubernetes and systemd wait before they kill, and as long as an upstream may take to answer.
 pub const DRAIN: &str = "30s";
 

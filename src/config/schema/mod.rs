@@ -8,6 +8,7 @@ mod connectors;
 mod defaults;
 mod listeners;
 mod resources;
+mod webhooks;
 
 use super::{
     kind::Kind,
