@@ -5,13 +5,14 @@ use super::documents::{Held, Holdings, STORE};
 use crate::config::reference::Reference;
 use crate::config::source::{self, Found, SecretSources};
 use crate::config::{At, Mistakes, View, mistake::nearest, trail};
-use crate::model::Uid;
 use crate::model::certificate::Expiry;
+use crate::model::{Uid, UrlKey};
 use crate::telemetry::timestamp;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// Where everything is assembled: collects mistakes, fetches secrets, notes files.
@@ -74,6 +75,11 @@ impl<'a> Site<'a> {
             fetched: Rc::default(),
             remembered: None,
         }
+    }
+
+    /// H7: what URLs are signed with, by the store's vault.
+    pub fn stores_url_key(&self) -> Option<Arc<UrlKey>> {
+        self.holdings.url_key.clone()
     }
 
     /// What was found on the way: mistakes, files, dates.

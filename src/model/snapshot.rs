@@ -8,6 +8,7 @@ use super::keys::Keys;
 use super::listener::Listener;
 use super::routes::Routes;
 use super::scrub::Needles;
+use super::signed_url::UrlKey;
 use super::uid::Uid;
 use super::workflow::{Workflow, WorkflowId};
 use std::ops::Deref;
@@ -32,6 +33,8 @@ pub struct Frame {
     pub workflows: Vec<Workflow>,
     pub directory: Directory,
     pub routes: Routes,
+    /// H7: what URLs are signed with; none where there is no master key.
+    pub url_key: Option<Arc<UrlKey>>,
 }
 
 impl Deref for Snapshot {

@@ -177,6 +177,7 @@ pub fn snapshot() -> Snapshot {
         connections,
         workflows,
         routes,
+        url_key: Some(std::sync::Arc::new(UrlKey::new(&Zeroizing::new([7; 32])))),
     };
     Snapshot { frame: std::sync::Arc::new(frame), keys }
 }
