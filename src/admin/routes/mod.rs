@@ -38,6 +38,7 @@ pub enum Guarded {
     Enable,
     Revoke,
     Regenerate,
+    SignUrl,
     SetSecret,
     Verify,
     Rollback,

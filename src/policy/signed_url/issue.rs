@@ -218,9 +218,11 @@ fn base(order: &Order<'_>, door: &Listener, notices: &mut Vec<Notice>) -> Result
         let remedy = "write what callers reach the gateway by: https://hooks.example.com";
         let wrong = || unissued("base", "the base is not the beginning of a URL", remedy);
         let url: Uri = base.parse().map_err(|_| wrong())?;
+        // Nothing that a URL would not be copied whole with.
+        let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~:/[]%@!$&'()*+,;=".contains(&b);
         let is_http = url.scheme_str().is_some_and(|scheme| matches!(scheme, "http" | "https"));
         let host = url.authority().filter(|authority| !authority.as_str().contains('@')).ok_or_else(wrong)?;
-        if !is_http || host.as_str().is_empty() || url.query().is_some() || base.contains('#') {
+        if !is_http || host.as_str().is_empty() || !base.bytes().all(is_plain) {
             return Err(wrong());
         }
         return Ok(base.trim_end_matches('/').to_owned());

@@ -222,7 +222,9 @@ fn h7_what_would_be_refused_is_not_signed_and_the_reason_is_told() {
     assert_eq!(order(|o| o.environment = Some("test")), "environment");
     assert_eq!(order(|o| o.expires_at = 1000), "expires_at");
     assert_eq!(order(|o| o.expires_at = 1001 + 3653 * 86_400_000), "expires_at");
-    for base in ["hooks.example.com", "ftp://hooks", "https://a@b", "https://a?b", "https://a#b", "/x", ""] {
+    for base in
+        ["hooks.example.com", "ftp://hooks", "https://a@b", "https://a?b", "https://a#b", "https://a/\"", "/x", ""]
+    {
         assert_eq!(refused(|_| {}, |o| o.base = Some(base)).0, "base", "{base}");
     }
     for values in [vec![], vec![("id", "")], vec![("id", "a/b")], vec![("id", "..")], vec![("id", "1"), ("x", "2")]] {
