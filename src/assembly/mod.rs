@@ -15,12 +15,14 @@ mod seal;
 mod settings;
 mod site;
 mod stamp;
+mod url_key;
 mod webhooks;
 mod workflows;
 mod written;
 
-pub use documents::{Document, Held, Holdings};
+pub use documents::{Document, Held, Holdings, Signing};
 pub use listeners::socket_path;
+pub use seal::SIGNING as SIGNING_SEAL;
 pub use settings::{Log, Settings, Shutdown, Store};
 pub use stamp::Stamp;
 pub use written::Written;
@@ -29,6 +31,7 @@ use connections::Connections;
 use named::Named;
 use names::{Names, environments};
 use site::Site;
+use workflows::Workflows;
 
 use crate::config::scalar::Rate;
 use crate::config::{self, At, Mistakes, View, schema};
@@ -216,11 +219,13 @@ fn assembled_beside(
     connectors: Arc<Catalogue>,
     keys: impl FnOnce(&Site<'_>, &Around<'_>) -> Keys,
 ) -> Result<Assembled, Rejected> {
+    let url_key = url_key::of(&site, root, &settings);
     let environments = environments(&site, root);
     let names = Names::of(root, &environments);
     let Connections { list: connections, trust, verify, seals, needles } =
         connections::assemble(&site, root, &environments, &names, &connectors);
-    let (workflows, routes) = workflows::assemble(&site, root, &names, &environments, &connections, &listeners.list);
+    let Workflows { list: workflows, routes, handshakes } =
+        workflows::assemble(&site, root, &names, &environments, &connections, &listeners.list);
     let around = Around {
         names: &names,
         environments: &environments.list,
@@ -244,6 +249,9 @@ fn assembled_beside(
         needles,
         workflows,
         routes,
+        handshakes,
+        webhook_buffer: root.size("webhooks.buffer"),
+        url_key,
     };
     let snapshot = Snapshot { frame: Arc::new(frame), keys };
     let certificates = listeners.certificates;

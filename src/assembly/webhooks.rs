@@ -3,15 +3,18 @@
 use super::{Names, Site};
 use crate::config::reference::{self, Reference};
 use crate::config::scalar;
+use crate::config::trail::Step;
 use crate::config::{At, View};
 use crate::model::connection::ConnectionId;
 use crate::model::environment::EnvironmentId;
+use crate::model::routes::{Overlap, Routes};
 use crate::model::template::Template;
 use crate::model::token::Digest;
 use crate::model::webhook::{
     Algorithm, Clock, Encoding, Form, Handshake, Part, ReplayAnswer, Replays, Require, Scheme, SecretEncoding,
     Signature, SigningKey, SigningSecret, TimestampPlace, Webhook,
 };
+use crate::model::workflow::{Workflow, WorkflowId};
 use crate::model::{Environment, Uid};
 use http::{HeaderName, HeaderValue};
 use std::time::Duration;
@@ -202,6 +205,29 @@ fn tolerance(site: &Site<'_>, view: &View<'_>, scheme: &Scheme) -> Option<Durati
     }
 }
 
+const COPY: &str = "copy it from the sender's settings, all of it";
+
+/// Those of the store. One that the scheme cannot take, since it is another one now, is told by its number.
+fn stored_secrets(
+    site: &Site<'_>,
+    view: &View<'_>,
+    scheme: &Scheme,
+    written: SecretEncoding,
+    workflow: Uid,
+) -> Vec<SigningSecret> {
+    let mut list = Vec::new();
+    for (index, held) in site.signing(workflow).iter().enumerate() {
+        match SigningKey::of(scheme, &held.value, written) {
+            Ok(key) => list.push(SigningSecret::new(workflow, &held.number.to_string(), key)),
+            Err(reason) => {
+                let trail = view.at("secrets").trail.then(Step::Index(index));
+                site.error(At { trail, ..view.here() }, format!("secret {}: {reason}", held.number), COPY);
+            }
+        }
+    }
+    list
+}
+
 /// H1: every secret, made ready. What is wrong with one is told without any part of it.
 fn secrets(site: &Site<'_>, view: &View<'_>, scheme: &Scheme, around: &Around<'_>) -> Vec<SigningSecret> {
     let written = view.text("secret_encoding").and_then(SecretEncoding::named);
@@ -218,16 +244,14 @@ fn secrets(site: &Site<'_>, view: &View<'_>, scheme: &Scheme, around: &Around<'_
             place => place.to_string(),
         };
         match SigningKey::of(scheme, &found.secret, written) {
-            Ok(key) => list.push(SigningSecret {
-                uid: Uid::declared("webhook secret", &format!("{}/{label}", around.workflow.1)),
-                label: label.into(),
-                key,
-                used: Default::default(),
-            }),
-            Err(reason) => site.error(item.here(), reason, "copy it from the sender's settings, all of it"),
+            Ok(key) => list.push(SigningSecret::new(around.workflow.1, &label, key)),
+            Err(reason) => site.error(item.here(), reason, COPY),
         }
     }
-    if !view.list("secrets").any(|_| true) && !site.is_stored(view) {
+    if site.is_stored(view) {
+        return stored_secrets(site, view, scheme, written, around.workflow.1);
+    }
+    if list.is_empty() && view.list("secrets").next().is_none() {
         let remedy = "add: secrets: [env:NAME]";
         site.error(view.here(), "without a secret no signature is right", remedy);
     }
@@ -267,6 +291,38 @@ fn handshake(
         "dropbox" => Some(Handshake::Dropbox),
         _ => Some(Handshake::Microsoft),
     }
+}
+
+/// The template of a workflow's handshake, if it is asked for by GET.
+pub fn greeted_by_get(workflow: Option<&Workflow>) -> Option<Template> {
+    let workflow = workflow?;
+    let handshake = workflow.webhook.as_ref()?.handshake.as_ref()?;
+    let by_get = matches!(handshake, Handshake::Meta { .. } | Handshake::Dropbox);
+    let segments = workflow.template.as_ref().filter(|_| by_get)?.segments.clone();
+    Some(Template { method: http::Method::GET, segments })
+}
+
+/// Where senders shake hands by GET. Whoever else answers GET there would be asked in their stead.
+pub fn handshakes(
+    site: &Site<'_>,
+    workflows: &[Workflow],
+    routes: &Routes,
+    greeted: Vec<(Template, WorkflowId, At<'_>)>,
+) -> Routes {
+    let mut handshakes = Routes::default();
+    let name = |id: WorkflowId| workflows.get(id.0 as usize).map_or("another workflow", |w| &*w.name);
+    for (template, id, at) in greeted {
+        if let Some(other) = routes.find(&http::Method::GET, &template.sample()).workflow() {
+            let reason =
+                format!("the handshake of {} is asked for by GET, which {} answers there", name(id), name(other));
+            site.error(at, reason, "give one of the two another path");
+        }
+        if let Err(Overlap(first)) = handshakes.add(&template, id) {
+            let reason = format!("{} and {} are asked for their handshakes at the same path", name(first), name(id));
+            site.error(at, reason, "give one of the two another path");
+        }
+    }
+    handshakes
 }
 
 /// Only its digest is kept, as of every token that is shown to us.

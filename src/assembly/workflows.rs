@@ -10,6 +10,14 @@ use crate::model::listener::{Door, Listener, Place, PlaceMask};
 use crate::model::routes::{Overlap, Routes};
 use crate::model::workflow::{Workflow, WorkflowId};
 
+/// The workflows, and the ways to them.
+pub struct Workflows {
+    pub list: Vec<Workflow>,
+    pub routes: Routes,
+    /// H6
+    pub handshakes: Routes,
+}
+
 pub fn assemble(
     site: &Site<'_>,
     root: &View<'_>,
@@ -17,8 +25,9 @@ pub fn assemble(
     environments: &Environments,
     connections: &[Connection],
     doors: &[Listener],
-) -> (Vec<Workflow>, Routes) {
+) -> Workflows {
     let (mut list, mut routes) = (Vec::<Workflow>::new(), Routes::default());
+    let mut greeted = Vec::new();
     for view in root.list("workflows") {
         let Some(name) = view.text("name") else { continue };
         let index = WorkflowId(list.len() as u32);
@@ -55,8 +64,12 @@ pub fn assemble(
             webhook,
             header: word(name),
         });
+        if let Some(template) = webhooks::greeted_by_get(list.last()) {
+            greeted.push((template, index, view.part("webhook").at("handshake")));
+        }
     }
-    (list, routes)
+    let handshakes = webhooks::handshakes(site, &list, &routes, greeted);
+    Workflows { list, routes, handshakes }
 }
 
 /// Hazard 15: protocols that a tunnel is opened for. HTTP itself is none: what is said in it would go unexamined.
@@ -127,6 +140,10 @@ fn places(site: &Site<'_>, view: &View<'_>, doors: &[Listener]) -> PlaceMask {
     if view.opt_flag("credentials.authorization") == Some(false) {
         open = open.without(Place::Authorization);
     }
+    let urls = view.opt_flag("credentials.signed_url");
+    if urls == Some(false) {
+        open = open.without(Place::SignedUrl);
+    }
     let named = [("credentials.header", Place::Header), ("credentials.query", Place::Query)];
     for (field, place) in named {
         match view.opt_switch(field) {
@@ -144,7 +161,13 @@ fn places(site: &Site<'_>, view: &View<'_>, doors: &[Listener]) -> PlaceMask {
             }
         }
     }
-    if open.is_empty() || doors.iter().any(|d| !d.places.open.is_empty() && d.places.narrowed(open).is_empty()) {
+    // URLs alone are left where somebody writes so, here or on the listener.
+    let is_closed = |d: &Listener| {
+        let left = d.places.narrowed(open);
+        let urls_alone = urls == Some(true) || !d.places.open.takes_tokens();
+        !d.places.open.is_empty() && !left.takes_tokens() && !(urls_alone && left.has(Place::SignedUrl))
+    };
+    if (!open.takes_tokens() && urls != Some(true)) || doors.iter().any(|door| is_closed(door)) {
         let remedy = "leave open at least one place that the listener leaves open";
         site.error(view.at("credentials"), "no place is left for a credential", remedy);
     }

@@ -123,7 +123,7 @@ pub fn authorise<'s>(
 }
 
 /// W2, K13.
-fn may_run(key: &Key, workflow: &Workflow) -> Result<(), Denial> {
+pub(super) fn may_run(key: &Key, workflow: &Workflow) -> Result<(), Denial> {
     if !key.workflows.permit(workflow.uid) {
         return Err(Denial::WorkflowNotPermitted { workflow: workflow.name.clone() });
     }
@@ -131,6 +131,13 @@ fn may_run(key: &Key, workflow: &Workflow) -> Result<(), Denial> {
         true => Ok(()),
         false => Err(Denial::ScopeMissing(ScopeName::WorkflowsInvoke)),
     }
+}
+
+/// H6: whether a key may ask `workflow` for its handshake: whether it could deliver from there. Where it would run is of no
+/// concern: nothing does.
+pub fn may_greet(key: &Key, origin: &Origin<'_>, workflow: &Workflow, now: i64) -> Result<(), Denial> {
+    may_come_from(key, origin, now)?;
+    may_run(key, workflow)
 }
 
 /// E1–E3 for a key, H5 for a delivery; where there are both, they have to agree.

@@ -1,18 +1,22 @@
 //! T7: why a request would be refused, or what would be sent, step by step. The same decisions as the journey's, in the
 //! same order, without a socket; a test holds the two together.
 
-use super::journey::places;
+mod delivery;
+
+use super::journey::{places, routed};
 use crate::http::inspect::inspect;
 use crate::model::key::ScopeName;
 use crate::model::listener::Place;
 use crate::model::routes::Found;
 use crate::model::{Denial, Listener, Slot, Snapshot};
-use crate::policy::authenticate::{Rejected, rehearse};
+use crate::policy::authenticate::{Rejected, by_url, rehearse};
 use crate::policy::environment::{Asked, asked};
 use crate::policy::forwarded::{self, Side};
 use crate::policy::rewrite::{self, Caller};
-use crate::policy::{Authenticated, Invocation, Origin, Proven, address, authenticate, authorise, identify, path};
+use crate::policy::signed_url::Reading;
+use crate::policy::{Authenticated, Credential, Invocation, Origin, address, authenticate, authorise, credential};
 use crate::serving::explanation::{Explanation, Question, Steps, describe_key};
+use crate::telemetry::timestamp;
 use http::header::HeaderValue;
 
 /// Decides without sending. Limits are named, not charged.
@@ -26,21 +30,24 @@ fn walk(snapshot: &Snapshot, door: &Listener, question: Question, steps: &mut St
     if let Err(denial) = inspect(parts, door) {
         return steps.no("request", denial);
     }
-    let segments = match path::segments(parts.uri.path()) {
-        Ok(segments) => segments,
+    let has_body = question.body.as_ref().is_some_and(|body| !body.is_empty());
+    let (route, greeted) = match routed(snapshot, parts, has_body) {
+        Ok(routed) => routed,
         Err(denial) => return steps.no("request", denial),
     };
     steps.ok("request", format!("well-formed, from {client}, through listener {}", door.address));
     if question.certificate.is_none() && door.callers.is_some_and(|c| c.required) {
         steps.ok("handshake", "taken as given, though the listener refuses callers without a certificate");
     }
-    let route = snapshot.routes.find(&parts.method, &segments);
     steps.ok("route", describe_route(snapshot, &route));
-    let caller = identified(snapshot, door, &question, &route, steps)?;
-    let asked = asked(parts.uri.query(), &door.environment_parameter);
     let origin =
         Origin { address: client, certificate: question.certificate.as_ref().filter(|_| door.callers.is_some()) };
-    let permit = match authorise(snapshot, &Proven::key(caller), &origin, &route, &asked, question.now) {
+    if let Some(greeted) = greeted {
+        return delivery::greeted(snapshot, door, (&greeted, &origin), &question, steps);
+    }
+    let proven = delivery::proven(snapshot, door, &question, &route, steps)?;
+    let asked = asked(parts.uri.query(), &door.environment_parameter);
+    let permit = match authorise(snapshot, &proven, &origin, &route, &asked, question.now) {
         Ok(permit) => permit,
         Err(denial) => {
             steps.certificate_missing(&denial, door);
@@ -48,6 +55,11 @@ fn walk(snapshot: &Snapshot, door: &Listener, question: Question, steps: &mut St
         }
     };
     granted(&permit, &asked, door, steps);
+    if let Some(delivery) = &proven.delivery
+        && delivery::settled(&permit, delivery, &question, steps)?
+    {
+        return Ok(());
+    }
     steps.limits(&permit, Some(permit.workflow()), door);
     let open = places(snapshot, door, &route);
     rewritten(&question, &permit, door, open, steps);
@@ -94,8 +106,9 @@ fn identified<'s>(
     }
     let parts = &question.parts;
     let open = places(snapshot, door, route);
-    let presented = match identify(&parts.headers, parts.uri.query(), &door.places, open) {
-        Ok(Some(presented)) => presented,
+    let presented = match credential(&parts.headers, parts.uri.query(), &door.places, open) {
+        Ok(Some(Credential::Token(presented))) => presented,
+        Ok(Some(Credential::Url(url))) => return by_signed_url(snapshot, door, question, (route, url), steps),
         Ok(None) => return steps.no("credential", Denial::MissingKey),
         Err(denial) => return steps.no("credential", denial),
     };
@@ -116,6 +129,32 @@ fn identified<'s>(
     }
 }
 
+/// H7. Whoever explains may be told what callers are not: why a URL is not accepted.
+fn by_signed_url<'s>(
+    snapshot: &'s Snapshot,
+    door: &Listener,
+    question: &Question,
+    (route, url): (&Found, Reading),
+    steps: &mut Steps,
+) -> Result<Authenticated<'s>, Denial> {
+    let until = url.map_or("nobody can tell when".to_owned(), |url| timestamp::text(url.expires_at()));
+    steps.ok("credential", format!("found in signed_url, until {until}"));
+    let asked = asked(question.parts.uri.query(), &door.environment_parameter);
+    match by_url(snapshot, url, route, &asked, question.now) {
+        Ok(caller) => {
+            let slot = caller.slot().map_or("no", Slot::name);
+            steps.ok("key", format!("{} (signed by its {slot} slot)", describe_key(snapshot, caller.key())));
+            Ok(caller)
+        }
+        Err(Rejected { denial, whose }) => {
+            if let Some((key, Some(slot))) = whose {
+                steps.ok("key", format!("signed by the {} slot of {}", slot.name(), key.name));
+            }
+            steps.no("key", denial)
+        }
+    }
+}
+
 fn place(place: Place, door: &Listener) -> String {
     match place {
         Place::Authorization => "the header authorization".to_owned(),
@@ -123,6 +162,7 @@ fn place(place: Place, door: &Listener) -> String {
         Place::Query => format!("the query parameter {}", door.places.query),
         Place::KeystileKey | Place::ProxyAuthorization => format!("the header {}", place.name()),
         Place::Slot => "the place where the connection injects".to_owned(),
+        Place::SignedUrl => "a signed URL".to_owned(),
     }
 }
 
@@ -142,11 +182,17 @@ fn failed_step(denial: &Denial) -> &'static str {
 }
 
 fn granted(permit: &Invocation<'_>, asked: &Asked<'_>, door: &Listener, steps: &mut Steps) {
-    permit.key().into_iter().for_each(|key| steps.came_from_there(key));
-    steps.ok("permission", format!("the key may run {}", permit.workflow().name));
-    steps.ok("scope", format!("the key has {}", ScopeName::WorkflowsInvoke.name()));
+    match permit.key() {
+        Some(key) => {
+            steps.came_from_there(key);
+            steps.ok("permission", format!("the key may run {}", permit.workflow().name));
+            steps.ok("scope", format!("the key has {}", ScopeName::WorkflowsInvoke.name()));
+        }
+        None => steps.ok("permission", format!("who signs may deliver to {}", permit.workflow().name)),
+    }
     let why = match (permit.key().and_then(|key| key.environment), asked) {
         (Some(_), _) => "the key is fixed to it".to_owned(),
+        _ if permit.key().is_none() => "the webhook's: a delivery's URL cannot choose".to_owned(),
         (None, Asked::Nothing) => "the default: nothing was asked for".to_owned(),
         (None, _) => format!("asked for by {}", door.environment_parameter.name),
     };

@@ -1,5 +1,6 @@
 //! A request's journey through the inbound door, one step a line.
 
+use super::handshakes;
 use crate::http::body::{CallersBody, RequestBody};
 use crate::http::inspect::inspect;
 use crate::http::reply::Answer;
@@ -8,23 +9,22 @@ use crate::limit::replays::{Reserved, Seen};
 use crate::live::Live;
 use crate::model::listener::{Door, PlaceMask};
 use crate::model::routes::Found;
-use crate::model::token::Digest;
 use crate::model::webhook::ReplayAnswer;
 use crate::model::{Denial, Listener, Snapshot};
 use crate::policy::forwarded::{self, Side};
 use crate::policy::rewrite::{self, Caller};
-use crate::policy::standing::{Asking, Standing};
+use crate::policy::standing::{Asking, Lasting, Standing};
 use crate::policy::upgrade;
 use crate::policy::via::Via;
 use crate::policy::webhook::{Claim, Verified};
-use crate::policy::{Invocation, Presented, Proven, address, authorise, environment, identify, path};
+use crate::policy::{Credential, Invocation, Proven, address, authorise, credential, environment, path};
 use crate::serving::answer::{Arrival, Ended, Passed};
 use crate::serving::core::Core;
 use crate::serving::delivery;
 use crate::serving::exchange::Exchange;
 use crate::serving::front::Front;
 use crate::serving::reply_body::Passing;
-use crate::serving::steps::{authenticated, body_fits, say_early, upstream_request};
+use crate::serving::steps::{authenticated, body_fits, by_signed_url, say_early, upstream_request};
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{self, HeaderValue};
@@ -44,29 +44,49 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Ended> {
     inspect(parts, door)?;
     // A reload may have made it the other door's while this connection was kept alive.
     let Door::Inbound = door.door else { return Err(Denial::WorkflowNotFound.into()) };
-    let route = snapshot.routes.find(&parts.method, &path::segments(parts.uri.path())?);
+    let (route, greeted) = routed(snapshot, parts, !body.is_end_stream())?;
     let open = places(snapshot, door, &route);
-    let presented = identify(&parts.headers, parts.uri.query(), &door.places, open)?;
-    let claim = claimed(snapshot, &route, parts, presented.is_some(), log.now)?;
+    let asked = environment::asked(parts.uri.query(), &door.environment_parameter);
+    let shown = credential(&parts.headers, parts.uri.query(), &door.places, open)?;
+    let claim = match greeted {
+        None => claimed(snapshot, &route, parts, shown.is_some(), log.now).map_err(Ended::Unproven)?,
+        // There is nothing yet that could be signed.
+        Some(_) => None,
+    };
     let mut proven = Proven::default();
-    match &presented {
-        Some(presented) => proven.key = Some(authenticated(live, listener, slice::from_ref(presented), log)?.0),
-        None if claim.is_none() => return Err(Denial::MissingKey.into()),
+    match &shown {
+        Some(Credential::Token(token)) => {
+            proven.key = Some(authenticated(live, listener, slice::from_ref(token), log)?.0)
+        }
+        Some(Credential::Url(url)) => proven.key = Some(by_signed_url(live, listener, *url, (&route, &asked), log)?),
+        None if claim.is_none() && greeted.is_none() => return Err(Denial::MissingKey.into()),
         None => {}
     }
+    if let Some(greeted) = greeted {
+        let origin = front.origin(log.address);
+        return Err(handshakes::answered(&greeted, proven.key.as_ref(), &origin, (live, listener), log));
+    }
+    let mut challenge = None;
     let body = match claim {
         None => body,
         Some(claim) => {
             // Boxed, so that other requests do not carry its state around.
-            let (whole, delivery) = Box::pin(received(claim, parts, body, (live, listener, door), log)).await?;
+            let received = Box::pin(received(claim, parts, body, (core, live, listener), log)).await;
+            let (whole, delivery) = received.map_err(Ended::Unproven)?;
+            challenge = handshakes::challenge(&delivery, &whole)?;
             proven.delivery = Some(delivery);
             CallersBody::Own(Full::new(whole))
         }
     };
     log.asked_for(route.workflow(), None);
-    let asked = environment::asked(parts.uri.query(), &door.environment_parameter);
     let run = authorise(snapshot, &proven, &front.origin(log.address), &route, &asked, log.now)?;
     log.permitted(&run, Some(run.workflow().index));
+    if let Some(delivery) = &proven.delivery {
+        delivery.secret().used.touch(log.now);
+    }
+    if let Some(challenge) = challenge {
+        return Err(handshakes::said(challenge, &run, (live, listener), log));
+    }
     if core.via.has_marked(&parts.headers) {
         return Err(Denial::LoopDetected.into());
     }
@@ -75,7 +95,7 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Ended> {
         live.limits.charge(&run, Some(run.workflow().index), listener, log.address).map_err(Denial::RateLimited)?;
     let held = live.limits.enter(&run, Some(run.workflow().index))?;
     let reserved = reserved(core, &run, proven.delivery.as_ref(), log.now)?;
-    let standing = presented.as_ref().and_then(|presented| standing(parts, &run, door, presented, front, log));
+    let standing = shown.as_ref().and_then(|shown| standing(parts, &run, door, shown, front, log));
     rewrite_request(parts, &run, door, open, front, &core.via, log)?;
     if let Some(standing) = &standing {
         parts.headers.insert(header::UPGRADE, standing.protocol().clone());
@@ -95,7 +115,8 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Ended> {
     };
     log.answered(reply.status().as_u16());
     if let Some((reserved, remember)) = reserved.filter(|_| reply.status().is_success()) {
-        reserved.remember(log.now, remember);
+        // Whether a delivery is of now was asked when its head came; its body may have come as late as that.
+        reserved.remember(log.now, remember + door.timeouts.request);
     }
     let switched = standing.filter(|_| reply.status() == StatusCode::SWITCHING_PROTOCOLS);
     let reply = reply.map(|body| match switched {
@@ -103,6 +124,19 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Ended> {
         None => Passing::AsItIs(body),
     });
     Ok(Passed { reply, held, charged })
+}
+
+/// W1, H6: where the request goes, and whether it is a handshake there.
+pub fn routed<'s>(
+    snapshot: &'s Snapshot,
+    parts: &Parts,
+    has_body: bool,
+) -> Result<(Found, Option<handshakes::Asked<'s>>), Denial> {
+    let path = path::segments(parts.uri.path())?;
+    let route = snapshot.routes.find(&parts.method, &path);
+    let greeted = handshakes::asked(snapshot, &route, &path, parts, has_body)?;
+    let route = greeted.as_ref().map_or(route, |greeted| Found::Workflow(greeted.workflow.index));
+    Ok((route, greeted))
 }
 
 /// Where this request's credential may stand: the listener's places, as far as its workflow leaves them open; nowhere where a
@@ -135,22 +169,22 @@ async fn received<'s>(
     claim: Claim<'s, '_>,
     parts: &Parts,
     body: CallersBody,
-    (live, listener, door): (&Live, usize, &Listener),
+    (core, live, listener): (&Core, &Live, usize),
     log: &mut Exchange,
 ) -> Result<(Bytes, Verified<'s>), Denial> {
-    let limit = body_fits(parts, door, claim.workflow().max_body)?;
-    let received = delivery::received(claim, parts, body, (live, listener, door), limit, log).await?;
+    let limit = body_fits(parts, &live.snapshot.listeners[listener], claim.workflow().max_body)?;
+    let received = delivery::received(claim, parts, body, (core, live, listener), limit, log).await?;
     log.signed();
     Ok(received)
 }
 
 /// H4: that this delivery is in flight, and for how long it is remembered once it has arrived.
-fn reserved(
-    core: &Core,
+fn reserved<'c>(
+    core: &'c Core,
     run: &Invocation<'_>,
     delivery: Option<&Verified<'_>>,
     now: i64,
-) -> Result<Option<(Reserved, Duration)>, Ended> {
+) -> Result<Option<(Reserved<'c>, Duration)>, Ended> {
     let replays = run.workflow().webhook.as_ref().and_then(|webhook| webhook.replays);
     let (Some(delivery), Some(replays)) = (delivery, replays) else { return Ok(None) };
     match (core.replays.reserve(delivery.id().0, now), replays.answer) {
@@ -196,14 +230,13 @@ fn standing(
     parts: &Parts,
     run: &Invocation<'_>,
     door: &Listener,
-    presented: &Presented<'_>,
+    shown: &Credential<'_>,
     front: &Front,
     log: &Exchange,
 ) -> Option<Standing> {
     let asking = Asking {
         protocol: upgrade::asked(parts, run.workflow())?,
-        digest: Digest::of(presented.token()),
-        in_query: presented.in_query,
+        credential: Lasting::of(shown),
         origin: front.origin(log.address),
         listener: &front.address,
         assurance: front.assurance,

@@ -112,3 +112,8 @@ pub const LOG_LEVEL: &str = "info";
 pub const LOG_FORMAT: &str = "json";
 
 pub const LOG_ACCESS: &str = "stdout";
+
+/// A delivery is verified whole, so it is held whole. Four of the largest that a listener takes by itself, or sixteen
+/// thousand of the few kilobytes that most are: enough for any burst that an upstream would follow, and little beside what
+/// ten thousand connections take.
+pub const WEBHOOK_BUFFER: &str = "64MiB";

@@ -5,7 +5,7 @@ use super::{
         kind::Kind,
         shape::{Field, Gone, MapShape, Rule, Shape},
     },
-    DURATION, TEXT, defaults,
+    DURATION, SIZE, TEXT, defaults,
 };
 use crate::model::webhook::{Algorithm, Clock, Encoding, Handshake, Require, Scheme, SecretEncoding};
 
@@ -109,6 +109,17 @@ static WEBHOOK: MapShape = MapShape::new(
     Rule::Needs("timestamp_format", &["timestamp_header"]),
     Rule::Needs("secrets", &["scheme"]),
 ]);
+
+pub static ALL: MapShape = MapShape::new(
+    "What all webhooks together may take.",
+    &[Field::new(
+        "buffer",
+        SIZE,
+        "Memory for deliveries that are being taken in, over all of them; beyond it they are refused with 503 until there is \
+         room.",
+    )
+    .default(defaults::WEBHOOK_BUFFER)],
+);
 
 static REPLAYS: MapShape = MapShape::new(
     "Deliveries that were forwarded before, by their signed id or signature.",

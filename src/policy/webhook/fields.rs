@@ -65,6 +65,20 @@ pub(super) fn read<'r>(
     Ok(Fields { given, timestamp, id })
 }
 
+/// When its sender's clock says that it was signed, in Unix milliseconds, as far as it can be read; for who explains.
+pub fn signed_at(signature: &Signature, headers: &HeaderMap) -> Option<i64> {
+    let scheme = &signature.scheme;
+    let (place, clock) = scheme.timestamp.as_ref()?;
+    let written = match (place, &scheme.form) {
+        (TimestampPlace::Header(header), _) => only(headers, header).ok()??,
+        (TimestampPlace::Pair, Form::Pairs { timestamp, signature }) => {
+            pairs(scheme, (timestamp, signature), only(headers, &scheme.header).ok()??).ok()?.1
+        }
+        (TimestampPlace::Pair, _) => return None,
+    };
+    timestamp::milliseconds(*clock, written)
+}
+
 pub(super) fn malformed(header: &HeaderName, why: &'static str) -> Denial {
     Denial::SignatureInvalid { header: Some(header.clone()), bad: BadSignature::Malformed(why) }
 }

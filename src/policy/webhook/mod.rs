@@ -4,6 +4,7 @@
 mod claim;
 mod fields;
 mod form;
+pub mod handshake;
 mod message;
 mod sign;
 mod timestamp;
@@ -11,6 +12,7 @@ mod url;
 mod verified;
 
 pub use claim::{Addressed, Claim};
+pub use fields::signed_at;
 pub use sign::{Signed, Signer, Unsent, sign};
 pub use verified::{DeliveryId, Verified};
 
