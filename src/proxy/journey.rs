@@ -132,7 +132,7 @@ pub fn routed<'s>(
 ) -> Result<(Found, Option<handshakes::Asked<'s>>), Denial> {
     let path = path::segments(parts.uri.path())?;
     let route = snapshot.routes.find(&parts.method, &path);
-    let greeted = handshakes::asked(snapshot, &route, &path, parts, has_body)?;
+    let greeted = handshakes::asked(snapshot, &route, &path, parts, has_body);
     let route = greeted.as_ref().map_or(route, |greeted| Found::Workflow(greeted.workflow.index));
     Ok((route, greeted))
 }
