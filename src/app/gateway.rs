@@ -61,6 +61,7 @@ impl Gateway {
             opened.push(doors::open(door, address, count, inherited)?);
         }
         metrics.set_secrets(assembled.snapshot.secret_endings());
+        metrics.set_signing_secrets(&assembled.snapshot);
         let live = Live {
             limits: Limits::build(&assembled.snapshot, None),
             snapshot: assembled.snapshot,
@@ -118,9 +119,13 @@ impl Gateway {
 
     /// Puts another configuration in force. Requests under way keep the one they began with; limits that did not change
     /// go on. The gate is held since the keys were read that it was assembled beside. `Err`: nothing was changed.
-    pub fn replace(&self, assembled: Assembled, _: &Gate<'_>) -> anyhow::Result<u64> {
+    pub fn replace(&self, mut assembled: Assembled, _: &Gate<'_>) -> anyhow::Result<u64> {
         let count = locked(&self.workers).len();
         let before = self.shared.load_full();
+        // Nobody else has it yet.
+        if let Some(frame) = Arc::get_mut(&mut assembled.snapshot.frame) {
+            frame.carry_on(&before.snapshot.frame);
+        }
         let mut opened = Vec::new();
         for (door, address) in assembled.snapshot.listeners.iter().zip(&assembled.settings.listening) {
             if before.listener(&door.address).is_none() {
@@ -156,6 +161,7 @@ impl Gateway {
         self.metrics.config_loaded(generation, SystemTime::now());
         self.metrics.set_certificates(&assembled.settings.expiries);
         self.metrics.set_secrets(live.snapshot.secret_endings());
+        self.metrics.set_signing_secrets(&live.snapshot);
         self.note_unchangeable(&assembled.settings);
         *locked(&self.settings) = assembled.settings;
         Ok(generation)

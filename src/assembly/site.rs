@@ -1,17 +1,18 @@
 //! Where everything is assembled.
 
 use super::Stamp;
-use super::documents::{Held, Holdings, STORE};
+use super::documents::{Held, Holdings, STORE, Signing};
 use crate::config::reference::Reference;
 use crate::config::source::{self, Found, SecretSources};
 use crate::config::{At, Mistakes, View, mistake::nearest, trail};
-use crate::model::Uid;
 use crate::model::certificate::Expiry;
+use crate::model::{Uid, UrlKey};
 use crate::telemetry::timestamp;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// Where everything is assembled: collects mistakes, fetches secrets, notes files.
@@ -76,6 +77,11 @@ impl<'a> Site<'a> {
         }
     }
 
+    /// H7: what URLs are signed with, by the store's vault.
+    pub fn stores_url_key(&self) -> Option<Arc<UrlKey>> {
+        self.holdings.url_key.clone()
+    }
+
     /// What was found on the way: mistakes, files, dates.
     pub fn finish(self) -> (Mistakes, Vec<Stamp>, Vec<Expiry>) {
         (self.mistakes.into_inner(), self.files.into_inner(), self.expiries.into_inner())
@@ -88,6 +94,11 @@ impl<'a> Site<'a> {
         }
         let uid = view.text("id").and_then(Uid::parse)?;
         self.holdings.get(uid)?.secret.as_deref()
+    }
+
+    /// H1: the secrets that the store has for the senders of this workflow.
+    pub fn signing(&self, workflow: Uid) -> &'a [Arc<Signing>] {
+        self.holdings.get(workflow).map_or(&[], |document| &document.signing)
     }
 
     /// Whether this stands in the store, and not in the file.

@@ -3,6 +3,7 @@
 use super::{Names, Site};
 use crate::config::reference::{self, Reference};
 use crate::config::scalar;
+use crate::config::trail::Step;
 use crate::config::{At, View};
 use crate::model::connection::ConnectionId;
 use crate::model::environment::EnvironmentId;
@@ -239,6 +240,29 @@ fn tolerance(site: &Site<'_>, view: &View<'_>, scheme: &Scheme) -> Option<Durati
     }
 }
 
+const COPY: &str = "copy it from the sender's settings, all of it";
+
+/// Those of the store. One that the scheme cannot take, since it is another one now, is told by its number.
+fn stored_secrets(
+    site: &Site<'_>,
+    view: &View<'_>,
+    scheme: &Scheme,
+    written: SecretEncoding,
+    workflow: Uid,
+) -> Vec<SigningSecret> {
+    let mut list = Vec::new();
+    for (index, held) in site.signing(workflow).iter().enumerate() {
+        match SigningKey::of(scheme, &held.value, written) {
+            Ok(key) => list.push(SigningSecret::new(workflow, &held.number.to_string(), key)),
+            Err(reason) => {
+                let trail = view.at("secrets").trail.then(Step::Index(index));
+                site.error(At { trail, ..view.here() }, format!("secret {}: {reason}", held.number), COPY);
+            }
+        }
+    }
+    list
+}
+
 /// H1: every secret, made ready. What is wrong with one is told without any part of it.
 fn secrets(site: &Site<'_>, view: &View<'_>, scheme: &Scheme, around: &Around<'_>) -> Vec<SigningSecret> {
     let written = match view.text("secret_encoding") {
@@ -259,16 +283,14 @@ fn secrets(site: &Site<'_>, view: &View<'_>, scheme: &Scheme, around: &Around<'_
             place => place.to_string(),
         };
         match SigningKey::of(scheme, &found.secret, written) {
-            Ok(key) => list.push(SigningSecret {
-                uid: Uid::declared("webhook secret", &format!("{}/{label}", around.workflow.1)),
-                label: label.into(),
-                key,
-                used: Default::default(),
-            }),
-            Err(reason) => site.error(item.here(), reason, "copy it from the sender's settings, all of it"),
+            Ok(key) => list.push(SigningSecret::new(around.workflow.1, &label, key)),
+            Err(reason) => site.error(item.here(), reason, COPY),
         }
     }
-    if !view.list("secrets").any(|_| true) && !site.is_stored(view) {
+    if site.is_stored(view) {
+        return stored_secrets(site, view, scheme, written, around.workflow.1);
+    }
+    if list.is_empty() && view.list("secrets").next().is_none() {
         let remedy = "add: secrets: [env:NAME]";
         site.error(view.here(), "without a secret no signature is right", remedy);
     }

@@ -25,6 +25,8 @@ pub use self::series::Sample;
 use super::access_log::AccessCounters;
 use crate::model::certificate::{Expiry, Use};
 use crate::model::key::Endings;
+use crate::model::webhook::{LastUsed, SigningSecret};
+use crate::model::{Frame, Workflow};
 
 /// What `/metrics` answers with.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -53,6 +55,7 @@ struct Shared {
     certificates: Mutex<Certificates>,
     /// By connection, in Unix seconds.
     secrets: Mutex<BTreeMap<Arc<str>, i64>>,
+    signing_secrets: Mutex<SigningSecrets>,
     /// By how soon.
     key_endings: Mutex<Endings>,
 }
@@ -71,6 +74,9 @@ pub struct Deliveries {
 /// By use, owner and name: Unix seconds.
 type Certificates = BTreeMap<(Use, Arc<str>, String), i64>;
 
+/// By workflow and label: when each was last used.
+type SigningSecrets = BTreeMap<(Arc<str>, Box<str>), Arc<LastUsed>>;
+
 impl Metrics {
     pub fn new(started: SystemTime) -> Metrics {
         let shared = Arc::new(Shared {
@@ -86,6 +92,7 @@ impl Metrics {
             deliveries: Mutex::default(),
             certificates: Mutex::default(),
             secrets: Mutex::default(),
+            signing_secrets: Mutex::default(),
             key_endings: Mutex::default(),
         });
         let mut registry = Registry::default();
@@ -149,6 +156,14 @@ impl Metrics {
     /// R3: when the connections' secrets end, as far as it is known.
     pub fn set_secrets(&self, ends: impl Iterator<Item = (Arc<str>, i64)>) {
         *locked(&self.shared.secrets) = ends.map(|(connection, end)| (connection, end.div_euclid(1000))).collect();
+    }
+
+    /// The secrets that webhooks are signed with; when each was last used is read with every scrape.
+    pub fn set_signing_secrets(&self, frame: &Frame) {
+        let of = |(workflow, secret): (&Workflow, &SigningSecret)| {
+            ((workflow.name.clone(), secret.label.clone()), secret.used.clone())
+        };
+        *locked(&self.shared.signing_secrets) = frame.signing_secrets().map(of).collect();
     }
 
     /// R3: how many keys end soon; counted now and then, since there may be a million.

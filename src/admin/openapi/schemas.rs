@@ -12,9 +12,13 @@ pub fn all() -> Map<String, Value> {
         ("Dependants", dependants()),
         ("Secret", secret()),
         ("Rollback", rollback()),
+        ("SigningSecret", signing_secret()),
+        ("AddedSigningSecret", added_signing_secret()),
         ("Purged", purged()),
         ("Regeneration", regeneration()),
         ("Token", token()),
+        ("UrlOrder", url_order()),
+        ("SignedUrl", signed_url()),
         ("Document", document()),
         ("Imported", imported()),
         ("AuditEntry", audit_entry()),
@@ -118,6 +122,27 @@ fn secret() -> Value {
     taken("A connection's new secret.", &fields, &["secret"])
 }
 
+fn signing_secret() -> Value {
+    let fields = json!({ "secret": {
+        "type": "string",
+        "minLength": 1,
+        "writeOnly": true,
+        "description": "The secret itself as the sender shows it, never a reference to one.",
+    } });
+    taken("One more secret of a workflow's senders.", &fields, &["secret"])
+}
+
+fn added_signing_secret() -> Value {
+    let fields = json!({
+        "number": { "type": "integer", "minimum": 1, "description": "What it is known by." },
+        "created_at": moment("When it was added."),
+        "created_by": text("The key that added it."),
+        "last_used_at": moment("When a delivery was signed with it last; null: never."),
+        "notices": names("What was done to it."),
+    });
+    told("A secret that was added, without the secret.", &fields, &["number", "created_at", "created_by"])
+}
+
 fn rollback() -> Value {
     let fields = json!({ "version": {
         "type": "integer",
@@ -148,6 +173,38 @@ fn token() -> Value {
     told("A new token.", &fields, &["token"])
 }
 
+fn url_order() -> Value {
+    let fields = json!({
+        "workflow": text("The workflow that the URL calls, by its name."),
+        "expires_at": { "type": "string", "format": "date-time", "description": "When the URL ends; ten years from now at most." },
+        "expires_in": text("The same, from now on: `90d`. One of the two is required."),
+        "slot": { "enum": ["primary", "secondary"], "description": "Whose token ends the URL when it is regenerated; without it the first that there is." },
+        "environment": text("Where calls run; without it the key's own, or the default one."),
+        "base": text("What callers reach the gateway by, `https://hooks.example.com`; without it the listener's address."),
+        "parameters": {
+            "type": "object",
+            "additionalProperties": { "type": "string" },
+            "description": "Values for the placeholders of the workflow's template. They are not signed: the URL calls with others, too.",
+        },
+    });
+    taken("What a URL is to be signed for.", &fields, &["workflow"])
+}
+
+fn signed_url() -> Value {
+    let fields = json!({
+        "url": text("The URL. Whoever has it may call."),
+        "expires_at": { "type": "string", "format": "date-time", "description": "When it ends." },
+        "key": text("The key that calls with it."),
+        "slot": { "enum": ["primary", "secondary"], "description": "The slot that signed it." },
+        "workflow": text("What it calls."),
+        "environment": text("Where its calls run."),
+        "method": text("The method to call it with."),
+        "notices": names("What whoever hands it out should know."),
+    });
+    let all = ["url", "expires_at", "key", "slot", "workflow", "environment", "method", "notices"];
+    told("A URL that may be called without a token.", &fields, &all)
+}
+
 fn document() -> Value {
     let lists = Resource::ALL.map(|kind| {
         let items = schema(&format!("{}Document", schema_name(kind)));
@@ -169,6 +226,7 @@ fn imported() -> Value {
         "updated": these("What was changed."),
         "unchanged": these("What was so already."),
         "needs_secret": names("Connections that wait for a secret."),
+        "needs_signing_secret": names("Workflows whose webhook waits for a secret."),
         "needs_token": names("Keys without a token: regenerate one of their slots."),
     });
     told("What an import did, or would do.", &fields, &["created", "updated", "unchanged", "needs_secret"])

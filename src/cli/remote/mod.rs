@@ -19,10 +19,13 @@ mod resource;
 mod secret;
 mod table;
 mod target;
-mod times;
+pub mod times;
+pub mod urls;
 pub mod usage;
 pub mod whole;
 pub mod workflows;
+
+pub use table::printable;
 
 use client::Client;
 use std::fmt;

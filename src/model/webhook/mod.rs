@@ -89,6 +89,17 @@ pub struct SigningSecret {
     pub used: Arc<LastUsed>,
 }
 
+impl SigningSecret {
+    pub fn new(workflow: Uid, label: &str, key: SigningKey) -> SigningSecret {
+        SigningSecret { uid: SigningSecret::uid_of(workflow, label), label: label.into(), key, used: Arc::default() }
+    }
+
+    /// What the use of this secret of this workflow is kept by.
+    pub fn uid_of(workflow: Uid, label: &str) -> Uid {
+        Uid::declared("webhook secret", &format!("{workflow}/{label}"))
+    }
+}
+
 /// When something was last used: Unix milliseconds, to the second, so that busy cores do not fight for it.
 #[derive(Debug, Default)]
 pub struct LastUsed(AtomicI64);

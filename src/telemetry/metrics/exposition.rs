@@ -309,6 +309,14 @@ fn endings(page: &mut Page<'_>, shared: &Shared) -> Result<(), Error> {
          days from now",
         locked(&shared.secrets).iter().map(|(connection, end)| ([("connection", &**connection)], *end)),
     )?;
+    page.gauges(
+        "keystile_webhook_secret_last_used_timestamp_seconds",
+        "When a secret that a webhook's sender signs with was last used, in Unix seconds; none for one that never was. secret \
+         is where it is read from, or its number in the store. One that is long unused is safe to remove",
+        locked(&shared.signing_secrets).iter().filter_map(|((workflow, secret), used)| {
+            Some(([("workflow", &**workflow), ("secret", &**secret)], used.at()?.div_euclid(1000)))
+        }),
+    )?;
     let Endings { day, week, month } = *locked(&shared.key_endings);
     let within = [("1d", day), ("7d", day + week), ("30d", day + week + month)];
     page.gauges(
