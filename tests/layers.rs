@@ -166,6 +166,7 @@ fn only_the_permit_opens_secrets_and_only_its_checks_make_it() {
     assert_eq!(files_with("Permit { principal"), ["policy/permit.rs"]);
     assert_eq!(files_with("Permit::granted("), ["policy/authorise.rs", "policy/outbound/authorise.rs"]);
     assert_eq!(files_with("Authenticated {"), ["policy/authenticate.rs"]);
+    assert_eq!(files_with("Verified { workflow"), ["policy/webhook/claim.rs"]);
     let stands = ["egress/explain.rs", "egress/journey.rs", "invariants/calls.rs", "policy/outbound/properties.rs"];
     assert_eq!(files_with("stood_for("), stands, "for a listener's identity");
     let explains = ["egress/explain.rs", "policy/authenticate.rs", "proxy/explain.rs"];

@@ -90,6 +90,7 @@ impl Api {
         let call = Call {
             name: found.name,
             slot: found.slot,
+            number: found.number,
             query: Query::read(parts.uri.query(), &route.query)?,
             if_match: preconditions::if_match(&parts.headers, route.if_match)?,
             idempotency_key: preconditions::idempotency_key(&parts.headers, route.is_create())?,

@@ -9,8 +9,8 @@ use super::routes::{Guarded, Operation};
 use super::{api::PREFIX, docs, openapi};
 use crate::config::scalar;
 use crate::control::{
-    Actor, AuditFilter, Control, Created, Deletion, Listing, Page, Precondition, Refusal, SecretSet, Shown, UrlOrder,
-    Wrong,
+    Actor, AuditFilter, Control, Created, Deletion, Listing, NewSigningSecret, Page, Precondition, Refusal, SecretSet,
+    Shown, UrlOrder, Wrong,
 };
 use crate::model::{Resource, Slot};
 use crate::store::{Access, ListQuery};
@@ -27,6 +27,8 @@ pub struct Call<'r> {
     /// A name or an id; empty where the path has none.
     pub name: &'r str,
     pub slot: Slot,
+    /// Of a workflow's secret.
+    pub number: u32,
     pub query: Query,
     pub if_match: Option<Precondition>,
     pub idempotency_key: Option<&'r str>,
@@ -67,6 +69,12 @@ pub async fn perform(control: &Control, actor: &Actor, operation: Guarded, call:
         Guarded::Verify => show(&control.verify(actor, name).await?),
         Guarded::Rollback => rollback(control, actor, call).await,
         Guarded::Purge => value(&control.purge(actor, name).await?),
+        Guarded::AddSigningSecret => add_signing_secret(control, actor, call).await,
+        Guarded::RemoveSigningSecret => {
+            let how = Deletion { force: call.query.flag(&p::FORCE_LAST) };
+            control.remove_signing_secret(actor, name, call.number, how, call.if_match).await?;
+            Ok(empty(StatusCode::NO_CONTENT))
+        }
         Guarded::Export => value(&control.export(actor).await?),
         Guarded::Import => {
             let dry_run = call.query.flag(&p::DRY_RUN);
@@ -89,7 +97,11 @@ pub async fn perform(control: &Control, actor: &Actor, operation: Guarded, call:
 
 async fn create(control: &Control, actor: &Actor, kind: Resource, call: Call<'_>) -> Result<Reply, Problem> {
     let force = call.query.flag(&p::FORCE_SECRET);
-    let created = control.create(actor, kind, call.body.text, call.idempotency_key, force).await?;
+    Ok(created(kind, control.create(actor, kind, call.body.text, call.idempotency_key, force).await?))
+}
+
+/// What was made, and where it is shown.
+fn created(kind: Resource, created: Created) -> Reply {
     let Created { body, name, version, replayed: _ } = created;
     // The tokens in it are wiped once they are sent.
     let mut reply = text(StatusCode::CREATED, JSON, Bytes::from_owner(Wiped(body)));
@@ -97,7 +109,7 @@ async fn create(control: &Control, actor: &Actor, kind: Resource, call: Call<'_>
     if let Ok(location) = HeaderValue::try_from(format!("{PREFIX}/{}/{name}", kind.plural())) {
         reply.headers_mut().insert(LOCATION, location);
     }
-    Ok(reply)
+    reply
 }
 
 #[derive(Default, Deserialize)]
@@ -140,6 +152,13 @@ async fn set_secret(control: &Control, actor: &Actor, call: Call<'_>) -> Result<
     let (force, verify) = (call.query.flag(&p::FORCE_SECRET), call.query.flag(&p::VERIFY));
     let set = SecretSet { secret, force, verify };
     show(&control.set_secret(actor, call.name, set, call.if_match).await?)
+}
+
+async fn add_signing_secret(control: &Control, actor: &Actor, call: Call<'_>) -> Result<Reply, Problem> {
+    let NewSecret { secret } = call.body.into(&["secret"])?;
+    let new = NewSigningSecret { secret, idempotency_key: call.idempotency_key };
+    let added = control.add_signing_secret(actor, call.name, new, call.if_match).await?;
+    Ok(created(Resource::Workflow, added))
 }
 
 #[derive(Default, Deserialize)]

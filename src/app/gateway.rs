@@ -4,7 +4,7 @@ use super::doors::{self, Doors};
 use super::journeys::BothDoors;
 use crate::assembly::{Assembled, Settings};
 use crate::config::scalar::LogTarget;
-use crate::limit::{Limits, Replays};
+use crate::limit::{Buffers, Limits, Replays};
 use crate::live::{KeyChange, Live, Shared};
 use crate::model::Snapshot;
 use crate::model::key::Endings;
@@ -15,7 +15,7 @@ use crate::policy::via::Via;
 use crate::serving::core::Core;
 use crate::serving::worker::{Order, Worker};
 use crate::telemetry::access_log::{AccessLog, Destination, Format};
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{Deliveries, Metrics};
 use crate::telemetry::timestamp::now_ms;
 use crate::telemetry::usage::Usage;
 use anyhow::Context as _;
@@ -38,6 +38,8 @@ pub struct Gateway {
     access: AccessLog,
     settings: Mutex<Settings>,
     pub doors: Doors,
+    replays: Arc<Replays>,
+    buffers: Arc<Buffers>,
     /// Whoever puts something in force holds it, from reading what is in force to replacing it.
     gate: Mutex<()>,
 }
@@ -59,6 +61,7 @@ impl Gateway {
             opened.push(doors::open(door, address, count, inherited)?);
         }
         metrics.set_secrets(assembled.snapshot.secret_endings());
+        metrics.set_signing_secrets(&assembled.snapshot);
         let live = Live {
             limits: Limits::build(&assembled.snapshot, None),
             snapshot: assembled.snapshot,
@@ -68,12 +71,13 @@ impl Gateway {
         };
         let shared: Shared = Arc::new(ArcSwap::from_pointee(live));
         let usage = Usage::new(metrics.usage_dropped());
-        let (via, replays) = (Arc::new(mark()), Arc::new(Replays::default()));
+        let via = Arc::new(mark());
+        let (replays, buffers) = (Arc::<Replays>::default(), Arc::<Buffers>::default());
         let mut workers = Vec::with_capacity(count);
         for n in 0..count {
             let (shared, metrics, access, via) = (shared.clone(), metrics.core(), access.writer(), via.clone());
-            let (usage, replays) = (usage.core(), replays.clone());
-            let core = move || Core::new(shared, metrics, access, usage, via, replays);
+            let (usage, replays, buffers) = (usage.core(), replays.clone(), buffers.clone());
+            let core = move || Core::new(shared, metrics, access, usage, via, replays, buffers);
             workers.push(Worker::start(n, BothDoors, core).context("cannot start a worker")?);
         }
         metrics.config_loaded(1, SystemTime::now());
@@ -86,6 +90,8 @@ impl Gateway {
             access,
             settings: Mutex::new(settings),
             doors: Doors::new(),
+            replays,
+            buffers,
             gate: Mutex::default(),
         };
         opened.into_iter().for_each(|opened| gateway.doors.listen(opened, &locked(&gateway.workers)));
@@ -113,9 +119,13 @@ impl Gateway {
 
     /// Puts another configuration in force. Requests under way keep the one they began with; limits that did not change
     /// go on. The gate is held since the keys were read that it was assembled beside. `Err`: nothing was changed.
-    pub fn replace(&self, assembled: Assembled, _: &Gate<'_>) -> anyhow::Result<u64> {
+    pub fn replace(&self, mut assembled: Assembled, _: &Gate<'_>) -> anyhow::Result<u64> {
         let count = locked(&self.workers).len();
         let before = self.shared.load_full();
+        // Nobody else has it yet.
+        if let Some(frame) = Arc::get_mut(&mut assembled.snapshot.frame) {
+            frame.carry_on(&before.snapshot.frame);
+        }
         let mut opened = Vec::new();
         for (door, address) in assembled.snapshot.listeners.iter().zip(&assembled.settings.listening) {
             if before.listener(&door.address).is_none() {
@@ -151,6 +161,7 @@ impl Gateway {
         self.metrics.config_loaded(generation, SystemTime::now());
         self.metrics.set_certificates(&assembled.settings.expiries);
         self.metrics.set_secrets(live.snapshot.secret_endings());
+        self.metrics.set_signing_secrets(&live.snapshot);
         self.note_unchangeable(&assembled.settings);
         *locked(&self.settings) = assembled.settings;
         Ok(generation)
@@ -177,10 +188,16 @@ impl Gateway {
         self.metrics.set_key_endings(Endings::of(live.snapshot.keys.iter(), now_ms()));
     }
 
-    /// Forgets addresses whose limits are whole again. Called every second or so.
+    /// Forgets addresses whose limits are whole again, and deliveries whose time is over. Called every second or so.
     pub fn sweep(&self) {
         let remembered = self.shared.load().limits.sweep(Instant::now());
         self.metrics.set_limiter_addresses(remembered as u64);
+        let remembered = self.replays.sweep(now_ms()) as u64;
+        self.metrics.set_deliveries(Deliveries {
+            remembered,
+            forgotten: self.replays.forgotten(),
+            held: self.buffers.held(),
+        });
     }
 
     /// Stops accepting; requests under way go on. What a successor does not hold is closed to new callers.

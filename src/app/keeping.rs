@@ -5,8 +5,11 @@ use crate::assembly::Assembled;
 use crate::connector::Verdict;
 use crate::control::Control;
 use crate::egress::verify::verify_all;
+use crate::model::Uid;
 use crate::model::connection::ConnectionId;
+use crate::store::SecretUse;
 use crate::telemetry::usage::Counted;
+use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -27,6 +30,7 @@ const HEAD: Duration = Duration::from_secs(3600);
 pub async fn keep(gateway: Arc<Gateway>, control: Arc<Control>) {
     let mut head = interval(HEAD);
     let mut next = Instant::now() + SOON;
+    let mut noted = Noted::default();
     loop {
         tokio::select! {
             () = sleep_until(next) => {}
@@ -38,6 +42,7 @@ pub async fn keep(gateway: Arc<Gateway>, control: Arc<Control>) {
         }
         let began = Instant::now();
         write_down(&gateway, &control).await;
+        noted.write_down(&gateway, &control).await;
         next = Instant::now() + (began.elapsed() * SHARE).clamp(SOON, LATEST);
     }
 }
@@ -45,6 +50,7 @@ pub async fn keep(gateway: Arc<Gateway>, control: Arc<Control>) {
 /// The last of it, when no request runs any more.
 pub async fn finish(gateway: &Gateway, control: &Control) {
     write_down(gateway, control).await;
+    Noted::default().write_down(gateway, control).await;
     tell_head(control);
     control.close().await;
 }
@@ -57,6 +63,30 @@ async fn write_down(gateway: &Gateway, control: &Control) {
     if let Err(error) = control.count(&counted).await {
         tracing::warn!(%error, "what was used cannot be written down; it is kept for later");
         gateway.usage.give_back(&counted);
+    }
+}
+
+/// When secrets that senders sign with were last used, as far as it is written down.
+#[derive(Default)]
+struct Noted(HashMap<Uid, SecretUse>);
+
+impl Noted {
+    async fn write_down(&mut self, gateway: &Gateway, control: &Control) {
+        let live = gateway.shared.load_full();
+        let used = live.snapshot.signing_secrets().filter_map(|(workflow, secret)| {
+            let last_at = secret.used.at()?;
+            Some(SecretUse { secret: secret.uid, workflow: workflow.uid, last_at })
+        });
+        let all: HashMap<Uid, SecretUse> = used.map(|used| (used.secret, used)).collect();
+        let changed = all.values().filter(|used| self.0.get(&used.secret) != Some(used));
+        let changed: Vec<SecretUse> = changed.copied().collect();
+        if changed.is_empty() {
+            return;
+        }
+        match control.note_uses(changed).await {
+            Ok(()) => self.0 = all,
+            Err(error) => tracing::warn!(%error, "which secrets were used cannot be written down; it is tried again"),
+        }
     }
 }
 

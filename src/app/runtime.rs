@@ -75,6 +75,9 @@ async fn run(
     let settings = start.assembled.settings.clone();
     let notifier = Arc::new(Notifier::from_env());
     let (gateway, control) = start.run(&mut inherited)?;
+    if let Err(error) = control.recall_uses().await {
+        tracing::warn!(%error, "when secrets of webhooks were last used is not known");
+    }
     let health = Arc::new(Health::new(1));
     let admin = open_admin(&settings, &gateway, &health, Some(control.clone()), &mut inherited)?;
     // What a predecessor has beyond that, this configuration no longer wants. systemd's sockets nobody else accepts on.

@@ -27,6 +27,15 @@ pub struct Document {
     /// With `name` and `id`, and without a secret.
     node: Arc<Node>,
     pub secret: Option<Arc<Held>>,
+    /// H1: what a workflow's senders sign with.
+    pub signing: Vec<Arc<Signing>>,
+}
+
+/// One of a workflow's secrets, for as long as the gateway runs.
+pub struct Signing {
+    /// Never used again for another of this workflow.
+    pub number: u32,
+    pub value: Zeroizing<Vec<u8>>,
 }
 
 /// A connection's secret, for as long as the gateway runs.
@@ -55,9 +64,15 @@ impl Document {
             let remedy = "leave them out, or write the connection into the file";
             mistakes.error(document.at("tls"), "client certificates are named in the configuration file alone", remedy);
         }
+        if kind == Resource::Workflow {
+            without_references(&document, &mut mistakes);
+        }
         match mistakes.has_errors() {
             true => Err(mistakes),
-            false => Ok(Document { kind, uid, name: name.into(), node: Arc::new(node), secret: None }),
+            false => {
+                let (name, node) = (name.into(), Arc::new(node));
+                Ok(Document { kind, uid, name, node, secret: None, signing: Vec::new() })
+            }
         }
     }
 
@@ -65,9 +80,26 @@ impl Document {
         Document { secret, ..self }
     }
 
+    pub fn with_signing(self, signing: Vec<Arc<Signing>>) -> Document {
+        Document { signing, ..self }
+    }
+
     /// The fields, as the schema reads them.
     pub fn view(&self) -> View<'_> {
         View::root(&self.node, Shape::Map(schema::resource(self.kind)))
+    }
+}
+
+/// T1a: whoever may add a workflow may not thereby try out what secrets this machine has.
+fn without_references(document: &View<'_>, mistakes: &mut Mistakes) {
+    if document.is_set("webhook.secrets") {
+        let remedy = "send the secrets themselves";
+        mistakes.error(document.at("webhook.secrets"), "a document holds no secrets", remedy);
+    }
+    if document.text("webhook.verify_token").is_some_and(|token| !token.starts_with("blake3:")) {
+        let remedy = "send the token, or its digest blake3:…";
+        let at = document.at("webhook.verify_token");
+        mistakes.error(at, "references stand in the configuration file alone", remedy);
     }
 }
 
@@ -178,6 +210,19 @@ mod tests {
         let refused = with(json!({ "certificate": "/etc/x.pem", "key": "/etc/x.key" })).err().unwrap();
         assert!(refused.iter().any(|m| m.path == "tls" && m.reason.contains("file alone")), "{refused}");
         assert!(with(json!({ "ca": "tls/ca.pem", "server_name": "a.internal" })).is_ok());
+    }
+
+    #[test]
+    fn t1a_a_stored_webhook_names_no_secret_of_this_machine() {
+        let with = |webhook: serde_json::Value| {
+            let fields = json!({ "template": "POST /a", "webhook": webhook });
+            Document::read(Resource::Workflow, Uid([1; 16]), "a", fields.as_object().unwrap())
+        };
+        let refused = with(json!({ "scheme": "github", "secrets": ["env:A"] })).err().unwrap();
+        assert!(refused.iter().any(|m| m.path == "webhook.secrets"), "{refused}");
+        let meta = |token: &str| with(json!({ "scheme": "github", "handshake": "meta", "verify_token": token }));
+        assert!(meta("env:A").err().unwrap().iter().any(|m| m.path == "webhook.verify_token"));
+        assert!(meta(&crate::model::Digest::of(b"sesame").to_string()).is_ok());
     }
 
     #[test]

@@ -16,11 +16,13 @@ mod settings;
 mod site;
 mod stamp;
 mod url_key;
+mod webhooks;
 mod workflows;
 mod written;
 
-pub use documents::{Document, Held, Holdings};
+pub use documents::{Document, Held, Holdings, Signing};
 pub use listeners::socket_path;
+pub use seal::SIGNING as SIGNING_SEAL;
 pub use settings::{Log, Settings, Shutdown, Store};
 pub use stamp::Stamp;
 pub use written::Written;
@@ -29,6 +31,7 @@ use connections::Connections;
 use named::Named;
 use names::{Names, environments};
 use site::Site;
+use workflows::Workflows;
 
 use crate::config::scalar::Rate;
 use crate::config::{self, At, Mistakes, View, schema};
@@ -221,7 +224,8 @@ fn assembled_beside(
     let names = Names::of(root, &environments);
     let Connections { list: connections, trust, verify, seals, needles } =
         connections::assemble(&site, root, &environments, &names, &connectors);
-    let (workflows, routes) = workflows::assemble(&site, root, &names, &connections, &listeners.list);
+    let Workflows { list: workflows, routes, handshakes } =
+        workflows::assemble(&site, root, &names, &environments, &connections, &listeners.list);
     let around = Around {
         names: &names,
         environments: &environments.list,
@@ -246,6 +250,8 @@ fn assembled_beside(
         workflows,
         routes,
         url_key,
+        handshakes,
+        webhook_buffer: root.size("webhooks.buffer"),
     };
     let snapshot = Snapshot { frame: Arc::new(frame), keys };
     let certificates = listeners.certificates;

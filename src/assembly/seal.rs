@@ -3,6 +3,9 @@
 
 use crate::model::connection::{Destination, InjectRule};
 
+/// What secrets are sealed to that senders sign with: those go nowhere. No digest of a destination is a text.
+pub const SIGNING: [u8; 32] = *b"what senders of webhooks sign by";
+
 /// The digest of a destination. It holds the paths of trust files and not their content: who may change that may do more.
 pub fn of(destination: &Destination, rules: &[InjectRule], connector: Option<&str>) -> [u8; 32] {
     let mut sealed = Parts(blake3::Hasher::new_derive_key("keystile 2026 what a secret is sealed to"));

@@ -1,7 +1,7 @@
 //! Where everything is assembled.
 
 use super::Stamp;
-use super::documents::{Held, Holdings, STORE};
+use super::documents::{Held, Holdings, STORE, Signing};
 use crate::config::reference::Reference;
 use crate::config::source::{self, Found, SecretSources};
 use crate::config::{At, Mistakes, View, mistake::nearest, trail};
@@ -94,6 +94,11 @@ impl<'a> Site<'a> {
         }
         let uid = view.text("id").and_then(Uid::parse)?;
         self.holdings.get(uid)?.secret.as_deref()
+    }
+
+    /// H1: the secrets that the store has for the senders of this workflow.
+    pub fn signing(&self, workflow: Uid) -> &'a [Arc<Signing>] {
+        self.holdings.get(workflow).map_or(&[], |document| &document.signing)
     }
 
     /// Whether this stands in the store, and not in the file.

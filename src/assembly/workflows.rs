@@ -1,6 +1,7 @@
 //! `workflows`: templates, and where they lead in each environment.
 
-use super::{Names, Site, quota, word};
+use super::names::Environments;
+use super::{Names, Site, quota, webhooks, word};
 use crate::config::{View, scalar};
 use crate::model::Uid;
 use crate::model::connection::{Connection, ConnectionId, HttpVersion};
@@ -9,14 +10,24 @@ use crate::model::listener::{Door, Listener, Place, PlaceMask};
 use crate::model::routes::{Overlap, Routes};
 use crate::model::workflow::{Workflow, WorkflowId};
 
+/// The workflows, and the ways to them.
+pub struct Workflows {
+    pub list: Vec<Workflow>,
+    pub routes: Routes,
+    /// H6
+    pub handshakes: Routes,
+}
+
 pub fn assemble(
     site: &Site<'_>,
     root: &View<'_>,
     names: &Names<'_>,
+    environments: &Environments,
     connections: &[Connection],
     doors: &[Listener],
-) -> (Vec<Workflow>, Routes) {
+) -> Workflows {
     let (mut list, mut routes) = (Vec::<Workflow>::new(), Routes::default());
+    let mut greeted = Vec::new();
     for view in root.list("workflows") {
         let Some(name) = view.text("name") else { continue };
         let index = WorkflowId(list.len() as u32);
@@ -29,9 +40,19 @@ pub fn assemble(
             site.error(view.at("template"), reason, "change one of the two, or merge the workflows (W4)");
         }
         let upstream = upstream(site, &view, names, connections);
+        let uid = view.text("id").and_then(Uid::parse).unwrap_or_else(|| Uid::declared("workflow", name));
+        let around = webhooks::Around {
+            names,
+            environments: &environments.list,
+            default_environment: environments.default,
+            workflow: (name, uid),
+            template: template.as_ref(),
+            upstream: &upstream,
+        };
+        let webhook = webhooks::assemble(site, &view, &around);
         list.push(Workflow {
             index,
-            uid: view.text("id").and_then(Uid::parse).unwrap_or_else(|| Uid::declared("workflow", name)),
+            uid,
             name: name.into(),
             template,
             upgrades: upgrades(site, &view, &upstream, connections),
@@ -40,11 +61,15 @@ pub fn assemble(
             quota: view.opt_rate("rate_limit").map(quota),
             max_body: view.opt_size("max_body"),
             concurrency: view.opt_integer("concurrency").map(|n| n as u32),
-            webhook: None,
+            webhook,
             header: word(name),
         });
+        if let Some(template) = webhooks::greeted_by_get(list.last()) {
+            greeted.push((template, index, view.part("webhook").at("handshake")));
+        }
     }
-    (list, routes)
+    let handshakes = webhooks::handshakes(site, &list, &routes, greeted);
+    Workflows { list, routes, handshakes }
 }
 
 /// Hazard 15: protocols that a tunnel is opened for. HTTP itself is none: what is said in it would go unexamined.

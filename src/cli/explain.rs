@@ -11,9 +11,10 @@ use crate::serving::asked::Asked;
 use crate::serving::explanation::Explanation;
 use crate::telemetry::timestamp::now_ms;
 use anyhow::{Context as _, bail};
+use bytes::Bytes;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use std::io::BufRead as _;
+use std::io::{BufRead as _, Read as _};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -25,6 +26,7 @@ Examples:
   keystile explain GET /customers/7 --key acme-crm
   keystile explain POST 'https://gateway/orders?_profile=Test' --key acme-crm
   keystile explain POST /c/stripe-production/v1/charges --key orders-worker
+  keystile explain POST /hooks/stripe -H 'Stripe-Signature: t=…,v1=…' --data @event.json
   printf 'Authorization: Key=%s\\n' \"$TOKEN\" | keystile explain GET /customers/7 -H @-")]
 pub struct Arguments {
     /// The method, in capitals.
@@ -43,6 +45,9 @@ pub struct Arguments {
     /// The client certificate that the caller shows: a PEM file, of which the first certificate counts.
     #[arg(long, value_name = "FILE")]
     client_cert: Option<PathBuf>,
+    /// The body, for a webhook's signature; `@FILE` reads it from a file, `@-` from standard input, byte for byte.
+    #[arg(short, long, value_name = "TEXT")]
+    data: Option<String>,
     /// The listener it reaches; if not said, the first outbound one for paths below /c/, else the first inbound one.
     #[arg(long, value_name = "ADDRESS")]
     listener: Option<String>,
@@ -68,6 +73,9 @@ fn asked(arguments: Arguments) -> anyhow::Result<Asked> {
         }
         None => address,
     });
+    if arguments.data.as_deref() == Some("@-") && arguments.headers.iter().any(|header| header == "@-") {
+        bail!("standard input can be read once: put the headers or the body into a file or an argument");
+    }
     let mut headers = Vec::new();
     for line in lines(arguments.headers)? {
         let Some((name, value)) = line.split_once(':') else { bail!("a header is written `Name: value`") };
@@ -81,7 +89,22 @@ fn asked(arguments: Arguments) -> anyhow::Result<Asked> {
         peer: arguments.address,
         listener,
         certificate: arguments.client_cert.as_deref().map(certificate).transpose()?,
+        body: arguments.data.as_deref().map(body).transpose()?,
     })
+}
+
+fn body(given: &str) -> anyhow::Result<Bytes> {
+    let read = match given.strip_prefix('@') {
+        None => return Ok(Bytes::copy_from_slice(given.as_bytes())),
+        Some("-") => {
+            let mut read = Vec::new();
+            std::io::stdin().read_to_end(&mut read).map(|_| read).context("cannot read standard input")?
+        }
+        Some(file) => {
+            std::fs::read(file).with_context(|| format!("cannot read {file}: name a file with --data @FILE"))?
+        }
+    };
+    Ok(read.into())
 }
 
 fn certificate(file: &Path) -> anyhow::Result<ClientCertificate> {
@@ -114,6 +137,9 @@ fn table(explanation: &Explanation) -> String {
     }
     match (explanation.code, explanation.status, &explanation.hint) {
         (Some(code), Some(status), Some(hint)) => out += &format!("\nrefused: {status} {code}\n  {hint}\n"),
+        _ if explanation.verdict == "answered" => {
+            out += "\nanswered: the gateway replies by itself (nothing was sent)\n"
+        }
         _ => out += "\npermitted: it would be forwarded (nothing was sent, no limit was charged)\n",
     }
     for line in &explanation.request {

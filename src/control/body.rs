@@ -1,6 +1,9 @@
 //! What an administrator sends: JSON with the configuration's field names. Tokens and secrets are taken out of it before
 //! anything else looks at it.
 
+mod webhook;
+
+use self::webhook::{Webhook, digest_of};
 use super::refusal::{Done, Refusal, Wrong};
 use crate::model::token::{self, Shape};
 use crate::model::{Digest, Resource, Slot, Uid};
@@ -19,6 +22,10 @@ pub struct Body {
     pub secret: Option<Zeroizing<String>>,
     pub primary: Option<Zeroizing<String>>,
     pub secondary: Option<Zeroizing<String>>,
+    /// `webhook.secrets`.
+    pub signing: Option<Vec<Zeroizing<String>>>,
+    /// `webhook.verify_token`, until [`Body::keep_digest`].
+    verify_token: Option<Zeroizing<String>>,
     /// Everything else.
     pub fields: Map<String, Value>,
 }
@@ -76,6 +83,16 @@ impl Body {
         let wrongs = strange.iter().filter(|(_, is_there, _)| *is_there);
         let wrongs: Vec<Wrong> = wrongs.map(|(field, _, remedy)| Wrong::new(field, "unknown field", *remedy)).collect();
         if wrongs.is_empty() { Ok(()) } else { Err(Refusal::invalid(wrongs)) }
+    }
+
+    /// K9: of a handshake's token only the digest is kept.
+    pub fn keep_digest(&mut self) -> Done<()> {
+        let (Some(token), Some(Value::Object(webhook))) = (self.verify_token.take(), self.fields.get_mut("webhook"))
+        else {
+            return Ok(());
+        };
+        webhook.insert("verify_token".to_owned(), digest_of(&token)?.to_string().into());
+        Ok(())
     }
 
     /// What is shown may be sent back whole; another's id is a mistake.
@@ -139,6 +156,11 @@ impl<'de> Visitor<'de> for Fields {
                 "secret" => body.secret.replace(map.next_value::<Hidden>()?.0).is_some(),
                 "primary" => body.primary.replace(map.next_value::<Hidden>()?.0).is_some(),
                 "secondary" => body.secondary.replace(map.next_value::<Hidden>()?.0).is_some(),
+                "webhook" => {
+                    let Webhook { fields, secrets, verify_token } = map.next_value()?;
+                    (body.signing, body.verify_token) = (secrets, verify_token);
+                    body.fields.insert(field, fields).is_some()
+                }
                 _ => body.fields.insert(field, map.next_value()?).is_some(),
             };
             if twice {

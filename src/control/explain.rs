@@ -5,12 +5,16 @@ use super::refusal::{Done, Refusal, Wrong, broken};
 use super::state::Control;
 use crate::serving::asked::{Asked, Unclear};
 use crate::telemetry::timestamp::now_ms;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use serde_json::{Map, Value};
 use std::net::{IpAddr, Ipv4Addr};
 use zeroize::Zeroizing;
 
 impl Control {
-    /// `body` says `method` and `url`, and may say `key`, `headers`, `address` and `listener`.
+    /// `body` says `method` and `url`, and may say `key`, `headers`, `address`, `listener` and `body` or
+    /// `body_base64`.
     pub async fn explain(&self, actor: &Actor, body: Value) -> Done<Value> {
         actor.may_read()?;
         let explainer = self.explainer.ok_or_else(|| Refusal::internal("there is nobody who explains"))?;
@@ -46,8 +50,13 @@ fn read(body: Value) -> Result<Asked, Vec<Wrong>> {
         parsed
     });
     let headers = headers(body.remove("headers"), &mut wrong);
+    let sent = sent(&mut body, &mut wrong);
     for field in body.keys() {
-        wrong.push(Wrong::new(field, "unknown field", "it takes method, url, key, headers, address, listener"));
+        wrong.push(Wrong::new(
+            field,
+            "unknown field",
+            "it takes method, url, key, headers, address, listener, body, body_base64",
+        ));
     }
     if !wrong.is_empty() {
         return Err(wrong);
@@ -60,7 +69,28 @@ fn read(body: Value) -> Result<Asked, Vec<Wrong>> {
         peer: address.unwrap_or(Ipv4Addr::LOCALHOST.into()),
         listener,
         certificate: None,
+        body: sent,
     })
+}
+
+/// What the request sends, as it is written or in base64.
+fn sent(body: &mut Map<String, Value>, wrong: &mut Vec<Wrong>) -> Option<Bytes> {
+    let (plain, encoded) = (text(body, "body", wrong), text(body, "body_base64", wrong));
+    match (plain, encoded) {
+        (None, None) => None,
+        (Some(plain), None) => Some(plain.into()),
+        (None, Some(encoded)) => {
+            let bytes = STANDARD.decode(encoded).ok();
+            if bytes.is_none() {
+                wrong.push(Wrong::new("body_base64", "not base64", "write it with the standard alphabet, padded"));
+            }
+            bytes.map(Bytes::from)
+        }
+        (Some(_), Some(_)) => {
+            wrong.push(Wrong::new("body_base64", "there are two bodies", "write body or body_base64"));
+            None
+        }
+    }
 }
 
 fn text(body: &mut Map<String, Value>, field: &str, wrong: &mut Vec<Wrong>) -> Option<String> {

@@ -70,6 +70,12 @@ pub struct SecretSet {
     pub verify: bool,
 }
 
+/// H1: one more secret that a workflow's senders sign with.
+pub struct NewSigningSecret<'a> {
+    pub secret: Zeroizing<String>,
+    pub idempotency_key: Option<&'a str>,
+}
+
 impl Precondition {
     /// Whether a resource of this version may be changed.
     pub fn holds(&self, version: u64) -> bool {
@@ -101,7 +107,7 @@ impl Control {
         idempotency_key: Option<&str>,
         force: bool,
     ) -> Done<Created> {
-        let asked = idempotency_key.map(|key| Asked { key, kind, body: &body });
+        let asked = idempotency_key.map(|key| Asked { key, what: kind.name(), body: &body });
         match kind {
             Resource::Key => self.create_key(actor, &body, asked).await,
             kind => self.create_resource(actor, kind, &body, asked, force).await,

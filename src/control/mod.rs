@@ -17,6 +17,7 @@ mod refusal;
 mod replay;
 mod resources;
 mod secrets;
+mod signing;
 mod state;
 mod status;
 mod totals;
@@ -25,7 +26,7 @@ mod usage;
 
 pub use crate::store::AuditFilter;
 pub use access::Actor;
-pub use facade::{Created, Deletion, Listing, Page, Precondition, SecretSet, Shown};
+pub use facade::{Created, Deletion, Listing, NewSigningSecret, Page, Precondition, SecretSet, Shown};
 pub use keys::urls::{UrlOrder, no_url_key, signed_url};
 pub use refusal::{Refusal, Wrong};
 pub use state::{Control, Estate, InForce, NotReloaded, Outlet, Stored, Verifier};

@@ -4,11 +4,12 @@
 use super::keys::rows;
 use super::resources::State;
 use super::state::{Effect, Outlet, Stored, apply};
-use crate::assembly::{self, Document, Held, Holdings};
-use crate::model::{Keys, Resource, UrlKey};
+use crate::assembly::{self, Document, Held, Holdings, Signing};
+use crate::model::{Keys, Resource, Uid, UrlKey};
 use crate::store::{Database, ResourceRow, Store};
 use crate::vault::{Binding, MasterKey, MasterKeySource, SIGNED_URLS, Vault};
 use anyhow::Context as _;
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,12 +75,14 @@ fn keys(store: &Store<Effect>) -> anyhow::Result<Keys> {
 /// Everything else, with its secrets opened.
 async fn holdings(store: &Store<Effect>, vault: &Vault) -> anyhow::Result<Holdings> {
     let mut holdings = Holdings::default();
+    let mut signing = signing(store, vault).await?;
     for kind in [Resource::Environment, Resource::Connection, Resource::Workflow] {
         let rows = store.resources(kind).await.context("cannot read the store")?;
         let mut secrets = secrets(store, vault, &rows).await?;
         for (row, secret) in rows.iter().zip(secrets.drain(..)) {
             let document = document(row).with_context(|| format!("the {kind} {} cannot be read", row.name))?;
-            holdings.documents.push(document.with_secret(secret));
+            let signing = signing.remove(&row.uid).unwrap_or_default();
+            holdings.documents.push(document.with_secret(secret).with_signing(signing));
         }
     }
     Ok(holdings)
@@ -89,6 +92,22 @@ async fn holdings(store: &Store<Effect>, vault: &Vault) -> anyhow::Result<Holdin
 pub fn document(row: &ResourceRow) -> anyhow::Result<Document> {
     let fields = serde_json::from_str(&row.document)?;
     Document::read(row.kind, row.uid, &row.name, &fields).map_err(|mistakes| anyhow::anyhow!("{mistakes}"))
+}
+
+/// H1: the secrets that workflows' senders sign with, by workflow. One that does not open is told, and the others count.
+async fn signing(store: &Store<Effect>, vault: &Vault) -> anyhow::Result<HashMap<Uid, Vec<Arc<Signing>>>> {
+    let sealed = store.secrets_of(Resource::Workflow).await.context("cannot read the secrets")?;
+    let bound: Vec<(&[u8], Binding)> = sealed.iter().map(|kept| (&kept.sealed[..], binding(kept))).collect();
+    let opened = vault.open_many(&bound).await.map_err(told)?;
+    let mut found: HashMap<Uid, Vec<Arc<Signing>>> = HashMap::new();
+    for (kept, opened) in sealed.iter().zip(opened) {
+        let number = kept.version;
+        match opened {
+            Ok(value) => found.entry(kept.resource).or_default().push(Arc::new(Signing { number, value })),
+            Err(error) => tracing::error!(workflow = %kept.resource, number, %error, "its secret does not open"),
+        }
+    }
+    Ok(found)
 }
 
 type Secrets = Vec<Option<Arc<Held>>>;
@@ -123,5 +142,5 @@ pub fn held(value: Zeroizing<Vec<u8>>, destination: [u8; 32]) -> Arc<Held> {
 }
 
 pub fn binding(kept: &crate::store::Sealed) -> Binding {
-    Binding { record: kept.connection, version: kept.version, destination: kept.destination }
+    Binding { record: kept.resource, version: kept.version, destination: kept.destination }
 }

@@ -11,7 +11,8 @@ use http::StatusCode;
 #[derive(Clone, Copy)]
 pub struct Asked<'a> {
     pub key: &'a str,
-    pub kind: Resource,
+    /// What it would make: `key`.
+    pub what: &'a str,
     pub body: &'a str,
 }
 
@@ -40,7 +41,7 @@ impl Control {
         let stored = self.stored()?;
         // Keyed: there may be a secret in the body, which whoever gets at the database alone must not be able to guess at.
         let mut hasher = blake3::Hasher::new_keyed(&stored.vault.derive("requests of idempotency keys"));
-        hasher.update(asked.kind.name().as_bytes()).update(&[0]).update(asked.body.as_bytes());
+        hasher.update(asked.what.as_bytes()).update(&[0]).update(asked.body.as_bytes());
         let request = *hasher.finalize().as_bytes();
         match stored.store.replay(actor.uid(), asked.key).await? {
             None => Ok(Once::New(Pending { actor: actor.uid(), key: asked.key.to_owned(), request })),

@@ -32,9 +32,9 @@ pub struct Trial {
     pub force: bool,
 }
 
-/// C9: white space around it goes, with a notice; what no header could carry is refused.
-pub fn clean(secret: Zeroizing<String>) -> Done<(Zeroizing<Vec<u8>>, Vec<String>)> {
-    let wrong = |reason: &str, remedy: &str| Err(Refusal::invalid(vec![Wrong::new("secret", reason, remedy)]));
+/// C9: white space around it goes, with a notice; what no header could carry is refused. `field` is where it stood.
+pub fn clean(field: &str, secret: &str) -> Done<(Zeroizing<Vec<u8>>, Vec<String>)> {
+    let wrong = |reason: &str, remedy: &str| Err(Refusal::invalid(vec![Wrong::new(field, reason, remedy)]));
     let trimmed = secret.trim();
     if trimmed.is_empty() {
         return wrong("it is empty", "send the secret");
@@ -57,21 +57,14 @@ impl Control {
     pub(super) async fn sealed(
         &self,
         actor: &Actor,
-        connection: Uid,
+        resource: Uid,
         version: u32,
         value: &[u8],
         destination: [u8; 32],
     ) -> Done<Sealed> {
-        let binding = Binding { record: connection, version, destination };
+        let binding = Binding { record: resource, version, destination };
         let sealed = self.stored()?.vault.seal(value, &binding).await?;
-        Ok(Sealed {
-            connection,
-            version,
-            sealed,
-            destination,
-            created_at: now_ms(),
-            created_by: actor.name().to_owned(),
-        })
+        Ok(Sealed { resource, version, sealed, destination, created_at: now_ms(), created_by: actor.name().to_owned() })
     }
 
     pub async fn set_secret(
@@ -86,7 +79,7 @@ impl Control {
         let store = &self.stored()?.store;
         let row = self.resource_row(KIND, name).await?;
         self.may_manage_now(actor, KIND, row.uid)?;
-        let (value, mut notices) = clean(set.secret)?;
+        let (value, mut notices) = clean("secret", &set.secret)?;
         let fresh = Arc::new(Held { value, sealed_to: None });
         let document = self.estate().await.holdings.get(row.uid).cloned();
         let document = document.ok_or_else(|| Refusal::not_found(KIND, name))?.with_secret(Some(fresh.clone()));
@@ -199,7 +192,7 @@ impl Control {
         let told = Told::by(actor, "connection.purge", now).of(Resource::Connection, &row.name, row.uid);
         let change = Change {
             guards: Vec::new(),
-            writes: vec![Write::PurgeSecrets { connection: row.uid, keep }],
+            writes: vec![Write::PurgeSecrets { resource: row.uid, keep }],
             audit: vec![
                 told.change(json!({ "versions": versions.len() }), json!({ "versions": versions.len() - gone })),
             ],

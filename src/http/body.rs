@@ -81,7 +81,8 @@ impl CallersBody {
         }
     }
 
-    fn is_end_stream(&self) -> bool {
+    /// Whether nothing (more) of it comes, as far as that is known already.
+    pub fn is_end_stream(&self) -> bool {
         match self {
             CallersBody::None => true,
             CallersBody::H1(body) => body.is_end_stream(),

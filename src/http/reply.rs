@@ -1,7 +1,9 @@
 //! What the gateway itself answers: RFC 9457 problems, their challenges and limit fields.
 
 use crate::model::Denial;
+use crate::model::denial::WEBHOOK_BUFFER;
 use crate::model::quota::{Allowance, Quota};
+use crate::model::webhook::OwnAnswer;
 use crate::policy::rewrite::REQUEST_ID;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -28,11 +30,10 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// Name in the access log.
-    pub fn name(&self) -> &'static str {
+    pub fn kind(&self) -> OwnAnswer {
         match self {
-            Answer::Replayed => "replayed",
-            Answer::Handshake(_) => "handshake",
+            Answer::Replayed => OwnAnswer::Replayed,
+            Answer::Handshake(_) => OwnAnswer::Handshake,
         }
     }
 
@@ -95,7 +96,11 @@ pub fn refusal(denial: &Denial, asked: &Asked<'_>) -> Response<Bytes> {
         };
         fields.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(bearer));
     }
-    if let Denial::RequestTimeout | Denial::BodyTooLarge { .. } | Denial::BadRequest(_) = denial {
+    if let Denial::RequestTimeout
+    | Denial::BodyTooLarge { .. }
+    | Denial::BadRequest(_)
+    | Denial::Overloaded { what: WEBHOOK_BUFFER } = denial
+    {
         // What is left of such a request is nobody's next one.
         fields.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
@@ -245,6 +250,7 @@ mod tests {
             Denial::Replayed { in_flight: true },
             Denial::Replayed { in_flight: false },
             Denial::SigningSecretMissing { workflow: name() },
+            Denial::WrongVerifyToken,
             Denial::AddressNotAllowed,
             Denial::WorkflowNotFound,
             Denial::MethodNotAllowed { allow: vec![http::Method::GET] },

@@ -1,6 +1,7 @@
 //! Floor 3: rates and counts. GCRA by governor; what it counts survives reloads, and its memory is bounded.
 
 pub mod addresses;
+pub mod buffers;
 pub mod connections;
 pub mod failed;
 pub mod meter;
@@ -8,6 +9,7 @@ pub mod replays;
 pub mod slots;
 pub mod table;
 
+pub use buffers::Buffers;
 pub use connections::{Admitted, OpenConnections};
 pub use failed::FailedAuth;
 pub use meter::Meter;

@@ -5,11 +5,12 @@ use super::addresses::AddressMeters;
 use super::failed::FailedAuth;
 use super::meter::Meter;
 use super::slots::{Slots, Taken};
+use crate::model::connection::ConnectionId;
 use crate::model::key::KeyId;
 use crate::model::quota::{Allowance, Refusal, Scope};
 use crate::model::shelf::Shelf;
 use crate::model::workflow::WorkflowId;
-use crate::model::{Denial, Quota, Snapshot, Uid};
+use crate::model::{Denial, Key, Quota, Snapshot, Uid};
 use crate::policy::Permit;
 use smallvec::SmallVec;
 use std::collections::HashMap;
@@ -100,10 +101,32 @@ impl Limits {
         listener: usize,
         address: IpAddr,
     ) -> Result<Allowances, Refusal> {
+        self.charge_all(permit.key(), workflow, Some(permit.connection().index), listener, address)
+    }
+
+    /// The same for what the gateway answers itself (H6): no connection, and perhaps no key.
+    pub fn charge_answer(
+        &self,
+        key: Option<&Key>,
+        workflow: WorkflowId,
+        listener: usize,
+        address: IpAddr,
+    ) -> Result<Allowances, Refusal> {
+        self.charge_all(key, Some(workflow), None, listener, address)
+    }
+
+    fn charge_all(
+        &self,
+        key: Option<&Key>,
+        workflow: Option<WorkflowId>,
+        connection: Option<ConnectionId>,
+        listener: usize,
+        address: IpAddr,
+    ) -> Result<Allowances, Refusal> {
         let mut charged = Allowances::new();
         let fixed = &self.fixed;
         let listener = &fixed.listeners[listener];
-        if let Some(m) = permit.key().and_then(|key| self.keys.get(key.index.0)) {
+        if let Some(m) = key.and_then(|key| self.keys.get(key.index.0)) {
             charged.push(m.charge(Scope::Key)?);
         }
         if let Some(m) = &listener.addresses {
@@ -112,7 +135,7 @@ impl Limits {
         if let Some(m) = workflow.and_then(|w| fixed.workflows[w.0 as usize].meter.as_ref()) {
             charged.push(m.charge(Scope::Workflow)?);
         }
-        if let Some(m) = &fixed.connections[permit.connection().index.0 as usize].meter {
+        if let Some(m) = connection.and_then(|c| fixed.connections[c.0 as usize].meter.as_ref()) {
             charged.push(m.charge(Scope::Connection)?);
         }
         if let Some(m) = &listener.meter {

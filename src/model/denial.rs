@@ -9,6 +9,9 @@ use http::{HeaderName, Method, StatusCode};
 use std::borrow::Cow;
 use std::sync::Arc;
 
+/// What has no room, where many deliveries are taken in at once.
+pub const WEBHOOK_BUFFER: &str = "webhook buffer";
+
 /// Whose doing a failure was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Whose {
@@ -103,6 +106,8 @@ pub enum Denial {
         bad: BadSignature,
     },
     SignatureExpired(BadTime),
+    /// H6: a handshake with another token than the one that was agreed.
+    WrongVerifyToken,
     // May
     AddressNotAllowed,
     ClientCertificateRequired(BadCertificate),
@@ -205,6 +210,7 @@ impl Denial {
             Denial::SignatureMissing { .. } => ("signature_missing", S::UNAUTHORIZED),
             Denial::SignatureInvalid { .. } => ("signature_invalid", S::UNAUTHORIZED),
             Denial::SignatureExpired(_) => ("signature_expired", S::UNAUTHORIZED),
+            Denial::WrongVerifyToken => ("forbidden", S::FORBIDDEN),
             Denial::AddressNotAllowed => ("address_not_allowed", S::FORBIDDEN),
             Denial::ClientCertificateRequired(_) => ("client_certificate_required", S::FORBIDDEN),
             Denial::WorkflowNotFound => ("workflow_not_found", S::NOT_FOUND),

@@ -10,7 +10,9 @@ use super::routes::Routes;
 use super::scrub::Needles;
 use super::signed_url::UrlKey;
 use super::uid::Uid;
+use super::webhook::SigningSecret;
 use super::workflow::{Workflow, WorkflowId};
+use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -35,6 +37,10 @@ pub struct Frame {
     pub routes: Routes,
     /// H7: what URLs are signed with; none where there is no master key.
     pub url_key: Option<Arc<UrlKey>>,
+    /// H6: where senders shake hands by GET, at workflows that take deliveries by another method.
+    pub handshakes: Routes,
+    /// H2: bytes that all deliveries may hold together while they are taken in.
+    pub webhook_buffer: u64,
 }
 
 impl Deref for Snapshot {
@@ -73,6 +79,22 @@ impl Frame {
     /// R3: the connections whose secrets end, and when: Unix milliseconds.
     pub fn secret_endings(&self) -> impl Iterator<Item = (Arc<str>, i64)> {
         self.connections.iter().filter_map(|connection| Some((connection.name.clone(), connection.expires_at?)))
+    }
+
+    /// H1: what senders sign with, and the workflow that each secret is of.
+    pub fn signing_secrets(&self) -> impl Iterator<Item = (&Workflow, &SigningSecret)> {
+        self.workflows.iter().flat_map(|workflow| workflow.signing_secrets().iter().map(move |s| (workflow, s)))
+    }
+
+    /// The use of secrets that `before` had as well goes on where it was noted.
+    pub fn carry_on(&mut self, before: &Frame) {
+        let known: HashMap<Uid, &SigningSecret> = before.signing_secrets().map(|(_, s)| (s.uid, s)).collect();
+        let signatures = self.workflows.iter_mut().filter_map(|w| w.webhook.as_mut()?.signature.as_mut());
+        for secret in signatures.flat_map(|signature| &mut signature.secrets) {
+            if let Some(old) = known.get(&secret.uid) {
+                secret.used = old.used.clone();
+            }
+        }
     }
 
     /// None, if it is gone.

@@ -106,6 +106,15 @@ impl Template {
         }
         Ok(path)
     }
+
+    /// The segments of a path that it matches, with what no path holds in the place of every placeholder.
+    pub fn sample<'t>(&'t self) -> Vec<&'t str> {
+        let text = |segment: &'t Segment| match segment {
+            Segment::Literal(text) => text.as_str(),
+            Segment::One(_) | Segment::Rest(_) => "\0",
+        };
+        self.segments.iter().map(text).collect()
+    }
 }
 
 impl Segment {

@@ -29,6 +29,7 @@ impl Denial {
             Denial::SignatureMissing { .. } => "No signature was sent",
             Denial::SignatureInvalid { .. } => "The signature is not valid",
             Denial::SignatureExpired(_) => "The signature is out of time",
+            Denial::WrongVerifyToken => "The handshake's token is not the right one",
             Denial::AddressNotAllowed => "The key may not be used from this address",
             Denial::ClientCertificateRequired(_) => "The key may be used with its client certificate only",
             Denial::WorkflowNotFound => "There is no such workflow",
@@ -153,6 +154,7 @@ impl Denial {
             Denial::SignatureExpired(_) => {
                 "check the clocks of sender and gateway; a delivery that is sent again is signed again"
             }
+            Denial::WrongVerifyToken => "enter the workflow's verify_token at the sender, to its last character",
             Denial::AddressNotAllowed => {
                 "call from an address on the key's allow_addresses; behind a proxy check trusted_proxies"
             }

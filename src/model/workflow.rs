@@ -6,7 +6,7 @@ use super::listener::PlaceMask;
 use super::quota::Quota;
 use super::template::Template;
 use super::uid::Uid;
-use super::webhook::Webhook;
+use super::webhook::{SigningSecret, Webhook};
 use http::HeaderValue;
 use std::sync::Arc;
 
@@ -40,6 +40,12 @@ pub struct Workflow {
 }
 
 impl Workflow {
+    /// H1: what those who deliver to it may sign with.
+    pub fn signing_secrets(&self) -> &[SigningSecret] {
+        let signature = self.webhook.as_ref().and_then(|webhook| webhook.signature.as_ref());
+        signature.map_or(&[], |signature| &signature.secrets)
+    }
+
     /// The connection that stands for this workflow in `environment`.
     pub fn connection_in(&self, environment: EnvironmentId) -> Option<ConnectionId> {
         self.upstream.iter().find(|(e, _)| *e == environment).map(|(_, c)| *c)

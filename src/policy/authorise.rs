@@ -133,6 +133,13 @@ pub(super) fn may_run(key: &Key, workflow: &Workflow) -> Result<(), Denial> {
     }
 }
 
+/// H6: whether a key may ask `workflow` for its handshake: whether it could deliver from there. Where it would run is of no
+/// concern: nothing does.
+pub fn may_greet(key: &Key, origin: &Origin<'_>, workflow: &Workflow, now: i64) -> Result<(), Denial> {
+    may_come_from(key, origin, now)?;
+    may_run(key, workflow)
+}
+
 /// E1–E3 for a key, H5 for a delivery; where there are both, they have to agree.
 fn where_it_runs(
     snapshot: &Snapshot,

@@ -126,7 +126,7 @@ pub fn connection(index: u32, environment: u16) -> Connection {
     }
 }
 
-fn workflow(index: u32, name: &str, template: &str, upstream: Vec<(EnvironmentId, ConnectionId)>) -> Workflow {
+pub fn workflow(index: u32, name: &str, template: &str, upstream: Vec<(EnvironmentId, ConnectionId)>) -> Workflow {
     Workflow {
         index: WorkflowId(index),
         uid: workflow_uid(name),
@@ -178,6 +178,8 @@ pub fn snapshot() -> Snapshot {
         workflows,
         routes,
         url_key: Some(std::sync::Arc::new(UrlKey::new(&Zeroizing::new([7; 32])))),
+        handshakes: Routes::default(),
+        webhook_buffer: 1 << 20,
     };
     Snapshot { frame: std::sync::Arc::new(frame), keys }
 }

@@ -1,7 +1,9 @@
 //! T7: why a request would be refused, or what would be sent, step by step. The same decisions as the journey's, in the
 //! same order, without a socket; a test holds the two together.
 
-use super::journey::places;
+mod delivery;
+
+use super::journey::{places, routed};
 use crate::http::inspect::inspect;
 use crate::model::key::ScopeName;
 use crate::model::listener::Place;
@@ -12,9 +14,7 @@ use crate::policy::environment::{Asked, asked};
 use crate::policy::forwarded::{self, Side};
 use crate::policy::rewrite::{self, Caller};
 use crate::policy::signed_url::Reading;
-use crate::policy::{
-    Authenticated, Credential, Invocation, Origin, Proven, address, authenticate, authorise, credential, path,
-};
+use crate::policy::{Authenticated, Credential, Invocation, Origin, address, authenticate, authorise, credential};
 use crate::serving::explanation::{Explanation, Question, Steps, describe_key};
 use crate::telemetry::timestamp;
 use http::header::HeaderValue;
@@ -30,21 +30,24 @@ fn walk(snapshot: &Snapshot, door: &Listener, question: Question, steps: &mut St
     if let Err(denial) = inspect(parts, door) {
         return steps.no("request", denial);
     }
-    let segments = match path::segments(parts.uri.path()) {
-        Ok(segments) => segments,
+    let has_body = question.body.as_ref().is_some_and(|body| !body.is_empty());
+    let (route, greeted) = match routed(snapshot, parts, has_body) {
+        Ok(routed) => routed,
         Err(denial) => return steps.no("request", denial),
     };
     steps.ok("request", format!("well-formed, from {client}, through listener {}", door.address));
     if question.certificate.is_none() && door.callers.is_some_and(|c| c.required) {
         steps.ok("handshake", "taken as given, though the listener refuses callers without a certificate");
     }
-    let route = snapshot.routes.find(&parts.method, &segments);
     steps.ok("route", describe_route(snapshot, &route));
-    let caller = identified(snapshot, door, &question, &route, steps)?;
-    let asked = asked(parts.uri.query(), &door.environment_parameter);
     let origin =
         Origin { address: client, certificate: question.certificate.as_ref().filter(|_| door.callers.is_some()) };
-    let permit = match authorise(snapshot, &Proven::key(caller), &origin, &route, &asked, question.now) {
+    if let Some(greeted) = greeted {
+        return delivery::greeted(snapshot, door, (&greeted, &origin), &question, steps);
+    }
+    let proven = delivery::proven(snapshot, door, &question, &route, steps)?;
+    let asked = asked(parts.uri.query(), &door.environment_parameter);
+    let permit = match authorise(snapshot, &proven, &origin, &route, &asked, question.now) {
         Ok(permit) => permit,
         Err(denial) => {
             steps.certificate_missing(&denial, door);
@@ -52,6 +55,11 @@ fn walk(snapshot: &Snapshot, door: &Listener, question: Question, steps: &mut St
         }
     };
     granted(&permit, &asked, door, steps);
+    if let Some(delivery) = &proven.delivery
+        && delivery::settled(&permit, delivery, &question, steps)?
+    {
+        return Ok(());
+    }
     steps.limits(&permit, Some(permit.workflow()), door);
     let open = places(snapshot, door, &route);
     rewritten(&question, &permit, door, open, steps);
@@ -174,11 +182,17 @@ fn failed_step(denial: &Denial) -> &'static str {
 }
 
 fn granted(permit: &Invocation<'_>, asked: &Asked<'_>, door: &Listener, steps: &mut Steps) {
-    permit.key().into_iter().for_each(|key| steps.came_from_there(key));
-    steps.ok("permission", format!("the key may run {}", permit.workflow().name));
-    steps.ok("scope", format!("the key has {}", ScopeName::WorkflowsInvoke.name()));
+    match permit.key() {
+        Some(key) => {
+            steps.came_from_there(key);
+            steps.ok("permission", format!("the key may run {}", permit.workflow().name));
+            steps.ok("scope", format!("the key has {}", ScopeName::WorkflowsInvoke.name()));
+        }
+        None => steps.ok("permission", format!("who signs may deliver to {}", permit.workflow().name)),
+    }
     let why = match (permit.key().and_then(|key| key.environment), asked) {
         (Some(_), _) => "the key is fixed to it".to_owned(),
+        _ if permit.key().is_none() => "the webhook's: a delivery's URL cannot choose".to_owned(),
         (None, Asked::Nothing) => "the default: nothing was asked for".to_owned(),
         (None, _) => format!("asked for by {}", door.environment_parameter.name),
     };

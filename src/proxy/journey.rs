@@ -1,5 +1,6 @@
 //! A request's journey through the inbound door, one step a line.
 
+use super::handshakes;
 use crate::http::body::{CallersBody, RequestBody};
 use crate::http::inspect::inspect;
 use crate::http::reply::Answer;
@@ -43,25 +44,36 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Ended> {
     inspect(parts, door)?;
     // A reload may have made it the other door's while this connection was kept alive.
     let Door::Inbound = door.door else { return Err(Denial::WorkflowNotFound.into()) };
-    let route = snapshot.routes.find(&parts.method, &path::segments(parts.uri.path())?);
+    let (route, greeted) = routed(snapshot, parts, !body.is_end_stream())?;
     let open = places(snapshot, door, &route);
     let asked = environment::asked(parts.uri.query(), &door.environment_parameter);
     let shown = credential(&parts.headers, parts.uri.query(), &door.places, open)?;
-    let claim = claimed(snapshot, &route, parts, shown.is_some(), log.now)?;
+    let claim = match greeted {
+        None => claimed(snapshot, &route, parts, shown.is_some(), log.now).map_err(Ended::Unproven)?,
+        // There is nothing yet that could be signed.
+        Some(_) => None,
+    };
     let mut proven = Proven::default();
     match &shown {
         Some(Credential::Token(token)) => {
             proven.key = Some(authenticated(live, listener, slice::from_ref(token), log)?.0)
         }
         Some(Credential::Url(url)) => proven.key = Some(by_signed_url(live, listener, *url, (&route, &asked), log)?),
-        None if claim.is_none() => return Err(Denial::MissingKey.into()),
+        None if claim.is_none() && greeted.is_none() => return Err(Denial::MissingKey.into()),
         None => {}
     }
+    if let Some(greeted) = greeted {
+        let origin = front.origin(log.address);
+        return Err(handshakes::answered(&greeted, proven.key.as_ref(), &origin, (live, listener), log));
+    }
+    let mut challenge = None;
     let body = match claim {
         None => body,
         Some(claim) => {
             // Boxed, so that other requests do not carry its state around.
-            let (whole, delivery) = Box::pin(received(claim, parts, body, (live, listener, door), log)).await?;
+            let received = Box::pin(received(claim, parts, body, (core, live, listener), log)).await;
+            let (whole, delivery) = received.map_err(Ended::Unproven)?;
+            challenge = handshakes::challenge(&delivery, &whole)?;
             proven.delivery = Some(delivery);
             CallersBody::Own(Full::new(whole))
         }
@@ -69,6 +81,12 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Ended> {
     log.asked_for(route.workflow(), None);
     let run = authorise(snapshot, &proven, &front.origin(log.address), &route, &asked, log.now)?;
     log.permitted(&run, Some(run.workflow().index));
+    if let Some(delivery) = &proven.delivery {
+        delivery.secret().used.touch(log.now);
+    }
+    if let Some(challenge) = challenge {
+        return Err(handshakes::said(challenge, &run, (live, listener), log));
+    }
     if core.via.has_marked(&parts.headers) {
         return Err(Denial::LoopDetected.into());
     }
@@ -97,7 +115,8 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Ended> {
     };
     log.answered(reply.status().as_u16());
     if let Some((reserved, remember)) = reserved.filter(|_| reply.status().is_success()) {
-        reserved.remember(log.now, remember);
+        // Whether a delivery is of now was asked when its head came; its body may have come as late as that.
+        reserved.remember(log.now, remember + door.timeouts.request);
     }
     let switched = standing.filter(|_| reply.status() == StatusCode::SWITCHING_PROTOCOLS);
     let reply = reply.map(|body| match switched {
@@ -105,6 +124,19 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Ended> {
         None => Passing::AsItIs(body),
     });
     Ok(Passed { reply, held, charged })
+}
+
+/// W1, H6: where the request goes, and whether it is a handshake there.
+pub fn routed<'s>(
+    snapshot: &'s Snapshot,
+    parts: &Parts,
+    has_body: bool,
+) -> Result<(Found, Option<handshakes::Asked<'s>>), Denial> {
+    let path = path::segments(parts.uri.path())?;
+    let route = snapshot.routes.find(&parts.method, &path);
+    let greeted = handshakes::asked(snapshot, &route, &path, parts, has_body)?;
+    let route = greeted.as_ref().map_or(route, |greeted| Found::Workflow(greeted.workflow.index));
+    Ok((route, greeted))
 }
 
 /// Where this request's credential may stand: the listener's places, as far as its workflow leaves them open; nowhere where a
@@ -119,13 +151,13 @@ pub fn places(snapshot: &Snapshot, door: &Listener, route: &Found) -> PlaceMask 
 }
 
 /// H1: the signature that the request claims to have, where its workflow wants one.
-fn claimed<'s>(
+fn claimed<'s, 'r>(
     snapshot: &'s Snapshot,
     route: &Found,
-    parts: &Parts,
+    parts: &'r Parts,
     with_key: bool,
     now: i64,
-) -> Result<Option<Claim<'s>>, Denial> {
+) -> Result<Option<Claim<'s, 'r>>, Denial> {
     match route.workflow() {
         Some(id) => Claim::read(snapshot.workflow(id), &parts.headers, with_key, now),
         None => Ok(None),
@@ -134,25 +166,25 @@ fn claimed<'s>(
 
 /// H2: the whole body, verified.
 async fn received<'s>(
-    claim: Claim<'s>,
+    claim: Claim<'s, '_>,
     parts: &Parts,
     body: CallersBody,
-    (live, listener, door): (&Live, usize, &Listener),
+    (core, live, listener): (&Core, &Live, usize),
     log: &mut Exchange,
 ) -> Result<(Bytes, Verified<'s>), Denial> {
-    let limit = body_fits(parts, door, claim.workflow().max_body)?;
-    let received = delivery::received(claim, parts, body, (live, listener, door), limit, log).await?;
+    let limit = body_fits(parts, &live.snapshot.listeners[listener], claim.workflow().max_body)?;
+    let received = delivery::received(claim, parts, body, (core, live, listener), limit, log).await?;
     log.signed();
     Ok(received)
 }
 
 /// H4: that this delivery is in flight, and for how long it is remembered once it has arrived.
-fn reserved(
-    core: &Core,
+fn reserved<'c>(
+    core: &'c Core,
     run: &Invocation<'_>,
     delivery: Option<&Verified<'_>>,
     now: i64,
-) -> Result<Option<(Reserved, Duration)>, Ended> {
+) -> Result<Option<(Reserved<'c>, Duration)>, Ended> {
     let replays = run.workflow().webhook.as_ref().and_then(|webhook| webhook.replays);
     let (Some(delivery), Some(replays)) = (delivery, replays) else { return Ok(None) };
     match (core.replays.reserve(delivery.id().0, now), replays.answer) {

@@ -15,6 +15,7 @@ use crate::model::{Denial, Listener};
 use crate::net::guard::Running;
 use crate::policy::headers::strip_reply;
 use crate::policy::rewrite;
+use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Request, Response};
@@ -44,6 +45,8 @@ pub struct Passed {
 #[derive(Debug)]
 pub enum Ended {
     Refused(Denial),
+    /// The same, before the caller has proved anything: a listener that conceals says no more of it than of any other (W6).
+    Unproven(Denial),
     Answered(Answer),
 }
 
@@ -92,21 +95,33 @@ pub async fn answer(
             Response::from_parts(head, ReplyBody::passed(body, exchange, held, running))
         }
         Err(Ended::Answered(answer)) => {
-            exchange.answered_here(answer.name());
+            exchange.answered_here(answer.kind());
             let (head, body) = answer.reply(&exchange.request_id).into_parts();
             Response::from_parts(head, ReplyBody::own(body, exchange, running))
         }
         Err(Ended::Refused(denial)) => {
-            exchange.refused(&denial);
+            let (head, body) = refused(&denial, &denial, &mut exchange, listener).into_parts();
+            Response::from_parts(head, ReplyBody::own(body, exchange, running))
+        }
+        Err(Ended::Unproven(denial)) => {
             let conceal = listener.is_some_and(|l| l.conceal);
-            let asked = reply::Asked { request_id: &exchange.request_id, bearer: exchange.bearer, conceal };
-            let (mut head, body) = reply::refusal(&denial, &asked).into_parts();
-            if !conceal {
-                deprecate(&mut head.headers, &exchange);
-            }
+            let said = if conceal { &Denial::WorkflowNotFound } else { &denial };
+            let (head, body) = refused(&denial, said, &mut exchange, listener).into_parts();
             Response::from_parts(head, ReplyBody::own(body, exchange, running))
         }
     }
+}
+
+/// Records a refusal; what is said of it may be less.
+fn refused(denial: &Denial, said: &Denial, exchange: &mut Exchange, listener: Option<&Listener>) -> Response<Bytes> {
+    exchange.refused(denial);
+    let conceal = listener.is_some_and(|l| l.conceal);
+    let asked = reply::Asked { request_id: &exchange.request_id, bearer: exchange.bearer, conceal };
+    let mut reply = reply::refusal(said, &asked);
+    if !conceal {
+        deprecate(reply.headers_mut(), exchange);
+    }
+    reply
 }
 
 /// What a provider calls the request.

@@ -4,6 +4,7 @@ use super::explanation::Question;
 use crate::config::mistake::nearest;
 use crate::model::listener::DoorKind;
 use crate::model::{ClientCertificate, Listener, Snapshot};
+use bytes::Bytes;
 use http::header::{HOST, HeaderName, HeaderValue};
 use http::{Method, Request, Uri};
 use std::fmt;
@@ -23,6 +24,8 @@ pub struct Asked {
     /// A listener by its address; if not said, the first outbound one for paths below /c/, else the first inbound one.
     pub listener: Option<String>,
     pub certificate: Option<ClientCertificate>,
+    /// What a signature is held against.
+    pub body: Option<Bytes>,
 }
 
 /// What cannot be understood of it. Neither a header nor a URL is repeated: people paste tokens into both.
@@ -58,7 +61,10 @@ impl Asked {
             return Err(unclear("key", format!("there is no key {name:?}"), remedy));
         }
         let parts = self.request(listener)?;
-        Ok((listener, Question { parts, key: self.key, peer: self.peer, certificate: self.certificate, now }))
+        Ok((
+            listener,
+            Question { parts, key: self.key, peer: self.peer, certificate: self.certificate, body: self.body, now },
+        ))
     }
 
     fn listener<'s>(&self, snapshot: &'s Snapshot) -> Result<&'s Listener, Unclear> {
@@ -123,6 +129,7 @@ mod tests {
             peer: Ipv4Addr::LOCALHOST.into(),
             listener: None,
             certificate: None,
+            body: None,
         }
     }
 

@@ -3,7 +3,7 @@
 
 use super::request_id::RequestIds;
 use crate::http::upstream::Upstreams;
-use crate::limit::Replays;
+use crate::limit::{Buffers, Replays};
 use crate::live::{Local, Shared};
 use crate::policy::via::Via;
 use crate::telemetry::access_log::AccessWriter;
@@ -26,6 +26,8 @@ pub struct Core {
     pub via: Arc<Via>,
     /// H4: the process's.
     pub replays: Arc<Replays>,
+    /// H2: the process's.
+    pub buffers: Arc<Buffers>,
     /// What still runs is ended by us, because we end.
     pub cut: Cell<bool>,
 }
@@ -38,6 +40,7 @@ impl Core {
         usage: Arc<CoreUsage>,
         via: Arc<Via>,
         replays: Arc<Replays>,
+        buffers: Arc<Buffers>,
     ) -> Rc<Core> {
         let current = RefCell::new(Local::new(shared.load_full()));
         let upstreams = Rc::new(Upstreams::new(metrics.clone()));
@@ -52,6 +55,7 @@ impl Core {
             ids: RequestIds::default(),
             via,
             replays,
+            buffers,
             cut,
         })
     }

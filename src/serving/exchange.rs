@@ -9,6 +9,7 @@ use crate::model::connection::ConnectionId;
 use crate::model::environment::EnvironmentId;
 use crate::model::key::KeyId;
 use crate::model::listener::{DoorKind, Place};
+use crate::model::webhook::OwnAnswer;
 use crate::model::workflow::WorkflowId;
 use crate::model::{Denial, Key, Slot};
 use crate::policy::standing::Standing;
@@ -66,6 +67,7 @@ pub struct Exchange {
     upstream: Option<Duration>,
     status: u16,
     refused: Option<(&'static str, &'static str)>,
+    own_answer: Option<OwnAnswer>,
     cause: Option<Cow<'static, str>>,
     bytes_out: u64,
     tunnelled: (u64, u64),
@@ -104,6 +106,7 @@ impl Exchange {
             upstream: None,
             status: GONE,
             refused: None,
+            own_answer: None,
             cause: None,
             bytes_out: 0,
             tunnelled: (0, 0),
@@ -153,9 +156,15 @@ impl Exchange {
         self.asked = (workflow, Some(connection));
     }
 
+    /// H2: the body is taken in before anything is sent.
+    pub fn receiving(&mut self, upload: Rc<Upload>) {
+        self.upload = Some(upload);
+    }
+
     /// The request leaves for the upstream.
     pub fn sending(&mut self, upload: Rc<Upload>) {
-        self.upload = Some(upload);
+        // What was taken in before counts, whatever of it the upstream takes.
+        self.upload.get_or_insert(upload);
         self.sent_at = Some(Instant::now());
     }
 
@@ -165,9 +174,11 @@ impl Exchange {
         self.status = status;
     }
 
-    /// The gateway itself says 200, and why.
-    pub fn answered_here(&mut self, _why: &'static str) {
+    /// The gateway itself says 200.
+    pub fn answered_here(&mut self, answer: OwnAnswer) {
         self.status = 200;
+        self.own_answer = Some(answer);
+        self.core.metrics.answered_here(answer);
     }
 
     /// H1: the request's signature is right.
@@ -240,7 +251,9 @@ impl Drop for Exchange {
         let total = self.started.elapsed();
         let bytes_in = self.upload.as_ref().map_or(0, |u| u.bytes.get()) + self.tunnelled.0;
         let bytes_out = self.bytes_out + self.tunnelled.1;
-        let workflow = self.run.and_then(|(w, _, _)| w).map(|w| &*snapshot.workflow(w).name);
+        // A handshake runs nowhere, and is its workflow's all the same.
+        let greeted = self.asked.0.filter(|_| self.own_answer.is_some());
+        let workflow = self.run.and_then(|(w, _, _)| w).or(greeted).map(|w| &*snapshot.workflow(w).name);
         let connection = self.run.map(|(_, _, c)| &*snapshot.connection(c).name);
         let environment = self.run.map(|(_, e, _)| &*snapshot.environment(e).name);
         let key = self.key.and_then(|(key, _)| snapshot.key(key));
@@ -296,6 +309,7 @@ impl Drop for Exchange {
             connection,
             status: self.status,
             code: self.refused.map(|(code, _)| code),
+            answered: self.own_answer.map(OwnAnswer::name),
             whose: self.refused.map(|(_, whose)| whose),
             cause: self.cause.as_deref(),
             credential_place: self.place,

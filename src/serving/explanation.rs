@@ -3,6 +3,7 @@
 use crate::model::denial::BadCertificate;
 use crate::model::{ClientCertificate, Denial, Key, Listener, Snapshot, Workflow};
 use crate::policy::Permit;
+use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName};
 use http::request::Parts;
 use serde::Serialize;
@@ -17,6 +18,8 @@ pub struct Question {
     pub peer: IpAddr,
     /// The certificate that the caller shows.
     pub certificate: Option<ClientCertificate>,
+    /// H2: what a signature is held against; none given, as none sent.
+    pub body: Option<Bytes>,
     /// Unix milliseconds.
     pub now: i64,
 }
@@ -27,7 +30,7 @@ pub type Explainer = fn(&Snapshot, &Listener, Question) -> Explanation;
 /// The answer.
 #[derive(Debug, Serialize)]
 pub struct Explanation {
-    /// `permitted` or `refused`.
+    /// `permitted`, `answered` by the gateway itself, or `refused`.
     pub verdict: &'static str,
     /// The reason code of a refusal.
     pub code: Option<&'static str>,
@@ -53,7 +56,11 @@ impl Explanation {
         let mut steps = Steps::default();
         let denial = walk(&mut steps).err();
         Explanation {
-            verdict: if denial.is_none() { "permitted" } else { "refused" },
+            verdict: match denial {
+                Some(_) => "refused",
+                None if steps.answered => "answered",
+                None => "permitted",
+            },
             code: denial.as_ref().map(Denial::code),
             status: denial.as_ref().map(|denial| denial.status().as_u16()),
             hint: denial.as_ref().map(Denial::hint),
@@ -67,6 +74,8 @@ impl Explanation {
 #[derive(Default)]
 pub struct Steps {
     taken: Vec<Step>,
+    /// The gateway answers by itself.
+    answered: bool,
     /// What would be sent.
     pub request: Vec<String>,
 }
@@ -75,6 +84,12 @@ impl Steps {
     /// Notes what was found.
     pub fn ok(&mut self, step: &'static str, finding: impl Into<String>) {
         self.taken.push(Step { step, ok: true, finding: finding.into() });
+    }
+
+    /// Notes that the gateway answers, and why.
+    pub fn answered(&mut self, step: &'static str, finding: impl Into<String>) {
+        self.answered = true;
+        self.ok(step, finding);
     }
 
     /// Notes a refusal and passes it on.

@@ -18,7 +18,7 @@ mod tests;
 pub use error::{OpenError, StoreError};
 pub use query::{AuditFilter, AuditHead, AuditVerdict, Committed, Counts, ListQuery};
 pub use rows::{
-    Access, AuditEntry, AuditRow, Change, Graced, Guard, KeyRow, Replay, ResourceRow, Sealed, SecretVersion, Tally,
-    UsageRow, Write,
+    Access, AuditEntry, AuditRow, Change, Graced, Guard, KeyRow, Replay, ResourceRow, Sealed, SecretUse, SecretVersion,
+    Tally, UsageRow, Write,
 };
 pub use sqlite::{Apply, Database, Store};

@@ -94,11 +94,11 @@ pub struct Graced {
     pub until: i64,
 }
 
-/// A version of a connection's secret, sealed.
+/// A secret, sealed: a version of a connection's, or one of those that a workflow's senders sign with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sealed {
-    pub connection: Uid,
-    /// From 1.
+    pub resource: Uid,
+    /// From 1; of a workflow its number.
     pub version: u32,
     /// What the vault made of it.
     pub sealed: Vec<u8>,
@@ -143,10 +143,16 @@ pub enum Write {
         expected: u64,
     },
     AddSecret(Box<Sealed>),
-    /// Every version but this one is forgotten for good.
+    /// Every version but this one is forgotten for good, with its last use.
     PurgeSecrets {
-        connection: Uid,
+        resource: Uid,
         keep: Option<u32>,
+    },
+    /// One version is forgotten for good; `uid` is what its last use is kept by.
+    DropSecret {
+        resource: Uid,
+        version: u32,
+        uid: Uid,
     },
 }
 
@@ -222,6 +228,15 @@ pub struct Tally {
     /// The reason code; empty for what passed.
     pub code: String,
     pub count: u64,
+    /// Unix milliseconds.
+    pub last_at: i64,
+}
+
+/// When a secret that senders sign with was last used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SecretUse {
+    pub secret: Uid,
+    pub workflow: Uid,
     /// Unix milliseconds.
     pub last_at: i64,
 }

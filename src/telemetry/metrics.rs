@@ -25,6 +25,8 @@ pub use self::series::Sample;
 use super::access_log::AccessCounters;
 use crate::model::certificate::{Expiry, Use};
 use crate::model::key::Endings;
+use crate::model::webhook::{LastUsed, SigningSecret};
+use crate::model::{Frame, Workflow};
 
 /// What `/metrics` answers with.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -49,15 +51,31 @@ struct Shared {
     /// Unix seconds; 0 before the first success.
     config_last_success: AtomicU64,
     limiter_addresses: AtomicU64,
+    deliveries: Mutex<Deliveries>,
     certificates: Mutex<Certificates>,
     /// By connection, in Unix seconds.
     secrets: Mutex<BTreeMap<Arc<str>, i64>>,
+    signing_secrets: Mutex<SigningSecrets>,
     /// By how soon.
     key_endings: Mutex<Endings>,
 }
 
+/// What is held of webhooks' deliveries, over all cores.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Deliveries {
+    /// H4: those that would not be forwarded again.
+    pub remembered: u64,
+    /// Those that had to be forgotten before their time.
+    pub forgotten: u64,
+    /// H2: bytes of those that are being taken in.
+    pub held: u64,
+}
+
 /// By use, owner and name: Unix seconds.
 type Certificates = BTreeMap<(Use, Arc<str>, String), i64>;
+
+/// By workflow and label: when each was last used.
+type SigningSecrets = BTreeMap<(Arc<str>, Box<str>), Arc<LastUsed>>;
 
 impl Metrics {
     pub fn new(started: SystemTime) -> Metrics {
@@ -71,8 +89,10 @@ impl Metrics {
             config_reload_failures: AtomicU64::new(0),
             config_last_success: AtomicU64::new(0),
             limiter_addresses: AtomicU64::new(0),
+            deliveries: Mutex::default(),
             certificates: Mutex::default(),
             secrets: Mutex::default(),
+            signing_secrets: Mutex::default(),
             key_endings: Mutex::default(),
         });
         let mut registry = Registry::default();
@@ -117,6 +137,11 @@ impl Metrics {
         self.shared.limiter_addresses.store(addresses, Relaxed);
     }
 
+    /// What is held of deliveries; told by the same.
+    pub fn set_deliveries(&self, deliveries: Deliveries) {
+        *locked(&self.shared.deliveries) = deliveries;
+    }
+
     /// When the certificates of the configuration in force end. Of several with one name, the first to end counts.
     pub fn set_certificates(&self, expiries: &[Expiry]) {
         let mut certificates = Certificates::new();
@@ -131,6 +156,14 @@ impl Metrics {
     /// R3: when the connections' secrets end, as far as it is known.
     pub fn set_secrets(&self, ends: impl Iterator<Item = (Arc<str>, i64)>) {
         *locked(&self.shared.secrets) = ends.map(|(connection, end)| (connection, end.div_euclid(1000))).collect();
+    }
+
+    /// The secrets that webhooks are signed with; when each was last used is read with every scrape.
+    pub fn set_signing_secrets(&self, frame: &Frame) {
+        let of = |(workflow, secret): (&Workflow, &SigningSecret)| {
+            ((workflow.name.clone(), secret.label.clone()), secret.used.clone())
+        };
+        *locked(&self.shared.signing_secrets) = frame.signing_secrets().map(of).collect();
     }
 
     /// R3: how many keys end soon; counted now and then, since there may be a million.
@@ -174,6 +207,7 @@ impl Shared {
 mod tests {
     use super::*;
     use crate::model::listener::DoorKind;
+    use crate::model::webhook::OwnAnswer;
     use std::time::Duration;
 
     fn metrics() -> Metrics {
@@ -231,6 +265,7 @@ mod tests {
         core.h2_flood(crate::model::flood::Flood::Ping);
         core.tls_handshake_failed();
         core.credential_in_query();
+        core.answered_here(OwnAnswer::Replayed);
         let pool = core.upstream_pool("stripe");
         pool.opened();
         pool.reused();
@@ -244,6 +279,8 @@ mod tests {
         has(&text, "keystile_h2_floods_total{frames=\"ping\"} 1");
         has(&text, "keystile_tls_handshake_failures_total 1");
         has(&text, "keystile_credential_in_query_total 1");
+        has(&text, "keystile_deliveries_answered_total{answer=\"replayed\"} 1");
+        has(&text, "keystile_deliveries_answered_total{answer=\"handshake\"} 0");
         has(&text, "keystile_upstream_connections_opened_total{connection=\"stripe\"} 1");
         has(&text, "keystile_upstream_connections_reused_total{connection=\"stripe\"} 1");
         has(&text, "keystile_upstream_connections_idle{connection=\"stripe\"} 1");
@@ -255,6 +292,7 @@ mod tests {
         metrics.config_loaded(7, UNIX_EPOCH + Duration::from_secs(2_000));
         metrics.config_reload_failed();
         metrics.set_limiter_addresses(12);
+        metrics.set_deliveries(Deliveries { remembered: 5, forgotten: 6, held: 4096 });
         metrics.access_log().written.fetch_add(3, Relaxed);
         metrics.access_log().dropped.fetch_add(2, Relaxed);
         metrics.usage_dropped().fetch_add(4, Relaxed);
@@ -264,6 +302,9 @@ mod tests {
         has(&text, "keystile_config_reload_failures_total 1");
         has(&text, "keystile_config_last_success_timestamp_seconds 2000");
         has(&text, "keystile_limiter_addresses 12");
+        has(&text, "keystile_deliveries_remembered 5");
+        has(&text, "keystile_deliveries_forgotten_total 6");
+        has(&text, "keystile_delivery_buffer_bytes 4096");
         has(&text, "keystile_access_log_records_written_total 3");
         has(&text, "keystile_access_log_records_dropped_total 2");
         has(&text, "keystile_access_log_write_errors_total 0");

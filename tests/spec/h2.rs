@@ -60,6 +60,19 @@ pub fn body_with_a_pause(address: SocketAddr, ca: &Authority, meanwhile: impl Fn
     })
 }
 
+/// The status of the reply to one request.
+pub fn status<B>(address: SocketAddr, ca: &Authority, request: http::Request<B>) -> u16
+where
+    B: hyper::body::Body<Error = std::convert::Infallible> + Send + Unpin + 'static,
+    B::Data: Send,
+{
+    runtime().block_on(async {
+        let (mut sender, driver) = http2::handshake(TokioExecutor::new(), connect(address, ca).await).await.unwrap();
+        tokio::spawn(driver);
+        sender.send_request(request).await.unwrap().status().as_u16()
+    })
+}
+
 /// A connection that sends requests with empty bodies.
 pub async fn open(address: SocketAddr, ca: &Authority) -> http2::SendRequest<Empty<bytes::Bytes>> {
     let (sender, driver) = http2::handshake(TokioExecutor::new(), connect(address, ca).await).await.unwrap();

@@ -104,7 +104,8 @@ fn operation(page: &mut Html, route: &Route, schemas: &Map<String, Value>) {
 
 /// One line to copy.
 fn curl(route: &Route) -> String {
-    let path = route.path.replace("{name}", example_name(route)).replace("{slot}", "secondary");
+    let path =
+        route.path.replace("{name}", example_name(route)).replace("{slot}", "secondary").replace("{number}", "1");
     let mut line = "curl".to_owned();
     if route.method != Method::GET {
         line.push_str(&format!(" -X {}", route.method));
@@ -129,6 +130,7 @@ fn is_secret(body: &Body) -> bool {
 fn example_name(route: &Route) -> &'static str {
     match route.path.split('/').nth(1) {
         Some("connections") => "stripe-test",
+        Some("workflows") if route.path.contains("/secrets") => "stripe-events",
         Some("workflows") => "get-customer",
         Some("environments") => "Staging",
         _ => "acme-crm",

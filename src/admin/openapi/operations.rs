@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 /// What holds for every operation of a path.
 pub fn path(route: &Route) -> Value {
-    let of_path = ["name", "slot"].into_iter().filter(|name| route.path.contains(&format!("{{{name}}}")));
+    let of_path = ["name", "slot", "number"].into_iter().filter(|name| route.path.contains(&format!("{{{name}}}")));
     let parameters: Vec<Value> = of_path.map(|name| reference("parameters", name)).collect();
     if parameters.is_empty() { json!({}) } else { json!({ "parameters": parameters }) }
 }

@@ -46,6 +46,14 @@ pub fn parameters() -> Value {
             "schema": { "type": "string", "pattern": NAME_OR_ID },
             "example": "acme-crm",
         },
+        "number": {
+            "name": "number",
+            "in": "path",
+            "required": true,
+            "description": "Of one of the workflow's secrets.",
+            "schema": { "type": "integer", "minimum": 1, "maximum": u32::MAX },
+            "example": 1,
+        },
         "slot": {
             "name": "slot",
             "in": "path",

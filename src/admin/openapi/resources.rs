@@ -30,7 +30,41 @@ fn without_own(kind: Resource) -> Value {
     if let Some(fields) = document["properties"].as_object_mut() {
         fields.retain(|name, _| !OWN.contains(&name.as_str()));
     }
+    if let Some(webhook) = webhook(&mut document) {
+        webhook.remove("secrets");
+        webhook.insert("verify_token".to_owned(), digest("Of the token that Meta's handshake shows."));
+    }
     document
+}
+
+/// The fields of `webhook`, where there is one.
+fn webhook(document: &mut Value) -> Option<&mut Map<String, Value>> {
+    document.pointer_mut("/properties/webhook/properties")?.as_object_mut()
+}
+
+fn digest(description: &str) -> Value {
+    json!({ "type": "string", "pattern": "^blake3:[0-9A-Fa-f]{64}$", "description": description })
+}
+
+/// H1: what people send of a webhook, and never see again.
+fn webhook_secrets(document: &mut Value) {
+    let Some(webhook) = webhook(document) else { return };
+    let secret = json!({ "type": "string", "minLength": 1, "writeOnly": true, "examples": ["whsec_…"] });
+    let secrets = json!({
+        "type": "array",
+        "items": secret,
+        "maxItems": 16,
+        "writeOnly": true,
+        "description": "What the sender signs with, as he shows it: one, or several that are all valid. A list takes the place \
+                        of those that were there; without it they stay. They are sealed, and never shown again.",
+    });
+    let token = json!({
+        "type": "string",
+        "minLength": 1,
+        "description": "The token that Meta's handshake shows, or its digest; the digest is kept.",
+    });
+    webhook.insert("secrets".to_owned(), secrets);
+    webhook.insert("verify_token".to_owned(), token);
 }
 
 /// K9: what a slot takes over from another system.
@@ -61,7 +95,8 @@ fn created(kind: Resource) -> Value {
             document["properties"]["primary"] = token("primary");
             document["properties"]["secondary"] = token("secondary");
         }
-        Resource::Environment | Resource::Workflow => {}
+        Resource::Workflow => webhook_secrets(&mut document),
+        Resource::Environment => {}
     }
     document
 }
@@ -69,7 +104,13 @@ fn created(kind: Resource) -> Value {
 /// A merge patch of it: anything may be left out, and all but the name be null.
 fn changed(kind: Resource) -> Value {
     let mut document = without_own(kind);
+    webhook_secrets(&mut document);
+    let secrets = webhook(&mut document).and_then(|fields| fields.get("secrets").cloned());
     loosen(&mut document);
+    // There is no default that null could go back to.
+    if let Some((fields, secrets)) = webhook(&mut document).zip(secrets) {
+        fields.insert("secrets".to_owned(), secrets);
+    }
     document["description"] = json!("What changes; null goes back to the default.");
     if let Some(fields) = document["properties"].as_object_mut() {
         for (_, field) in fields.iter_mut().filter(|(name, _)| *name != "name") {
@@ -119,8 +160,12 @@ fn shown(kind: Resource) -> Value {
     let more = match kind {
         Resource::Key => key_shown(),
         Resource::Connection => connection_shown(),
-        Resource::Environment | Resource::Workflow => json!({}),
+        Resource::Workflow => workflow_shown(),
+        Resource::Environment => json!({}),
     };
+    if let Some(webhook) = webhook(&mut document) {
+        webhook.insert("secrets".to_owned(), secrets_shown());
+    }
     for fields in [every_shown(), more] {
         if let (Some(all), Value::Object(fields)) = (document["properties"].as_object_mut(), fields) {
             all.extend(fields);
@@ -214,6 +259,44 @@ fn connection_shown() -> Value {
             "readOnly": true,
             "description": "Counts the secrets it has had; null when there is none.",
         },
+    })
+}
+
+fn workflow_shown() -> Value {
+    json!({
+        "status": {
+            "type": "string",
+            "readOnly": true,
+            "description": "Of a workflow of the store that verifies signatures: `active`; `needs_secret` when there is none, so \
+                            that every delivery is refused.",
+            "examples": ["active"],
+        },
+        "notices": {
+            "type": "array",
+            "items": { "type": "string" },
+            "readOnly": true,
+            "description": "What was done to the secrets that were sent last.",
+        },
+    })
+}
+
+/// H1: what is known of a webhook's secrets.
+fn secrets_shown() -> Value {
+    let secret = json!({
+        "type": "object",
+        "properties": {
+            "number": { "type": "integer", "minimum": 1, "description": "What it is known by, in the store." },
+            "reference": { "type": "string", "description": "Where the configuration file says that it is read from." },
+            "created_at": moment("When it was added."),
+            "created_by": { "type": "string", "description": "The key that added it." },
+            "last_used_at": moment("When a delivery was signed with it last; null: never, as far as is known."),
+        },
+    });
+    json!({
+        "type": "array",
+        "items": secret,
+        "readOnly": true,
+        "description": "The secrets that are valid, without the secrets. One that is unused for long is safe to remove.",
     })
 }
 

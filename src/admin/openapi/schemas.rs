@@ -12,6 +12,8 @@ pub fn all() -> Map<String, Value> {
         ("Dependants", dependants()),
         ("Secret", secret()),
         ("Rollback", rollback()),
+        ("SigningSecret", signing_secret()),
+        ("AddedSigningSecret", added_signing_secret()),
         ("Purged", purged()),
         ("Regeneration", regeneration()),
         ("Token", token()),
@@ -120,6 +122,27 @@ fn secret() -> Value {
     taken("A connection's new secret.", &fields, &["secret"])
 }
 
+fn signing_secret() -> Value {
+    let fields = json!({ "secret": {
+        "type": "string",
+        "minLength": 1,
+        "writeOnly": true,
+        "description": "The secret itself as the sender shows it, never a reference to one.",
+    } });
+    taken("One more secret of a workflow's senders.", &fields, &["secret"])
+}
+
+fn added_signing_secret() -> Value {
+    let fields = json!({
+        "number": { "type": "integer", "minimum": 1, "description": "What it is known by." },
+        "created_at": moment("When it was added."),
+        "created_by": text("The key that added it."),
+        "last_used_at": moment("When a delivery was signed with it last; null: never."),
+        "notices": names("What was done to it."),
+    });
+    told("A secret that was added, without the secret.", &fields, &["number", "created_at", "created_by"])
+}
+
 fn rollback() -> Value {
     let fields = json!({ "version": {
         "type": "integer",
@@ -203,6 +226,7 @@ fn imported() -> Value {
         "updated": these("What was changed."),
         "unchanged": these("What was so already."),
         "needs_secret": names("Connections that wait for a secret."),
+        "needs_signing_secret": names("Workflows whose webhook waits for a secret."),
         "needs_token": names("Keys without a token: regenerate one of their slots."),
     });
     told("What an import did, or would do.", &fields, &["created", "updated", "unchanged", "needs_secret"])
@@ -272,6 +296,8 @@ fn explain_request() -> Value {
             "description": "Further fields of the request.",
         },
         "address": text("Where the caller is; without it on loopback."),
+        "body": text("What is sent, as text: a signature is held against it."),
+        "body_base64": text("The same, for what is no text."),
         "listener": text("The listener's address; without it the first one of the path's door."),
     });
     taken("A request that is not sent.", &fields, &["method", "url"])
@@ -279,7 +305,7 @@ fn explain_request() -> Value {
 
 fn explanation() -> Value {
     let fields = json!({
-        "verdict": text("Whether it would pass."),
+        "verdict": text("Whether it would pass: permitted, refused, or answered by the gateway itself."),
         "code": { "type": ["string", "null"], "description": "The refusal's code." },
         "steps": { "type": "array", "items": { "type": "object" }, "description": "What was looked at, in order." },
     });

@@ -6,6 +6,7 @@ pub mod parameters;
 mod resources;
 pub use resources::schema as schema_name;
 mod whole;
+mod workflows;
 
 use super::body::Wanted;
 use super::parameters::Parameter;
@@ -43,6 +44,8 @@ pub enum Guarded {
     Verify,
     Rollback,
     Purge,
+    AddSigningSecret,
+    RemoveSigningSecret,
     Export,
     Import,
     Audit,
@@ -129,7 +132,7 @@ pub struct Tag {
 pub static TAGS: [&Tag; 7] = [
     &keys::TAG,
     &connections::TAG,
-    &resources::WORKFLOWS,
+    &workflows::TAG,
     &resources::ENVIRONMENTS,
     &whole::CONFIGURATION,
     &whole::WATCHING,
@@ -213,8 +216,9 @@ impl Route {
         self
     }
 
+    /// It makes something new each time, but for one `Idempotency-Key` once.
     pub fn is_create(&self) -> bool {
-        matches!(self.operation, Operation::For(_, Guarded::Create(_)))
+        matches!(self.operation, Operation::For(_, Guarded::Create(_) | Guarded::AddSigningSecret))
     }
 
     pub fn wants(&self) -> Wanted {
@@ -233,7 +237,7 @@ pub fn all() -> &'static [Route] {
     ALL.get_or_init(|| {
         let mut all = keys::routes();
         all.extend(connections::routes());
-        all.extend(resources::of(Resource::Workflow, &resources::WORKFLOWS));
+        all.extend(workflows::routes());
         all.extend(resources::of(Resource::Environment, &resources::ENVIRONMENTS));
         all.extend(whole::routes());
         all
@@ -247,12 +251,15 @@ pub struct Found<'p> {
     /// A name or an id; empty where the path has none.
     pub name: &'p str,
     pub slot: Slot,
+    /// Of a workflow's secret; 0 where the path has none.
+    pub number: u32,
 }
 
 impl Found<'_> {
     /// The path as it may be logged: made of the table's words and a resource's name.
     pub fn path(&self) -> String {
         let path = self.route.path.replace("{name}", self.name).replace("{slot}", self.slot.name());
+        let path = path.replace("{number}", &self.number.to_string());
         format!("{}{path}", super::api::PREFIX)
     }
 }
@@ -270,9 +277,9 @@ pub fn find<'p>(method: &Method, path: &'p str) -> Result<Found<'p>, Missed> {
     let wanted = if *method == Method::HEAD { &Method::GET } else { method };
     let mut allow = Vec::new();
     for route in all() {
-        let Some((name, slot)) = matches(&route.path, path) else { continue };
+        let Some((name, slot, number)) = matches(&route.path, path) else { continue };
         if route.method == *wanted {
-            return Ok(Found { route, name, slot });
+            return Ok(Found { route, name, slot, number });
         }
         allow.push(route.method.as_str());
         if route.method == Method::GET {
@@ -283,15 +290,19 @@ pub fn find<'p>(method: &Method, path: &'p str) -> Result<Found<'p>, Missed> {
 }
 
 /// Names never need percent-encoding, so segments are compared as they are.
-fn matches<'p>(pattern: &str, path: &'p str) -> Option<(&'p str, Slot)> {
-    let (mut name, mut slot) = ("", Slot::Primary);
+fn matches<'p>(pattern: &str, path: &'p str) -> Option<(&'p str, Slot, u32)> {
+    let (mut name, mut slot, mut number) = ("", Slot::Primary, 0);
     let (mut wanted, mut given) = (pattern.split('/'), path.split('/'));
     loop {
         match (wanted.next(), given.next()) {
-            (None, None) => return Some((name, slot)),
+            (None, None) => return Some((name, slot, number)),
             (Some("{name}"), Some(segment)) if is_name(segment) || is_uuid(segment) => name = segment,
             (Some("{slot}"), Some(segment)) => {
                 slot = [Slot::Primary, Slot::Secondary].into_iter().find(|slot| slot.name() == segment)?;
+            }
+            // As it is shown: one number has one path.
+            (Some("{number}"), Some(segment)) => {
+                number = segment.parse().ok().filter(|n: &u32| *n > 0 && n.to_string() == segment)?;
             }
             (Some(literal), Some(segment)) if literal == segment => {}
             _ => return None,
@@ -324,6 +335,9 @@ mod tests {
         let found = find(&Method::POST, "/keys/acme-crm/slots/secondary/regenerate").unwrap();
         assert_eq!((found.name, found.slot), ("acme-crm", Slot::Secondary));
         assert_eq!(found.path(), "/api/v1/keys/acme-crm/slots/secondary/regenerate");
+        let found = find(&Method::DELETE, "/workflows/hooks/secrets/12").unwrap();
+        assert_eq!((found.name, found.number), ("hooks", 12));
+        assert_eq!(found.path(), "/api/v1/workflows/hooks/secrets/12");
     }
 
     #[test]
@@ -349,6 +363,10 @@ mod tests {
             "/keys/a%2Fb",
             "/keys/..",
             "/keys/a/slots/third/regenerate",
+            "/workflows/a/secrets/0",
+            "/workflows/a/secrets/01",
+            "/workflows/a/secrets/+1",
+            "/workflows/a/secrets/4294967296",
             kst,
         ];
         for path in nowhere {

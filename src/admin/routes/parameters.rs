@@ -43,6 +43,7 @@ pub static CURSOR: Parameter =
 // Changes
 pub static FORCE_DELETE: Parameter =
     parameter("force", Kind::Flag(false), "Deletes it although others still depend on it.");
+pub static FORCE_LAST: Parameter = parameter("force", Kind::Flag(false), "Removes it although it is the last one.");
 pub static FORCE_SECRET: Parameter =
     parameter("force", Kind::Flag(false), "Saves the secret although its provider refuses it.");
 pub static VERIFY: Parameter =

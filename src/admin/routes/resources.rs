@@ -6,12 +6,6 @@ use crate::admin::body::Wanted;
 use crate::model::Resource;
 use http::Method;
 
-pub static WORKFLOWS: Tag = Tag {
-    name: "Workflows",
-    description: "What callers may invoke: a method and a path, and where they lead in each environment. A new workflow \
-                  is permitted to no key by itself.",
-};
-
 pub static ENVIRONMENTS: Tag = Tag {
     name: "Environments",
     description: "Worlds that are kept apart: keys, upstreams and credentials of one never meet those of another.",

@@ -4,6 +4,7 @@ use super::Place;
 use super::client::Ask;
 use super::fields::{Fields, Given};
 use super::resource::{self, Delete, Edit, Extent, Named, cell};
+use super::secret::Sent;
 use crate::cli::output::Format;
 use crate::model::Resource;
 use http::Method;
@@ -72,7 +73,7 @@ fn create(arguments: &Create, format: Format) -> anyhow::Result<ExitCode> {
         .set(&arguments.given)?;
     let (name, fields) = fields.named(Resource::Environment, arguments.name.as_deref())?;
     let client = arguments.place.open()?;
-    let created = resource::create(&client, Resource::Environment, &fields, None, None, false)?;
+    let created = resource::create(&client, Resource::Environment, &fields, Sent::Nothing, None, false)?;
     resource::done(&created, format, &format!("created the environment {name}"))
 }
 

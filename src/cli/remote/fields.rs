@@ -8,6 +8,7 @@ use crate::model::{Resource, token};
 use anyhow::Context as _;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
 
 /// The schema of a kind, which is that of the configuration file.
 pub fn shape(kind: Resource) -> Option<&'static MapShape> {
@@ -65,8 +66,7 @@ fn document(file: &Path) -> anyhow::Result<Map<String, Value>> {
     let Value::Object(map) = parsed else {
         anyhow::bail!("{at} does not hold one resource: write its fields, as `… show NAME -o yaml` prints them");
     };
-    let reference = |text: &str| ["env:", "file:", "vault:"].iter().any(|scheme| text.starts_with(scheme));
-    if map.get("secret").and_then(Value::as_str).is_some_and(reference) {
+    if map.get("secret").and_then(Value::as_str).is_some_and(is_reference) {
         anyhow::bail!(
             "{at}: secret: a gateway reads no references of clients\n  take it out, and give the secret with \
              --secret-file"
@@ -83,6 +83,16 @@ fn set(patch: &mut Map<String, Value>, setting: &str) -> anyhow::Result<()> {
     let value = value(text).with_context(|| format!("--set {}", super::table::printable(field)))?;
     if field == "secret" {
         return Err(misuse("arguments are seen by every process of the machine: keystile connections set-secret NAME"));
+    }
+    if field == "webhook" && (entry == Some("secrets") || value.get("secrets").is_some()) {
+        return Err(misuse("arguments are seen by every process of the machine: keystile workflows add-secret NAME"));
+    }
+    let verify_token = if entry == Some("verify_token") { Some(&value) } else { value.get("verify_token") };
+    if field == "webhook" && verify_token.and_then(Value::as_str).is_some_and(|token| !token.starts_with("blake3:")) {
+        return Err(misuse(
+            "arguments are seen by every process of the machine: give the token's digest, as `keystile keys digest` \
+             prints it, or the token in a file with -f",
+        ));
     }
     if token::held_in(text.as_bytes()) {
         return Err(misuse(
@@ -161,6 +171,12 @@ impl Fields {
         self
     }
 
+    /// An object, with the fields that are there already.
+    pub fn merged(mut self, field: &str, value: Option<Value>) -> Fields {
+        merge(&mut self.0, value.map(|value| (field.to_owned(), value)).into_iter().collect());
+        self
+    }
+
     /// With what `--set` says.
     pub fn set(mut self, given: &Given) -> anyhow::Result<Fields> {
         merge(&mut self.0, given.patch()?);
@@ -175,6 +191,36 @@ impl Fields {
             None => Err(misuse(format!("the {kind} has no name: keystile {} create NAME", kind.plural()))),
         }
     }
+}
+
+/// What a gateway shows of a webhook's secrets is nothing to send back, and secrets are no field to edit.
+pub fn without_signing(fields: &mut Map<String, Value>) -> anyhow::Result<()> {
+    match taken_signing(fields)? {
+        secrets if secrets.is_empty() => Ok(()),
+        _ => Err(misuse("webhook.secrets are changed one by one: keystile workflows add-secret NAME")),
+    }
+}
+
+/// Takes a webhook's secrets out of a resource; those that a gateway showed are none.
+pub fn taken_signing(fields: &mut Map<String, Value>) -> anyhow::Result<Vec<Zeroizing<String>>> {
+    let webhook = fields.get_mut("webhook").and_then(Value::as_object_mut);
+    let Some(Value::Array(list)) = webhook.and_then(|webhook| webhook.remove("secrets")) else { return Ok(Vec::new()) };
+    let texts = list.into_iter().filter_map(|item| match item {
+        Value::String(text) => Some(Zeroizing::new(text)),
+        _ => None,
+    });
+    let secrets: Vec<Zeroizing<String>> = texts.collect();
+    if secrets.iter().any(|secret| is_reference(secret)) {
+        anyhow::bail!(
+            "webhook.secrets: a gateway reads no references of clients\n  take them out, and give the secrets with \
+             --webhook-secret-file"
+        );
+    }
+    Ok(secrets)
+}
+
+fn is_reference(text: &str) -> bool {
+    ["env:", "file:", "vault:"].iter().any(|scheme| text.starts_with(scheme))
 }
 
 /// RFC 7396.
@@ -240,7 +286,14 @@ mod tests {
         let settings = ["title=A b", "workflows=[x]", "rate_limit=null", "upstream.Test=e"];
         assert_eq!(patched(&settings).unwrap(), expected);
         assert_eq!(patched(&["retries=5"]).unwrap(), json!({ "retries": 5 }));
-        for bad in ["title", "title={", "secret=sesame"] {
+        for bad in [
+            "title",
+            "title={",
+            "secret=sesame",
+            "webhook.secrets=[sesame]",
+            "webhook={secrets: [sesame]}",
+            "webhook.verify_token=sesame",
+        ] {
             let refused = patched(&[bad]).unwrap_err();
             assert!(!refused.contains("sesame"), "{refused}");
         }

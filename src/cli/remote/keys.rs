@@ -3,6 +3,7 @@
 use super::client::{Ask, Client, Reply};
 use super::fields::{Fields, Given};
 use super::resource::{self, Delete, Edit, Extent, Named, cell, moment};
+use super::secret::Sent;
 use super::table::printable;
 use super::{Place, input, times};
 use crate::cli::keys::digest_of;
@@ -207,7 +208,7 @@ fn create(arguments: &Create, format: Format) -> anyhow::Result<ExitCode> {
     let (_, fields) = fields.named(Resource::Key, arguments.name.as_deref())?;
     let client = arguments.place.open()?;
     let idempotency_key = arguments.idempotency_key.as_deref();
-    let created = resource::create(&client, Resource::Key, &fields, None, idempotency_key, false)?;
+    let created = resource::create(&client, Resource::Key, &fields, Sent::Nothing, idempotency_key, false)?;
     print(&created.body, format, tokens_told)?;
     Ok(ExitCode::SUCCESS)
 }

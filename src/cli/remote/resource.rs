@@ -2,8 +2,9 @@
 
 use super::client::{Ask, Client, Reply};
 use super::editor::{Draft, editable};
-use super::fields::{Given, check_names, difference};
+use super::fields::{Given, check_names, difference, without_signing};
 use super::problem::{dependants, is_needed};
+use super::secret::Sent;
 use super::table::{printable, table};
 use super::{Place, details, input};
 use crate::cli::output::{Format, print};
@@ -11,7 +12,6 @@ use crate::model::Resource;
 use http::Method;
 use serde_json::{Map, Value, json};
 use std::process::ExitCode;
-use zeroize::Zeroizing;
 
 /// How much people want to see at once.
 const SCREENFUL: usize = 100;
@@ -140,12 +140,12 @@ pub fn done(shown: &Reply, format: Format, words: &str) -> anyhow::Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
-/// `POST` of a new one. `secret` stands in the body and nowhere else.
+/// `POST` of a new one. What is secret stands in the body and nowhere else.
 pub fn create(
     client: &Client,
     kind: Resource,
     fields: &Map<String, Value>,
-    secret: Option<&Zeroizing<String>>,
+    secret: Sent<'_>,
     idempotency_key: Option<&str>,
     force: bool,
 ) -> anyhow::Result<Reply> {
@@ -180,7 +180,9 @@ pub fn edit(kind: Resource, edit: &Edit, format: Format) -> anyhow::Result<ExitC
         let mut version = edit.if_match;
         if !changed.is_empty() {
             let before = client.get(&path)?;
-            let fields = before.body.as_object().cloned().unwrap_or_default();
+            let mut fields = before.body.as_object().cloned().unwrap_or_default();
+            without_signing(&mut fields)?;
+            without_signing(&mut changed)?;
             changed = difference(&fields, &changed, false);
             version = version.or(before.version);
         }
@@ -200,9 +202,11 @@ fn said(words: &str) -> anyhow::Result<ExitCode> {
 }
 
 fn in_editor(kind: Resource, name: &str, before: &Reply) -> anyhow::Result<Option<(Draft, Map<String, Value>)>> {
-    let fields = editable(kind, before.body.as_object().unwrap_or(&Map::new()));
+    let mut fields = editable(kind, before.body.as_object().unwrap_or(&Map::new()));
+    without_signing(&mut fields)?;
     let draft = Draft::of(kind, name, &fields)?;
     let after = draft.edited().map_err(|e| kept(e, kind, name, &draft))?;
+    let after = without_signing(&mut after.clone()).map(|()| after).map_err(|e| kept(e, kind, name, &draft))?;
     let changed = difference(&fields, &after, true);
     if changed.is_empty() {
         draft.discard();

@@ -1,8 +1,9 @@
-//! Where a connection's secret comes from: a prompt, standard input or a file, and never an argument.
+//! Where a secret comes from, a connection's or a webhook's: a prompt, standard input or a file, and never an argument.
 
 use super::{input, misuse};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use zeroize::Zeroizing;
 
@@ -49,20 +50,63 @@ impl Source {
     }
 }
 
+/// What is secret of a body, and where it stands in it.
+#[derive(Clone, Copy)]
+pub enum Sent<'a> {
+    Nothing,
+    /// `secret`
+    Own(&'a Zeroizing<String>),
+    /// `webhook.secrets`; nothing, if there are none.
+    Signing(&'a [Zeroizing<String>]),
+}
+
+impl<'a> Sent<'a> {
+    fn texts(self) -> Vec<&'a str> {
+        match self {
+            Sent::Nothing => Vec::new(),
+            Sent::Own(secret) => vec![secret.as_str()],
+            Sent::Signing(secrets) => secrets.iter().map(|secret| secret.as_str()).collect(),
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct Body<'a> {
     #[serde(flatten)]
-    fields: &'a Map<String, Value>,
+    fields: BTreeMap<&'a str, &'a Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    webhook: Option<Webhook<'a>>,
+}
+
+#[derive(Serialize)]
+struct Webhook<'a> {
+    #[serde(flatten)]
+    fields: Option<&'a Map<String, Value>>,
+    secrets: Vec<&'a str>,
 }
 
 /// The fields, with the secret among them: in a buffer that is wiped, and large enough not to be moved.
-pub fn body(fields: &Map<String, Value>, secret: Option<&Zeroizing<String>>) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+pub fn body(fields: &Map<String, Value>, sent: Sent<'_>) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     let rest = Zeroizing::new(serde_json::to_vec(fields)?).len();
-    let room = rest + 64 + secret.map_or(0, |s| s.len() * 6);
+    let room = rest + 64 + sent.texts().iter().map(|secret| secret.len() * 6 + 3).sum::<usize>();
     let mut json = Zeroizing::new(Vec::with_capacity(room));
-    serde_json::to_writer(&mut *json, &Body { fields, secret: secret.map(|s| s.as_str()) })?;
+    let mut body = Body {
+        fields: fields.iter().map(|(name, value)| (name.as_str(), value)).collect(),
+        secret: None,
+        webhook: None,
+    };
+    match sent {
+        Sent::Own(secret) => body.secret = Some(secret.as_str()),
+        Sent::Signing(secrets) if !secrets.is_empty() => {
+            body.fields.remove("webhook");
+            let fields = fields.get("webhook").and_then(Value::as_object);
+            body.webhook = Some(Webhook { fields, secrets: sent.texts() });
+        }
+        Sent::Nothing | Sent::Signing(_) => {}
+    }
+    serde_json::to_writer(&mut *json, &body)?;
     Ok(json)
 }
 
@@ -75,10 +119,24 @@ mod tests {
     fn a_secret_stands_in_the_body_beside_the_fields() {
         let fields = json!({ "name": "stripe" });
         let secret = Zeroizing::new("a\"\n\u{1}".repeat(50));
-        let json = body(fields.as_object().unwrap(), Some(&secret)).unwrap();
+        let json = body(fields.as_object().unwrap(), Sent::Own(&secret)).unwrap();
         let read: Value = serde_json::from_slice(&json).unwrap();
         assert_eq!(read, json!({ "name": "stripe", "secret": *secret }));
-        assert_eq!(*body(fields.as_object().unwrap(), None).unwrap(), br#"{"name":"stripe"}"#);
+        for none in [Sent::Nothing, Sent::Signing(&[])] {
+            assert_eq!(*body(fields.as_object().unwrap(), none).unwrap(), br#"{"name":"stripe"}"#);
+        }
+    }
+
+    #[test]
+    fn the_secrets_of_a_webhook_stand_among_its_fields_in_a_buffer_that_does_not_move() {
+        let fields = json!({ "name": "hooks", "webhook": { "scheme": "stripe", "tolerance": "60s" } });
+        let secrets = [Zeroizing::new("\u{1}".repeat(90)), Zeroizing::new("two".to_owned())];
+        let json = body(fields.as_object().unwrap(), Sent::Signing(&secrets)).unwrap();
+        let read: Value = serde_json::from_slice(&json).unwrap();
+        let webhook = json!({ "scheme": "stripe", "tolerance": "60s", "secrets": [*secrets[0], "two"] });
+        assert_eq!(read, json!({ "name": "hooks", "webhook": webhook }));
+        let room = serde_json::to_vec(&fields).unwrap().len() + 64 + (90 + 3) * 6 + 6;
+        assert!(json.len() <= room, "{} in {room}", json.len());
     }
 
     #[test]

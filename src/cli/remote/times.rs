@@ -72,6 +72,12 @@ fn relative(text: &str, now: i64) -> Option<String> {
     Some(if seconds < 0 { format!("{count} {unit}{plural} ago") } else { format!("in {count} {unit}{plural}") })
 }
 
+/// Whole days from this moment until now; none if it is no moment.
+pub fn days_since(text: &str) -> Option<u64> {
+    let seconds = now_ms().saturating_sub(scalar::timestamp(text).ok()?) / 1_000;
+    u64::try_from(seconds / DAY).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -115,6 +115,16 @@ fn told(done: &Value, dry_run: bool) -> String {
         let name = one.strip_prefix("connection ").unwrap_or(&one);
         let _ = writeln!(out, "  keystile connections set-secret {name}");
     }
+    let unsigned = of("needs_signing_secret");
+    if !unsigned.is_empty() {
+        let _ = writeln!(
+            out,
+            "\nThese workflows need a secret that their senders sign with, and refuse deliveries until then:"
+        );
+    }
+    for name in unsigned {
+        let _ = writeln!(out, "  keystile workflows add-secret {name}");
+    }
     let tokenless = of("needs_token");
     if !tokenless.is_empty() {
         let _ = writeln!(out, "\nThese keys have no token yet:");
@@ -139,6 +149,8 @@ mod tests {
         assert!(text.contains("unchanged         1\n"), "{text}");
         assert!(text.ends_with("  keystile connections set-secret stripe\n"), "{text}");
         assert!(told(&done, true).contains("would create"), "{text}");
+        let text = told(&json!({ "needs_signing_secret": ["hooks"] }), false);
+        assert!(text.ends_with("  keystile workflows add-secret hooks\n"), "{text}");
         let text = told(&json!({ "needs_token": ["acme"] }), false);
         assert!(text.ends_with("  keystile keys rotate acme --slot primary\n"), "{text}");
     }

@@ -100,6 +100,9 @@ pub const KEY_CHECKS: &str = "warn";
 /// What callers need, and no more: administration is only granted by naming it.
 pub const SCOPES: &str = "[workflows:invoke, connections:use]";
 
+/// A webhook's sender has no key; who is to show one as well says so.
+pub const REQUIRE: &str = "signature";
+
 /// Half of what Kubernetes and systemd wait before they kill, and as long as an upstream may take to answer.
 pub const DRAIN: &str = "30s";
 
@@ -109,3 +112,8 @@ pub const LOG_LEVEL: &str = "info";
 pub const LOG_FORMAT: &str = "json";
 
 pub const LOG_ACCESS: &str = "stdout";
+
+/// A delivery is verified whole, so it is held whole. Four of the largest that a listener takes by itself, or sixteen
+/// thousand of the few kilobytes that most are: enough for any burst that an upstream would follow, and little beside what
+/// ten thousand connections take.
+pub const WEBHOOK_BUFFER: &str = "64MiB";

@@ -8,6 +8,7 @@ mod connectors;
 mod defaults;
 mod listeners;
 mod resources;
+mod webhooks;
 
 use super::{
     kind::Kind,
@@ -87,6 +88,7 @@ static FILE: MapShape = MapShape::new(
             "Threads that carry traffic; without it one per processor core.",
         )
         .example("4"),
+        Field::new("webhooks", Shape::Map(&webhooks::ALL), "What all webhooks together may take."),
         Field::new("shutdown", Shape::Map(&SHUTDOWN), "How the gateway ends after SIGTERM."),
         Field::new(
             "takeover_socket",

@@ -5,7 +5,7 @@ use super::{
         kind::Kind,
         shape::{Field, Gone, MapShape, Rule, Shape},
     },
-    BOOL, CIDR, CONCURRENCY, NAME, RATE, SIZE, TEXT, defaults,
+    BOOL, CIDR, CONCURRENCY, NAME, RATE, SIZE, TEXT, defaults, webhooks,
 };
 
 pub const TITLE: Field = Field::new("title", TEXT, "What people call it.");
@@ -68,12 +68,13 @@ pub static WORKFLOW: MapShape = MapShape::new(
             Shape::Map(&NARROWED),
             "Where a token is looked for; what is left out is as on the listener.",
         ),
-        Field::later("webhook", "verifying the signatures of webhook senders"),
+        webhooks::FIELD,
         Field::later("retries", "repeating failed requests"),
-        Field::later("require", "asking for a signature as well as a key"),
     ],
 )
 .gone(&[
+    Gone::new("require", "webhook: { require: both, … }"),
+    Gone::new("webhooks", "webhook: { scheme: stripe, secrets: [env:NAME] }"),
     Gone::new("path", "template: GET /customers/{id}"),
     Gone::new("method", "template: GET /customers/{id}"),
     Gone::new("methods", "template: GET /customers/{id}, in a workflow for each method"),

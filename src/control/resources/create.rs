@@ -10,6 +10,7 @@ use crate::control::keys::{named, new_uid};
 use crate::control::refusal::{Done, Refusal};
 use crate::control::replay::{Asked, Once};
 use crate::control::secrets::{Fresh, Trial, clean};
+use crate::control::signing;
 use crate::control::state::Control;
 use crate::model::{Resource, Uid};
 use crate::store::{Access, Change, ResourceRow, StoreError, Write};
@@ -39,22 +40,42 @@ impl Control {
         let mut body = Body::read(text)?;
         let name = named(&body)?;
         body.without_strangers(kind)?;
-        let secret = body.secret.take();
+        body.keep_digest()?;
+        let (secret, signing) = (body.secret.take(), body.signing.take().unwrap_or_default());
         self.name_is_free(kind, &name)?;
         let now = now_ms();
         let uid = new_uid(now);
         let (secret, mut notices) = match secret {
-            Some(secret) => clean(secret).map(|(secret, notices)| (Some(secret), notices))?,
+            Some(secret) => clean("secret", &secret).map(|(secret, notices)| (Some(secret), notices))?,
             None => (None, Vec::new()),
         };
         let document = Document::read(kind, uid, &name, &body.fields)
             .map_err(|mistakes| Refusal::of_mistakes(&mistakes, kind, &name))?;
         let held = secret.map(|value| Arc::new(Held { value, sealed_to: None }));
-        let document = document.with_secret(held.clone());
+        let mut document = document.with_secret(held.clone());
         let fresh = match &held {
             Some(held) => Some(self.tried(actor, &document, held, Trial { verify: true, force }).await?),
             None => None,
         };
+        let mut row = ResourceRow {
+            uid,
+            kind,
+            name: name.clone(),
+            document: Value::Object(body.fields).to_string(),
+            state: "{}".to_owned(),
+            connector: String::new(),
+            environment: String::new(),
+            secret_version: None,
+            owner: actor.name().to_owned(),
+            access: Access::default(),
+            version: 1,
+            created_at: now,
+            updated_at: now,
+        };
+        let signing = signing::Replaced::by(actor, &row, &[], &signing)?;
+        if kind == Resource::Workflow {
+            (row, document) = signing.apply(row, document)?;
+        }
 
         let estate = self.estate().await;
         // The same may have been asked for, and done, while this one waited.
@@ -74,23 +95,11 @@ impl Control {
             (None, Some(_)) => State::unverified(),
         };
         notices.extend(state.notices.iter().cloned());
-        let row = ResourceRow {
-            uid,
-            kind,
-            name: name.clone(),
-            document: Value::Object(body.fields).to_string(),
-            state: if kind == Resource::Connection { State { notices, ..state }.text() } else { "{}".to_owned() },
-            connector: String::new(),
-            environment: String::new(),
-            secret_version: None,
-            owner: actor.name().to_owned(),
-            access: Access::default(),
-            version: 1,
-            created_at: now,
-            updated_at: now,
-        };
-        let mut row = indexed(row, &document, &assembled);
-        let mut writes = Vec::new();
+        if kind == Resource::Connection {
+            row.state = State { notices, ..state }.text();
+        }
+        row = indexed(row, &document, &assembled);
+        let mut writes = self.signing_writes(actor, uid, &signing).await?;
         let mut kept = document;
         if let Some(Fresh { value, .. }) = fresh {
             let destination = seal_of(&assembled, uid).ok_or_else(|| Refusal::internal("no destination"))?;
@@ -100,12 +109,11 @@ impl Control {
             writes.push(Write::AddSecret(Box::new(sealed)));
         }
         writes.insert(0, Write::AddResource(Box::new(row.clone())));
-        let body = shown(&row)?;
         let told = Told::by(actor, &format!("{kind}.create"), now).of(kind, &name, uid);
         let change = Change {
             guards: Vec::new(),
             writes,
-            audit: vec![told.change(Value::Null, body.clone())],
+            audit: vec![told.change(Value::Null, shown(&row)?)],
             replay: once.map(|once| once.made(uid, now)),
             effects: vec![effect(assembled)],
         };
@@ -115,12 +123,13 @@ impl Control {
             Err(StoreError::Repeated { created }) => return self.resource_again(kind, created).await,
             Err(error) => return Err(error.into()),
         }
+        let body = self.seen(&row)?;
         Ok(Created { body: Zeroizing::new(body.to_string()), name, version: row.version, replayed: false })
     }
 
     async fn resource_again(&self, kind: Resource, uid: Uid) -> Done<Created> {
         let row = self.resource_row(kind, &uid.to_string()).await.map_err(|refusal| Control::gone(kind, refusal))?;
-        let body = Zeroizing::new(shown(&row)?.to_string());
+        let body = Zeroizing::new(self.seen(&row)?.to_string());
         Ok(Created { body, name: row.name, version: row.version, replayed: true })
     }
 }

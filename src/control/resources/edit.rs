@@ -6,6 +6,7 @@ use crate::control::access::Actor;
 use crate::control::audit::Told;
 use crate::control::body::{Body, merge_patch};
 use crate::control::refusal::{Done, Refusal};
+use crate::control::signing::{self, Replaced};
 use crate::control::state::{Control, Effect, Estate};
 use crate::control::{Precondition, Shown};
 use crate::model::{Resource, Uid};
@@ -55,7 +56,18 @@ impl Draft {
     fn document(&self, row: &ResourceRow) -> Done<Document> {
         let document = Document::read(row.kind, row.uid, &row.name, &fields(row)?)
             .map_err(|mistakes| Refusal::of_mistakes(&mistakes, row.kind, &row.name))?;
-        Ok(document.with_secret(self.holdings.get(row.uid).and_then(|old| old.secret.clone())))
+        let old = self.holdings.get(row.uid);
+        let (secret, signing) = old.map(|old| (old.secret.clone(), old.signing.clone())).unwrap_or_default();
+        Ok(document.with_secret(secret).with_signing(signing))
+    }
+
+    /// H1: a workflow with other secrets. It is among the writes already.
+    fn sign_with(&mut self, row: ResourceRow, replaced: &Replaced, writes: Vec<Write>) -> Done<ResourceRow> {
+        let document = self.document(&row)?;
+        let (row, document) = replaced.apply(row, document)?;
+        self.holdings = self.holdings.with(document);
+        self.writes.extend(writes);
+        Ok(row)
     }
 
     pub fn into_change(self, effects: Vec<Effect>) -> Change<Effect> {
@@ -74,8 +86,10 @@ impl Control {
     ) -> Done<Shown> {
         actor.may_write()?;
         self.stored()?;
-        let patch = Body::read(patch)?;
+        let mut patch = Body::read(patch)?;
         patch.without_secrets(kind, name)?;
+        patch.keep_digest()?;
+        let signing = patch.signing.take();
         let estate = self.estate().await;
         let before = self.resource_row(kind, name).await?;
         if if_match.as_ref().is_some_and(|wanted| !wanted.holds(before.version)) {
@@ -93,8 +107,11 @@ impl Control {
             updated_at: now,
             ..before.clone()
         };
-        if after == (ResourceRow { updated_at: now, ..before.clone() }) {
-            return Ok(Shown { body: shown(&before)?, version: Some(before.version) });
+        let present = estate.holdings.get(before.uid).map(|d| d.signing.clone()).unwrap_or_default();
+        let signing = signing::edited(actor, &before, &fields(&after)?, &present, signing.as_deref())?;
+        let same = signing.as_ref().is_none_or(Replaced::is_nothing);
+        if same && after == (ResourceRow { updated_at: now, ..before.clone() }) {
+            return Ok(Shown { body: self.seen(&before)?, version: Some(before.version) });
         }
         let mut draft = Draft::of(&estate);
         if let Some(to) = &renamed {
@@ -103,6 +120,10 @@ impl Control {
         }
         let told = Told::by(actor, &format!("{kind}.edit"), now).of(kind, &after.name, after.uid);
         let mut after = draft.set(told, &before, after)?;
+        if let Some(signing) = &signing {
+            let writes = self.signing_writes(actor, after.uid, signing).await?;
+            after = draft.sign_with(after, signing, writes)?;
+        }
         let assembled = self.beside(&estate, &draft.holdings, kind, &after.name).await?;
         self.may_manage(actor, &assembled, kind, after.uid)?;
         self.may_move(actor, &assembled)?;
@@ -116,7 +137,7 @@ impl Control {
             }
             Err(error) => return Err(error.into()),
         }
-        Ok(Shown { body: shown(&after)?, version: Some(after.version) })
+        Ok(Shown { body: self.seen(&after)?, version: Some(after.version) })
     }
 
     /// Whether `actor` may touch it as it is.

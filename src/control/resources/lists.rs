@@ -1,13 +1,13 @@
 //! S3: lists by name, of the file's and the store's together, and single resources.
 
-use super::shown;
 use crate::config::{View, json};
 use crate::control::access::Actor;
 use crate::control::keys::shown as keys_shown;
 use crate::control::refusal::{Done, Refusal, broken};
+use crate::control::signing::last_use;
 use crate::control::state::Control;
 use crate::control::{Listing, Page, Shown};
-use crate::model::{Key, Origin, Resource, Uid};
+use crate::model::{Frame, Key, Origin, Resource, Uid};
 use crate::store::ListQuery;
 use crate::telemetry::timestamp::now_ms;
 use serde_json::{Map, Value};
@@ -44,7 +44,7 @@ impl Control {
         let Some(stored) = &self.stored else { return Ok(Vec::new()) };
         if kind != Resource::Key {
             let rows = stored.store.resources_page(kind, query).await?;
-            return rows.iter().map(|row| Ok((row.name.clone(), shown(row)?))).collect();
+            return rows.iter().map(|row| Ok((row.name.clone(), self.seen(row)?))).collect();
         }
         let rows = stored.store.keys(query).await?;
         let uids: Vec<Uid> = rows.iter().map(|row| row.uid).collect();
@@ -67,7 +67,9 @@ impl Control {
                 let frame = &live.snapshot.frame;
                 let home = Some(&*frame.environment(frame.default_environment).name);
                 let views = written.list(kind).into_iter().filter(|view| fits(view, kind, query, home));
-                views.map(|view| (view.text("name").unwrap_or_default().to_owned(), from_file(&view, kind))).collect()
+                views
+                    .map(|view| (view.text("name").unwrap_or_default().to_owned(), from_file(&view, kind, frame)))
+                    .collect()
             }
         };
         found.retain(|(name, _)| behind(name));
@@ -103,7 +105,7 @@ impl Control {
                     return Ok(Shown { body: self.shown_key(&row).await?, version: Some(row.version) });
                 }
             } else if let Some(row) = stored.store.resource(kind, name).await? {
-                return Ok(Shown { body: shown(&row)?, version: Some(row.version) });
+                return Ok(Shown { body: self.seen(&row)?, version: Some(row.version) });
             }
         }
         let body = match kind {
@@ -118,7 +120,8 @@ impl Control {
                 let written = self.written();
                 let wanted = Uid::parse(name);
                 let is = |view: &&View<'_>| view.text("name") == Some(name) || wanted == Some(uid(view, kind));
-                written.list(kind).iter().find(is).map(|view| from_file(view, kind))
+                let live = self.live();
+                written.list(kind).iter().find(is).map(|view| from_file(view, kind, &live.snapshot.frame))
             }
         };
         body.map(|body| Shown { body, version: None }).ok_or_else(|| Refusal::not_found(kind, name))
@@ -131,7 +134,7 @@ fn uid(view: &View<'_>, kind: Resource) -> Uid {
 }
 
 /// What stands in the file, as it stands there.
-fn from_file(view: &View<'_>, kind: Resource) -> Value {
+fn from_file(view: &View<'_>, kind: Resource, frame: &Frame) -> Value {
     let mut body = Map::new();
     if let Value::Object(fields) = json::shown(view) {
         body.extend(fields);
@@ -140,6 +143,11 @@ fn from_file(view: &View<'_>, kind: Resource) -> Value {
     if kind == Resource::Connection {
         let notice = super::ending(view.text("expires_at"), now_ms());
         body.insert("notices".to_owned(), notice.into_iter().collect::<Vec<_>>().into());
+    }
+    if let Some(Value::Object(webhook)) = body.get_mut("webhook")
+        && webhook.contains_key("secrets")
+    {
+        webhook.insert("secrets".to_owned(), last_use::of_file(frame, uid(view, kind)));
     }
     body.insert("origin".to_owned(), "file".into());
     body.insert("version".to_owned(), Value::Null);

@@ -9,6 +9,7 @@ mod verify;
 
 use super::access::Actor;
 use super::refusal::{Done, Refusal, broken};
+use super::signing;
 use super::state::{Control, Effect, Estate, Frame};
 use crate::assembly::{Assembled, Document, Holdings};
 use crate::config::scalar;
@@ -75,7 +76,13 @@ impl State {
 impl Control {
     /// The file beside these documents, in which `kind` `name` is what is new.
     /// With thousands of connections that takes a while, and everybody else's calls are answered by one thread.
-    async fn beside(&self, estate: &Estate, holdings: &Holdings, kind: Resource, name: &str) -> Done<Box<Assembled>> {
+    pub(super) async fn beside(
+        &self,
+        estate: &Estate,
+        holdings: &Holdings,
+        kind: Resource,
+        name: &str,
+    ) -> Done<Box<Assembled>> {
         let (written, holdings) = (estate.written.clone(), holdings.clone());
         let keys = self.live().snapshot.keys.clone();
         match spawn_blocking(move || written.with(&holdings, keys).map(Box::new)).await {
@@ -210,6 +217,9 @@ pub fn shown(row: &ResourceRow) -> Done<Value> {
         notices.extend(ending(body["expires_at"].as_str(), now_ms()));
         body["notices"] = notices.into();
         body["secret_version"] = row.secret_version.into();
+    }
+    if row.kind == Resource::Workflow {
+        signing::show(row, &fields(row)?, &mut body);
     }
     Ok(body)
 }

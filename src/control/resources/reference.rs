@@ -12,8 +12,10 @@ pub fn rename(kind: Resource, document: &mut Map<String, Value>, renamed: Resour
             named.map(|value| *value = to.into()).count() > 0
         }
         (Resource::Workflow, Resource::Environment) => {
-            let Some(upstream) = document.get_mut("upstream").and_then(Value::as_object_mut) else { return false };
-            let Some(connection) = upstream.remove(from) else { return false };
+            let runs_in = document.get_mut("webhook").and_then(|webhook| webhook.get_mut("environment"));
+            let deliveries = runs_in.filter(|name| *name == from).map(|name| *name = to.into()).is_some();
+            let Some(upstream) = document.get_mut("upstream").and_then(Value::as_object_mut) else { return deliveries };
+            let Some(connection) = upstream.remove(from) else { return deliveries };
             upstream.insert(to.to_owned(), connection);
             true
         }

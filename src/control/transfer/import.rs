@@ -21,6 +21,7 @@ pub struct Plan {
     pub updated: Vec<Value>,
     pub unchanged: Vec<Value>,
     pub needs_secret: Vec<String>,
+    pub needs_signing_secret: Vec<String>,
     pub needs_token: Vec<String>,
     pub writes: Vec<Write>,
     pub audit: Vec<AuditEntry>,
@@ -51,6 +52,7 @@ impl Plan {
             "updated": self.updated,
             "unchanged": self.unchanged,
             "needs_secret": self.needs_secret,
+            "needs_signing_secret": self.needs_signing_secret,
             "needs_token": self.needs_token,
         })
     }
@@ -83,6 +85,7 @@ impl Control {
         // What keys are granted is in force before them.
         let holdings = resources.plan(self, actor, candidate, now, &mut plan)?;
         keys.plan(actor, &frame, now, &mut plan)?;
+        drop(frame);
         let told = plan.told();
         if dry_run || plan.writes.is_empty() {
             return Ok(told);

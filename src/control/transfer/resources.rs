@@ -9,6 +9,7 @@ use crate::control::audit::Told;
 use crate::control::keys::new_uid;
 use crate::control::refusal::Done;
 use crate::control::resources::{State, connection, effect, fields, reference, settled, shown};
+use crate::control::signing::{self, Replaced, Ring};
 use crate::control::state::{Control, Estate};
 use crate::model::{Origin, Resource, Uid};
 use crate::store::{Access, ResourceRow, Write};
@@ -83,7 +84,11 @@ impl Resources {
     ) -> Done<Resources> {
         let present = Present::read(control).await?;
         let (mut list, mut seen) = (Vec::new(), HashSet::new());
-        for item in items {
+        for mut item in items {
+            if let Err(refusal) = item.body.keep_digest() {
+                refusal.errors.iter().for_each(|w| wrongs.add(&item.place, &w.field, &*w.reason, &*w.remedy));
+                continue;
+            }
             let Some(change) = one(control, actor, &present, &item, now, wrongs) else { continue };
             if !seen.insert(change.after.uid) {
                 wrongs.add(&item.place, "", "the document has it twice", "leave one of the two out");
@@ -104,9 +109,12 @@ impl Resources {
         if self.changed().next().is_none() {
             return Ok(None);
         }
-        let secret = |uid| estate.holdings.get(uid).and_then(|old| old.secret.clone());
+        let with_secrets = |document: Document| match estate.holdings.get(document.uid) {
+            Some(old) => document.with_secret(old.secret.clone()).with_signing(old.signing.clone()),
+            None => document,
+        };
         let documents = self.changed().filter_map(|change| change.document.clone());
-        let holdings = estate.holdings.with_all(documents.map(|d| d.clone().with_secret(secret(d.uid))));
+        let holdings = estate.holdings.with_all(documents.map(with_secrets));
         let keys = crate::model::Keys::default();
         match estate.written.with(&holdings, keys) {
             Ok(assembled) => Ok(Some(Candidate { assembled: Box::new(assembled), holdings })),
@@ -149,10 +157,18 @@ impl Resources {
                     after.state = State::needs_secret().text();
                 }
                 (after, holdings) = settled(after, holdings, assembled);
+                let mut forgotten = Vec::new();
+                if let Some(before) = &before {
+                    (after, holdings, forgotten) = unsigned(before, after, holdings)?;
+                }
                 write(actor, before.as_ref(), &after, follows, now, plan)?;
+                plan.writes.extend(forgotten);
             }
             if !follows {
                 plan.tell(fate, after.kind, &after.name);
+            }
+            if signing::needs_secret(&after)? {
+                plan.needs_signing_secret.push(after.name.clone());
             }
             if after.kind == Resource::Connection && State::of(&after).status == State::NEEDS_SECRET {
                 plan.needs_secret.push(after.name);
@@ -161,6 +177,20 @@ impl Resources {
         let in_force = assembled.is_some();
         plan.effects.extend(assembled.map(effect));
         Ok(Some(holdings).filter(|_| in_force))
+    }
+}
+
+/// H1: a workflow that verifies no signatures any more has no secrets.
+fn unsigned(before: &ResourceRow, after: ResourceRow, holdings: Holdings) -> Done<(ResourceRow, Holdings, Vec<Write>)> {
+    let document = holdings.get(after.uid).cloned();
+    match document.filter(|_| !Ring::of(before).secrets.is_empty()) {
+        Some(document) if !signing::wants_secrets(&fields(&after)?) => {
+            let none = Replaced::by_none(before);
+            let (after, document) = none.apply(after, document)?;
+            let forgotten = none.drops(after.uid);
+            Ok((after, holdings.with(document), forgotten))
+        }
+        _ => Ok((after, holdings, Vec::new())),
     }
 }
 
@@ -200,6 +230,12 @@ fn one(
     }
     let told = [
         ("secret", item.body.secret.is_some(), "an import takes no secrets", "leave it out, and enter it afterwards"),
+        (
+            "webhook.secrets",
+            item.body.signing.is_some(),
+            "an import takes no secrets",
+            "leave it out, and add them afterwards",
+        ),
         ("primary", item.body.primary.is_some(), "unknown field", "leave it out: keys alone have tokens"),
         ("secondary", item.body.secondary.is_some(), "unknown field", "leave it out: keys alone have tokens"),
     ];

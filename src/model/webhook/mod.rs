@@ -1,10 +1,12 @@
 //! H1–H6: what a workflow wants of those who deliver to it: how they sign, with what, and what is done besides.
 
+mod encoding;
 mod scheme;
 mod signing_key;
 
-pub use scheme::{Algorithm, Clock, Encoding, Form, Part, Scheme, TimestampPlace};
-pub use signing_key::SigningKey;
+pub use encoding::{Encoding, SecretEncoding, SignatureBytes};
+pub use scheme::{Algorithm, Clock, Form, Part, Scheme, TimestampPlace};
+pub use signing_key::{Judge, SigningKey};
 
 use super::environment::EnvironmentId;
 use super::token::Digest;
@@ -87,6 +89,17 @@ pub struct SigningSecret {
     pub used: Arc<LastUsed>,
 }
 
+impl SigningSecret {
+    pub fn new(workflow: Uid, label: &str, key: SigningKey) -> SigningSecret {
+        SigningSecret { uid: SigningSecret::uid_of(workflow, label), label: label.into(), key, used: Arc::default() }
+    }
+
+    /// What the use of this secret of this workflow is kept by.
+    pub fn uid_of(workflow: Uid, label: &str) -> Uid {
+        Uid::declared("webhook secret", &format!("{workflow}/{label}"))
+    }
+}
+
 /// When something was last used: Unix milliseconds, to the second, so that busy cores do not fight for it.
 #[derive(Debug, Default)]
 pub struct LastUsed(AtomicI64);
@@ -119,6 +132,28 @@ pub enum Handshake {
 
 impl Handshake {
     pub const NAMES: &'static [&'static str] = &["slack", "meta", "dropbox", "microsoft"];
+}
+
+/// What the gateway itself says to a sender, with 200.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OwnAnswer {
+    /// H4: it was delivered before.
+    Replayed,
+    /// H6: what the sender wanted to hear.
+    Handshake,
+}
+
+impl OwnAnswer {
+    /// In the order of their declaration, so that `answer as usize` is an index.
+    pub const ALL: [OwnAnswer; 2] = [OwnAnswer::Replayed, OwnAnswer::Handshake];
+
+    /// Name in the access log and in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            OwnAnswer::Replayed => "replayed",
+            OwnAnswer::Handshake => "handshake",
+        }
+    }
 }
 
 /// H4: what becomes of deliveries that come again.

@@ -1,6 +1,7 @@
 //! How a sender signs, as data: where the signature stands, and what it is made of. The known schemes are made here; an
 //! operator's own is put together of the same parts.
 
+use super::encoding::Encoding;
 use http::HeaderName;
 
 /// A way of signing.
@@ -49,6 +50,11 @@ pub enum Clock {
 
 impl Clock {
     pub const NAMES: &'static [&'static str] = &["unix", "unix_ms", "rfc3339"];
+
+    pub fn named(name: &str) -> Option<Clock> {
+        let all = [Clock::Seconds, Clock::Milliseconds, Clock::Rfc3339];
+        Clock::NAMES.iter().position(|known| *known == name).map(|at| all[at])
+    }
 }
 
 /// A piece of what is signed.
@@ -78,18 +84,12 @@ pub enum Algorithm {
 
 impl Algorithm {
     pub const NAMES: &'static [&'static str] = &["hmac-sha1", "hmac-sha256", "hmac-sha512", "ed25519"];
-}
 
-/// How a signature is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Encoding {
-    Hex,
-    Base64,
-    Base64Url,
-}
-
-impl Encoding {
-    pub const NAMES: &'static [&'static str] = &["hex", "base64", "base64url"];
+    pub fn named(name: &str) -> Option<Algorithm> {
+        use Algorithm::{Ed25519, HmacSha1, HmacSha256, HmacSha512};
+        let all = [HmacSha1, HmacSha256, HmacSha512, Ed25519];
+        Algorithm::NAMES.iter().position(|known| *known == name).map(|at| all[at])
+    }
 }
 
 impl Scheme {

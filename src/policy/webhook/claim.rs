@@ -1,11 +1,17 @@
 //! What a request's fields say of its signature: not yet believed.
 
-use super::verified::Verified;
+use super::fields::{self, Fields};
+use super::form::Unsigned;
+use super::message::{Made, Pieces, Signable};
+use super::verified::{DeliveryId, Verified};
 use crate::model::denial::BadSignature;
-use crate::model::webhook::{Require, Signature};
+use crate::model::webhook::{Form, Part, Require, Signature, SigningSecret};
 use crate::model::{Denial, Workflow};
+use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, Method, Uri};
+use smallvec::SmallVec;
+use std::fmt;
 
 /// How the sender called us: schemes may sign it.
 #[derive(Debug, Clone, Copy)]
@@ -19,37 +25,51 @@ pub struct Addressed<'a> {
 }
 
 /// A signature that was read, for a body that is still to come.
-#[derive(Debug)]
-pub struct Claim<'s> {
+pub struct Claim<'s, 'r> {
     workflow: &'s Workflow,
     signature: &'s Signature,
+    fields: Fields<'r>,
 }
 
-impl<'s> Claim<'s> {
-    /// What `parts` claim where `workflow` wants a signature; `None` where it wants none, or takes the key that was
+impl fmt::Debug for Claim<'_, '_> {
+    /// Without the signatures: a right one is what we would expect.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Claim({})", self.workflow.name)
+    }
+}
+
+/// A signature that is right, whose it is, and what its key makes of the message, where it makes the same for everybody.
+struct Match<'s, 'c> {
+    secret: &'s SigningSecret,
+    given: &'c [u8],
+}
+
+impl<'s, 'r> Claim<'s, 'r> {
+    /// What the fields claim where `workflow` wants a signature; `None` where it wants none, or takes the key that was
     /// presented in its stead. Errors: `signature_missing`; `signature_invalid` for what cannot be read;
     /// `signature_expired` for a timestamp out of bounds, so that no body is waited for in vain.
     pub fn read(
         workflow: &'s Workflow,
-        headers: &HeaderMap,
+        headers: &'r HeaderMap,
         with_key: bool,
         now: i64,
-    ) -> Result<Option<Claim<'s>>, Denial> {
+    ) -> Result<Option<Claim<'s, 'r>>, Denial> {
         let Some(webhook) = &workflow.webhook else { return Ok(None) };
         let Some(signature) = webhook.signature.as_ref().filter(|_| webhook.require.takes_signatures()) else {
             return Ok(None);
         };
-        let _ = now;
         if signature.secrets.is_empty() {
             return Err(Denial::SigningSecretMissing { workflow: workflow.name.clone() });
         }
-        if !headers.contains_key(&signature.scheme.header) {
+        let header = &signature.scheme.header;
+        let Some(written) = fields::only(headers, header)? else {
             return match webhook.require {
                 Require::Either if with_key => Ok(None),
-                _ => Err(Denial::SignatureMissing { header: signature.scheme.header.clone() }),
+                _ => Err(Denial::SignatureMissing { header: header.clone() }),
             };
-        }
-        Ok(Some(Claim { workflow, signature }))
+        };
+        let fields = fields::read(signature, written, headers, now)?;
+        Ok(Some(Claim { workflow, signature, fields }))
     }
 
     pub fn workflow(&self) -> &'s Workflow {
@@ -58,8 +78,72 @@ impl<'s> Claim<'s> {
 
     /// Holds the claim against the whole body, as it came.
     pub fn verify(&self, parts: &Parts, addressed: &Addressed<'_>, body: &[u8]) -> Result<Verified<'s>, Denial> {
-        let _ = (parts, addressed, body, self.workflow);
-        let header = Some(self.signature.scheme.header.clone());
-        Err(Denial::SignatureInvalid { header, bad: BadSignature::NotOurs })
+        let signable = Signable {
+            addressed,
+            public_url: self.signature.public_url.as_deref(),
+            timestamp: self.fields.timestamp,
+            id: self.fields.id,
+            content_type: parts.headers.get(CONTENT_TYPE),
+            body,
+        };
+        let scheme = &self.signature.scheme;
+        let made = Made::of(scheme, &signable).map_err(|unsigned| self.unsigned(unsigned))?;
+        let messages: SmallVec<[Pieces<'_>; 2]> = made.messages(scheme, &signable).collect();
+        match self.judged(&messages) {
+            (Some(right), first) => {
+                let id = self.identity(right.given, first.as_deref());
+                Ok(Verified { workflow: self.workflow, secret: right.secret, id })
+            }
+            (None, _) => Err(self.invalid(BadSignature::NotOurs)),
+        }
+    }
+
+    /// Every secret against every signature, to the end, whichever of them is right. Beside it, what the first secret makes
+    /// of the message.
+    fn judged(&self, messages: &[Pieces<'_>]) -> (Option<Match<'s, '_>>, Option<SmallVec<[u8; 64]>>) {
+        let (mut right, mut first) = (None, None);
+        for secret in &self.signature.secrets {
+            // An HMAC's own work is worth its while only where there is one to be held against it.
+            let is_hmac = secret.key.is_hmac();
+            if self.fields.given.iter().all(|given| given.is_hmac != is_hmac) {
+                continue;
+            }
+            for pieces in messages {
+                let judge = secret.key.judge(pieces);
+                first = first.or_else(|| judge.made().map(SmallVec::from_slice));
+                for given in self.fields.given.iter().filter(|given| given.is_hmac == is_hmac) {
+                    if judge.accepts(&given.bytes) {
+                        right = right.or(Some(Match { secret, given: &given.bytes }));
+                    }
+                }
+            }
+        }
+        (right, first)
+    }
+
+    /// H4: by the signed id; else by the signature. Where several signatures may stand, one of them could be left out when
+    /// the delivery is sent again, so that there it is by what the first of our secrets makes of the message, whichever of
+    /// its signatures were sent.
+    fn identity(&self, right: &[u8], first: Option<&[u8]>) -> DeliveryId {
+        let scheme = &self.signature.scheme;
+        match self.fields.id.filter(|_| scheme.signed.contains(&Part::Id)) {
+            Some(id) => DeliveryId::by_id(self.workflow, id),
+            None => match &scheme.form {
+                Form::Prefixed(_) => DeliveryId::by_signature(self.workflow, right),
+                _ => DeliveryId::by_signature(self.workflow, first.unwrap_or(right)),
+            },
+        }
+    }
+
+    fn unsigned(&self, unsigned: Unsigned) -> Denial {
+        self.invalid(match unsigned {
+            Unsigned::Unnamed => BadSignature::Malformed("its body is no form, and bodySHA256 is not in the URL"),
+            Unsigned::TooManyFields => BadSignature::Malformed("its form has more fields than anybody looks at"),
+            Unsigned::Other => BadSignature::NotOurs,
+        })
+    }
+
+    fn invalid(&self, bad: BadSignature) -> Denial {
+        Denial::SignatureInvalid { header: Some(self.signature.scheme.header.clone()), bad }
     }
 }

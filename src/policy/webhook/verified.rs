@@ -30,3 +30,23 @@ impl<'s> Verified<'s> {
 /// unsigned is in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DeliveryId(pub [u8; 16]);
+
+impl DeliveryId {
+    pub(super) fn by_id(workflow: &Workflow, id: &[u8]) -> DeliveryId {
+        DeliveryId::of(workflow, b'i', id)
+    }
+
+    /// By its bytes, so that it is the same one however they are written.
+    pub(super) fn by_signature(workflow: &Workflow, signature: &[u8]) -> DeliveryId {
+        DeliveryId::of(workflow, b's', signature)
+    }
+
+    /// Only the last piece is of any length, so that none can run into its neighbour.
+    fn of(workflow: &Workflow, kind: u8, what: &[u8]) -> DeliveryId {
+        let mut hasher = blake3::Hasher::new_derive_key("keystile 2026 which delivery it is");
+        hasher.update(&workflow.uid.0).update(&[kind]).update(what);
+        let mut id = [0; 16];
+        hasher.finalize_xof().fill(&mut id);
+        DeliveryId(id)
+    }
+}

@@ -1,7 +1,7 @@
 //! One change, within its savepoint.
 
 use super::errors::Failure;
-use super::{audit, keys, replays, resources, secrets, usage};
+use super::{audit, keys, replays, resources, secret_uses, secrets, usage};
 use crate::model::resource::Resource;
 use crate::model::uid::Uid;
 use crate::store::chain::{Chain, Head};
@@ -60,10 +60,18 @@ fn perform_one(connection: &Connection, write: &Write) -> Result<(), Failure> {
         Write::SetResource { expected, row } => resources::set(connection, *expected, row),
         Write::DropResource { uid, expected } => {
             let kind = resources::drop(connection, *uid, *expected)?;
+            secret_uses::forget_all(connection, *uid)?;
             Ok(usage::forget(connection, kind, *uid)?)
         }
         Write::AddSecret(sealed) => secrets::add(connection, sealed),
-        Write::PurgeSecrets { connection: of, keep } => Ok(secrets::purge(connection, *of, *keep)?),
+        Write::PurgeSecrets { resource, keep } => {
+            secrets::purge(connection, *resource, *keep)?;
+            Ok(secret_uses::forget_all(connection, *resource)?)
+        }
+        Write::DropSecret { resource, version, uid } => {
+            secrets::drop(connection, *resource, *version)?;
+            Ok(secret_uses::forget(connection, *uid)?)
+        }
     }
 }
 
@@ -71,7 +79,7 @@ fn perform_one(connection: &Connection, write: &Write) -> Result<(), Failure> {
 fn touched(write: &Write) -> Option<Uid> {
     match write {
         Write::AddResource(row) | Write::SetResource { row, .. } => Some(row.uid),
-        Write::PurgeSecrets { connection, .. } => Some(*connection),
+        Write::PurgeSecrets { resource, .. } | Write::DropSecret { resource, .. } => Some(*resource),
         _ => None,
     }
 }

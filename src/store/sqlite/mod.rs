@@ -13,6 +13,7 @@ mod place;
 mod readers;
 mod replays;
 mod resources;
+mod secret_uses;
 mod secrets;
 mod store;
 mod usage;

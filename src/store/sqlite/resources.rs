@@ -85,7 +85,7 @@ pub(super) fn version(connection: &Connection, uid: Uid) -> Result<Option<u64>> 
 pub(super) fn has_its_secret(connection: &Connection, uid: Uid) -> Result<bool> {
     let mut statement = connection.prepare_cached(
         "SELECT NOT EXISTS (SELECT 1 FROM resources WHERE uid = ?1 AND secret_version IS NOT NULL AND NOT EXISTS
-            (SELECT 1 FROM secrets WHERE connection = resources.uid AND version = resources.secret_version))",
+            (SELECT 1 FROM secrets WHERE resource = resources.uid AND version = resources.secret_version))",
     )?;
     statement.query_row([Sql(uid)], |row| row.get(0))
 }

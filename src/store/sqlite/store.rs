@@ -4,13 +4,13 @@ use super::errors::closed;
 use super::lock::Lock;
 use super::readers::Readers;
 use super::writer::{Job, Work, Writer};
-use super::{audit, counts, keys, replays, resources, secrets, usage};
+use super::{audit, counts, keys, replays, resources, secret_uses, secrets, usage};
 use crate::model::resource::Resource;
 use crate::model::uid::Uid;
 use crate::store::chain::{Chain, Head};
 use crate::store::{
     AuditFilter, AuditHead, AuditRow, AuditVerdict, Change, Committed, Counts, KeyRow, ListQuery, Replay, ResourceRow,
-    Sealed, SecretVersion, StoreError, Tally, UsageRow,
+    Sealed, SecretUse, SecretVersion, StoreError, Tally, UsageRow,
 };
 use std::io;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -93,6 +93,11 @@ impl<E: Send + 'static> Store<E> {
         self.ask(Work::Count(tallies)).await.map(|_| ())
     }
 
+    /// Notes when secrets that senders sign with were last used.
+    pub async fn note_uses(&self, uses: Vec<SecretUse>) -> Result<(), StoreError> {
+        self.ask(Work::Used(uses)).await.map(|_| ())
+    }
+
     async fn ask(&self, work: Work<E>) -> Result<Committed, StoreError> {
         let (reply, answer) = oneshot::channel();
         let jobs = self.inner.open.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|o| o.jobs.clone());
@@ -145,13 +150,23 @@ impl<E: Send + 'static> Store<E> {
         self.inner.readers.read(move |connection| resources::list(connection, kind, &query)).await
     }
 
-    pub async fn secret(&self, connection: Uid, version: u32) -> Result<Option<Sealed>, StoreError> {
-        self.inner.readers.read(move |c| secrets::find(c, connection, version)).await
+    pub async fn secret(&self, resource: Uid, version: u32) -> Result<Option<Sealed>, StoreError> {
+        self.inner.readers.read(move |c| secrets::find(c, resource, version)).await
+    }
+
+    /// Every secret of every resource of this kind.
+    pub async fn secrets_of(&self, kind: Resource) -> Result<Vec<Sealed>, StoreError> {
+        self.inner.readers.read(move |c| secrets::of_kind(c, kind)).await
     }
 
     /// From the newest.
-    pub async fn secret_versions(&self, connection: Uid) -> Result<Vec<SecretVersion>, StoreError> {
-        self.inner.readers.read(move |c| secrets::versions(c, connection)).await
+    pub async fn secret_versions(&self, resource: Uid) -> Result<Vec<SecretVersion>, StoreError> {
+        self.inner.readers.read(move |c| secrets::versions(c, resource)).await
+    }
+
+    /// When secrets that senders sign with were last used.
+    pub async fn secret_uses(&self) -> Result<Vec<SecretUse>, StoreError> {
+        self.inner.readers.read(secret_uses::all).await
     }
 
     /// What was done with this idempotency key. After a day it is forgotten, when the next one is remembered.

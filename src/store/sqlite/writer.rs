@@ -3,9 +3,9 @@
 use super::errors::{Failure, fault};
 use super::place::Place;
 use super::store::Apply;
-use super::{audit, change, counts, usage};
+use super::{audit, change, counts, secret_uses, usage};
 use crate::store::chain::{Chain, Head};
-use crate::store::{Change, Committed, StoreError, Tally};
+use crate::store::{Change, Committed, SecretUse, StoreError, Tally};
 use rusqlite::Connection;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::Receiver;
@@ -23,13 +23,14 @@ const LARGE: usize = 100;
 pub(super) enum Work<E> {
     Change(Box<Change<E>>),
     Count(Vec<Tally>),
+    Used(Vec<SecretUse>),
 }
 
 impl<E> Work<E> {
     fn is_large(&self) -> bool {
         match self {
             Work::Change(change) => change.writes.len() > LARGE,
-            Work::Count(_) => false,
+            Work::Count(_) | Work::Used(_) => false,
         }
     }
 }
@@ -186,6 +187,12 @@ impl<E> Writer<E> {
             Work::Count(tallies) => {
                 for tally in tallies {
                     usage::count(&self.connection, tally)?;
+                }
+                Ok((at, Committed { revision: at.revision, audit_seq: None }))
+            }
+            Work::Used(uses) => {
+                for used in uses {
+                    secret_uses::note(&self.connection, used)?;
                 }
                 Ok((at, Committed { revision: at.revision, audit_seq: None }))
             }

@@ -78,7 +78,7 @@ async fn r1_versions_of_a_secret_stay_until_they_are_purged() {
     commit(vec![secret(1), set(1, at(2, Some(1)))]).await.unwrap();
     commit(vec![set(2, at(3, Some(2))), secret(2)]).await.unwrap();
     assert_eq!(commit(vec![secret(2)]).await, Err(StoreError::Conflict), "a version is never replaced");
-    let purge = |keep| Write::PurgeSecrets { connection: row.uid, keep };
+    let purge = |keep| Write::PurgeSecrets { resource: row.uid, keep };
     assert_eq!(commit(vec![purge(None)]).await, Err(StoreError::Conflict), "the current one stays");
     let versions = async || {
         let all = opened.store.secret_versions(row.uid).await.unwrap();
@@ -107,7 +107,7 @@ async fn what_was_purged_is_not_in_the_file() {
         memchr::memmem::find(&file, b"canary").is_some()
     };
     assert!(holds());
-    opened.store.commit(change(vec![Write::PurgeSecrets { connection: row.uid, keep: None }])).await.unwrap();
+    opened.store.commit(change(vec![Write::PurgeSecrets { resource: row.uid, keep: None }])).await.unwrap();
     opened.store.close().await;
     assert!(!holds());
 }

@@ -130,7 +130,7 @@ proptest! {
         let after = KeyRow { uid: before.uid, ..after };
         let (version, sealed, destination, created_at, created_by) = secret;
         let version = version.max(1);
-        let sealed = Sealed { connection: resource.uid, version, sealed, destination, created_at, created_by };
+        let sealed = Sealed { resource: resource.uid, version, sealed, destination, created_at, created_by };
         tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
             let opened = Opened::new();
             let writes = vec![

@@ -127,9 +127,9 @@ pub fn resource(kind: Resource, name: &str) -> ResourceRow {
     }
 }
 
-pub fn sealed(connection: &ResourceRow, version: u32) -> Sealed {
+pub fn sealed(resource: &ResourceRow, version: u32) -> Sealed {
     Sealed {
-        connection: connection.uid,
+        resource: resource.uid,
         version,
         sealed: vec![version as u8; 60],
         destination: [3; 32],

@@ -29,6 +29,8 @@ pub struct AccessRecord<'a> {
     pub status: u16,
     /// The reason code, if the gateway itself answered.
     pub code: Option<&'a str>,
+    /// H4, H6: what it answered with 200: `replayed`, `handshake`.
+    pub answered: Option<&'a str>,
     /// Whose fault it was: `client`, `gateway`, `upstream`.
     pub whose: Option<&'a str>,
     /// The full cause, which the caller was not told.
@@ -88,6 +90,7 @@ fn push_parties(line: &mut Line<'_>, record: &AccessRecord<'_>) {
 
 fn push_outcome(line: &mut Line<'_>, record: &AccessRecord<'_>) {
     line.optional_text(key!("code"), record.code);
+    line.optional_text(key!("answered"), record.answered);
     line.optional_text(key!("whose"), record.whose);
     if let Some(cause) = record.cause {
         line.foreign(key!("cause"), cause.as_bytes());
@@ -116,6 +119,7 @@ pub(super) fn example() -> AccessRecord<'static> {
         connection: None,
         status: 200,
         code: None,
+        answered: None,
         whose: None,
         cause: None,
         credential_place: Some("header"),

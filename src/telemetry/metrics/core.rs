@@ -9,6 +9,7 @@ use hashbrown::HashMap;
 use crate::model::flood::Flood;
 use crate::model::listener::{ConnectionRefusal, DoorKind};
 use crate::model::quota::Scope;
+use crate::model::webhook::OwnAnswer;
 
 use super::series::{OTHER, Sample, SeriesTable};
 
@@ -38,6 +39,7 @@ pub struct CoreMetrics {
     h2_floods: [AtomicU64; Flood::ALL.len()],
     tls_handshake_failures: AtomicU64,
     credential_in_query: AtomicU64,
+    answered_here: [AtomicU64; OwnAnswer::ALL.len()],
 }
 
 /// The upstream connections of one core to one connection's base URL. The pool holds it and counts on it directly.
@@ -112,6 +114,11 @@ impl CoreMetrics {
         self.credential_in_query.fetch_add(1, Relaxed);
     }
 
+    /// A delivery that the gateway itself answered with 200.
+    pub fn answered_here(&self, answer: OwnAnswer) {
+        self.answered_here[answer as usize].fetch_add(1, Relaxed);
+    }
+
     pub(super) fn retain_workflows(&self, keep: impl Fn(&str) -> bool) {
         locked(&self.series).retain(keep);
     }
@@ -147,6 +154,9 @@ impl CoreMetrics {
             *total += counter.load(Relaxed);
         }
         for (total, counter) in sum.h2_floods.iter_mut().zip(&self.h2_floods) {
+            *total += counter.load(Relaxed);
+        }
+        for (total, counter) in sum.answered_here.iter_mut().zip(&self.answered_here) {
             *total += counter.load(Relaxed);
         }
         sum.tls_handshake_failures += self.tls_handshake_failures.load(Relaxed);
@@ -218,6 +228,7 @@ pub(super) struct Sum {
     pub(super) h2_floods: [u64; Flood::ALL.len()],
     pub(super) tls_handshake_failures: u64,
     pub(super) credential_in_query: u64,
+    pub(super) answered_here: [u64; OwnAnswer::ALL.len()],
 }
 
 #[derive(Debug, Default)]
@@ -255,6 +266,9 @@ mod tests {
         }
         for (at, flood) in Flood::ALL.into_iter().enumerate() {
             assert_eq!(flood as usize, at);
+        }
+        for (at, answer) in OwnAnswer::ALL.into_iter().enumerate() {
+            assert_eq!(answer as usize, at);
         }
         for (at, (protocol, _)) in FrontProtocol::ALL.into_iter().enumerate() {
             assert_eq!(protocol as usize, at);

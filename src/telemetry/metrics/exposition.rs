@@ -17,6 +17,7 @@ use crate::model::flood::Flood;
 use crate::model::key::Endings;
 use crate::model::listener::ConnectionRefusal;
 use crate::model::quota::Scope;
+use crate::model::webhook::OwnAnswer;
 
 #[derive(Debug)]
 pub(super) struct Exposition(pub(super) Arc<Shared>);
@@ -29,6 +30,7 @@ impl Collector for Exposition {
         requests(&mut page, &sum.calls, &CALLS)?;
         front(&mut page, &sum)?;
         limits(&mut page, &sum, &self.0)?;
+        deliveries(&mut page, &sum, &self.0)?;
         upstream(&mut page, &sum)?;
         access_log(&mut page, &self.0)?;
         usage(&mut page, &self.0)?;
@@ -177,6 +179,32 @@ fn limits(page: &mut Page<'_>, sum: &Sum, shared: &Shared) -> Result<(), Error> 
     )
 }
 
+fn deliveries(page: &mut Page<'_>, sum: &Sum, shared: &Shared) -> Result<(), Error> {
+    let held = *locked(&shared.deliveries);
+    page.counters(
+        "keystile_deliveries_answered",
+        "Webhooks' requests that the gateway answered with 200 and did not forward: replayed, since they were delivered \
+         before, and handshake; their code in keystile_requests is empty",
+        (OwnAnswer::ALL.iter().zip(sum.answered_here)).map(|(answer, count)| ([("answer", answer.name())], count)),
+    )?;
+    page.gauge(
+        "keystile_deliveries_remembered",
+        "Deliveries that would not be forwarded again, those under way included; it is bounded",
+        held.remembered,
+    )?;
+    page.counter(
+        "keystile_deliveries_forgotten",
+        "Deliveries forgotten before their time because too many came: each could be delivered once more. Remember for \
+         a shorter time, or spread the senders over several gateways",
+        held.forgotten,
+    )?;
+    page.gauge(
+        "keystile_delivery_buffer_bytes",
+        "Memory that holds deliveries until they are verified and sent on; at webhooks.buffer they are refused with 503",
+        held.held,
+    )
+}
+
 fn upstream(page: &mut Page<'_>, sum: &Sum) -> Result<(), Error> {
     page.counters(
         "keystile_upstream_connections_opened",
@@ -280,6 +308,14 @@ fn endings(page: &mut Page<'_>, shared: &Shared) -> Result<(), Error> {
         "When a connection's secret ends by its expires_at, in Unix seconds; it is used all the same. Alert on less than 30 \
          days from now",
         locked(&shared.secrets).iter().map(|(connection, end)| ([("connection", &**connection)], *end)),
+    )?;
+    page.gauges(
+        "keystile_webhook_secret_last_used_timestamp_seconds",
+        "When a secret that a webhook's sender signs with was last used, in Unix seconds; none for one that never was. secret \
+         is where it is read from, or its number in the store. One that is long unused is safe to remove",
+        locked(&shared.signing_secrets).iter().filter_map(|((workflow, secret), used)| {
+            Some(([("workflow", &**workflow), ("secret", &**secret)], used.at()?.div_euclid(1000)))
+        }),
     )?;
     let Endings { day, week, month } = *locked(&shared.key_endings);
     let within = [("1d", day), ("7d", day + week), ("30d", day + week + month)];

@@ -11,6 +11,7 @@ pub mod managed;
 pub mod provider;
 pub mod replies;
 pub mod secured;
+pub mod sender;
 pub mod stored;
 pub mod upstream;
 pub mod wire;

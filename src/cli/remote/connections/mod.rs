@@ -7,7 +7,7 @@ pub use found::{Filter, list, show, verify};
 use super::client::Ask;
 use super::fields::{Fields, Given};
 use super::resource::{self, Delete, Edit};
-use super::secret::{self, Source};
+use super::secret::{self, Sent, Source};
 use super::table::printable;
 use super::{Place, misuse};
 use crate::cli::output::{Format, print};
@@ -188,7 +188,8 @@ fn create(arguments: &Create, format: Format) -> anyhow::Result<ExitCode> {
         _ => Some(arguments.secret.read(&name)?),
     };
     let key = arguments.idempotency_key.as_deref();
-    let created = resource::create(&client, Resource::Connection, &fields, secret.as_ref(), key, arguments.force)?;
+    let sent = secret.as_ref().map_or(Sent::Nothing, Sent::Own);
+    let created = resource::create(&client, Resource::Connection, &fields, sent, key, arguments.force)?;
     print(&created.body, format, |body| {
         format!("created the connection {}\n{}", printable(&name), standing(&name, body))
     })?;
@@ -247,7 +248,7 @@ fn set_secret(arguments: &SetSecret, format: Format) -> anyhow::Result<ExitCode>
     if arguments.no_verify {
         ask = ask.query("verify", "false");
     }
-    let shown = client.send(ask.body(secret::body(&Map::new(), Some(&value))?))?;
+    let shown = client.send(ask.body(secret::body(&Map::new(), Sent::Own(&value))?))?;
     let version = shown.body["secret_version"].as_u64().map(|n| format!(", version {n}")).unwrap_or_default();
     print(&shown.body, format, |body| {
         format!("saved the secret of {}{version}\n{}", printable(&arguments.name), standing(&arguments.name, body))

@@ -1,0 +1,491 @@
+//! `webhook` of a workflow: how its deliveries are verified.
+
+use super::{Names, Site};
+use crate::config::reference::{self, Reference};
+use crate::config::scalar;
+use crate::config::trail::Step;
+use crate::config::{At, View};
+use crate::model::connection::ConnectionId;
+use crate::model::environment::EnvironmentId;
+use crate::model::routes::{Overlap, Routes};
+use crate::model::template::Template;
+use crate::model::token::Digest;
+use crate::model::webhook::{
+    Algorithm, Clock, Encoding, Form, Handshake, Part, ReplayAnswer, Replays, Require, Scheme, SecretEncoding,
+    Signature, SigningKey, SigningSecret, TimestampPlace, Webhook,
+};
+use crate::model::workflow::{Workflow, WorkflowId};
+use crate::model::{Environment, Uid};
+use http::{HeaderName, HeaderValue};
+use std::time::Duration;
+
+/// How far a timestamp may be off where nothing is said: what Stripe's, Slack's and Standard Webhooks' libraries take.
+const TOLERANCE: Duration = Duration::from_secs(300);
+/// How long a delivery is remembered whose signature never ends: senders try again for a day or so.
+const REMEMBER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What a webhook is judged beside.
+pub struct Around<'a> {
+    pub names: &'a Names<'a>,
+    pub environments: &'a [Environment],
+    pub default_environment: EnvironmentId,
+    pub workflow: (&'a str, Uid),
+    pub template: Option<&'a Template>,
+    pub upstream: &'a [(EnvironmentId, ConnectionId)],
+}
+
+/// The `webhook` of the workflow that `view` is, if it has one.
+pub fn assemble(site: &Site<'_>, view: &View<'_>, around: &Around<'_>) -> Option<Box<Webhook>> {
+    if !view.is_set("webhook") {
+        return None;
+    }
+    let view = view.part("webhook");
+    if around.template.is_none() {
+        let remedy = "add to the workflow: template: POST /hooks/NAME";
+        site.error(view.here(), "a workflow without a template receives nothing", remedy);
+    }
+    let require = view.text("require").and_then(Require::named).unwrap_or(Require::Signature);
+    let signature = signature(site, &view, require, around);
+    let scheme = signature.as_ref().map_or("key", |signature| signature.scheme.name);
+    let username = HeaderValue::try_from(format!("Webhook: {}/{scheme}", around.workflow.0)).ok();
+    Some(Box::new(Webhook {
+        require,
+        environment: environment(site, &view, around),
+        handshake: handshake(site, &view, signature.as_ref(), around),
+        replays: replays(site, &view, signature.as_ref()),
+        username: username.unwrap_or(HeaderValue::from_static("Webhook")),
+        signature,
+    }))
+}
+
+/// H5.
+fn environment(site: &Site<'_>, view: &View<'_>, around: &Around<'_>) -> EnvironmentId {
+    let written = around.names.environment(site, view, "environment");
+    let id = written.unwrap_or(around.default_environment);
+    if !around.upstream.is_empty() && !around.upstream.iter().any(|(environment, _)| *environment == id) {
+        let name = around.environments.get(usize::from(id.0)).map_or("it", |e| &*e.name);
+        let reason = format!("deliveries run in {name}, where the workflow has no upstream");
+        site.error(view.at("environment"), reason, "name an environment of the workflow's upstream");
+    }
+    id
+}
+
+fn signature(site: &Site<'_>, view: &View<'_>, require: Require, around: &Around<'_>) -> Option<Signature> {
+    let Some(name) = view.text("scheme") else {
+        if require.takes_signatures() {
+            let remedy = "add: scheme: standard, or what the sender uses; or require: key";
+            site.error(view.here(), "nothing says how the sender signs", remedy);
+        }
+        return None;
+    };
+    if !require.takes_signatures() {
+        let remedy = "leave scheme and secrets out, or write require: both";
+        site.error(view.at("require"), "with `key` no signature is looked at", remedy);
+    }
+    let scheme = match Scheme::known(name) {
+        Some(scheme) => {
+            own_fields(site, view, name);
+            scheme
+        }
+        None => custom(site, view)?,
+    };
+    let signs_url = scheme.signed.contains(&Part::Url);
+    if view.is_set("public_url") && !signs_url {
+        let remedy = "leave it out";
+        site.error(view.at("public_url"), format!("{name} does not sign the URL"), remedy);
+    }
+    let tolerance = tolerance(site, view, &scheme);
+    let secrets = secrets(site, view, &scheme, around);
+    let public_url = view.text("public_url").map(Box::from);
+    Some(Signature { scheme, secrets, tolerance, public_url })
+}
+
+/// What only `custom` has.
+const OWN: [&str; 9] = [
+    "header",
+    "prefix",
+    "template",
+    "algorithm",
+    "encoding",
+    "secret_encoding",
+    "timestamp_header",
+    "timestamp_format",
+    "id_header",
+];
+
+fn own_fields(site: &Site<'_>, view: &View<'_>, scheme: &str) {
+    for field in OWN.into_iter().filter(|field| view.is_set(field)) {
+        let reason = format!("{scheme} says itself how it signs");
+        site.error(view.at(field), reason, "leave it out, or write scheme: custom");
+    }
+}
+
+/// An operator's own scheme.
+fn custom(site: &Site<'_>, view: &View<'_>) -> Option<Scheme> {
+    for (field, example) in [
+        ("header", "X-Acme-Signature"),
+        ("template", "\"{timestamp}.{body}\""),
+        ("algorithm", "hmac-sha256"),
+        ("encoding", "hex"),
+    ] {
+        if !view.is_set(field) {
+            site.error(view.here(), format!("custom needs {field}"), format!("add: {field}: {example}"));
+        }
+    }
+    let header = |field| view.text(field).and_then(|name| name.parse::<HeaderName>().ok());
+    let signed = view.text("template").map(|text| parts(site, view.at("template"), text));
+    let timestamp = header("timestamp_header").map(|name| {
+        let clock = match view.text("timestamp_format") {
+            Some("unix_ms") => Clock::Milliseconds,
+            Some("rfc3339") => Clock::Rfc3339,
+            _ => Clock::Seconds,
+        };
+        (TimestampPlace::Header(name), clock)
+    });
+    let id = header("id_header");
+    let signed = signed?;
+    for (part, word, field, stands) in [
+        (Part::Timestamp, "{timestamp}", "timestamp_header", timestamp.is_some()),
+        (Part::Id, "{id}", "id_header", id.is_some()),
+    ] {
+        match (signed.contains(&part), stands) {
+            (true, false) => {
+                let remedy = format!("add: {field}: NAME-OF-THE-HEADER");
+                site.error(view.at("template"), format!("nothing says where {word} stands"), remedy);
+            }
+            (false, true) => {
+                let reason = format!("{word} is not signed, so anybody could change it");
+                site.error(view.at(field), reason, format!("put {word} into template, or leave {field} out"));
+            }
+            _ => {}
+        }
+    }
+    Some(Scheme {
+        name: "custom",
+        header: header("header")?,
+        form: Form::Prefixed(view.text("prefix").unwrap_or_default().into()),
+        timestamp,
+        id,
+        signed,
+        algorithm: algorithm(view.text("algorithm")?)?,
+        encoding: encoding(view.text("encoding")?)?,
+    })
+}
+
+fn algorithm(name: &str) -> Option<Algorithm> {
+    let all = [Algorithm::HmacSha1, Algorithm::HmacSha256, Algorithm::HmacSha512, Algorithm::Ed25519];
+    Algorithm::NAMES.iter().position(|known| *known == name).map(|at| all[at])
+}
+
+fn encoding(name: &str) -> Option<Encoding> {
+    let all = [Encoding::Hex, Encoding::Base64, Encoding::Base64Url];
+    Encoding::NAMES.iter().position(|known| *known == name).map(|at| all[at])
+}
+
+/// `{timestamp}.{body}`, taken apart. A brace that opens no known word is a mistake, not text: it would never match.
+fn parts(site: &Site<'_>, at: At<'_>, template: &str) -> Vec<Part> {
+    let words = [
+        ("timestamp", Part::Timestamp),
+        ("id", Part::Id),
+        ("body", Part::Body),
+        ("method", Part::Method),
+        ("url", Part::Url),
+        ("path", Part::Path),
+    ];
+    let (mut parts, mut rest) = (Vec::new(), template);
+    while let Some((text, behind)) = rest.split_once('{') {
+        if !text.is_empty() {
+            parts.push(Part::Text(text.into()));
+        }
+        let (word, behind) = behind.split_once('}').unwrap_or((behind, ""));
+        match words.iter().find(|(known, _)| *known == word) {
+            Some((_, part)) => parts.push(part.clone()),
+            None => {
+                let remedy = "write {timestamp}, {id}, {body}, {method}, {url} or {path}";
+                site.error(at, format!("{{{word}}} is no part of a request that could be signed"), remedy);
+            }
+        }
+        rest = behind;
+    }
+    if !rest.is_empty() {
+        parts.push(Part::Text(rest.into()));
+    }
+    if !parts.contains(&Part::Body) {
+        let remedy = "add {body}: what is not signed, anybody can change";
+        site.error(at, "the signature does not cover the body", remedy);
+    }
+    parts
+}
+
+fn tolerance(site: &Site<'_>, view: &View<'_>, scheme: &Scheme) -> Option<Duration> {
+    let written = view.opt_duration("tolerance");
+    match (&scheme.timestamp, written) {
+        (None, None) => None,
+        (None, Some(_)) => {
+            let reason = format!("{} has no timestamp that could be too old", scheme.name);
+            site.error(
+                view.at("tolerance"),
+                reason,
+                "leave it out; replays.remember keeps deliveries from coming twice",
+            );
+            None
+        }
+        (Some(_), written) => {
+            if written == Some(Duration::ZERO) {
+                let remedy = "write 300s, or as much as the clocks may differ";
+                site.error(view.at("tolerance"), "no clocks agree to the second", remedy);
+            }
+            Some(written.unwrap_or(TOLERANCE))
+        }
+    }
+}
+
+const COPY: &str = "copy it from the sender's settings, all of it";
+
+/// Those of the store. One that the scheme cannot take, since it is another one now, is told by its number.
+fn stored_secrets(
+    site: &Site<'_>,
+    view: &View<'_>,
+    scheme: &Scheme,
+    written: SecretEncoding,
+    workflow: Uid,
+) -> Vec<SigningSecret> {
+    let mut list = Vec::new();
+    for (index, held) in site.signing(workflow).iter().enumerate() {
+        match SigningKey::of(scheme, &held.value, written) {
+            Ok(key) => list.push(SigningSecret::new(workflow, &held.number.to_string(), key)),
+            Err(reason) => {
+                let trail = view.at("secrets").trail.then(Step::Index(index));
+                site.error(At { trail, ..view.here() }, format!("secret {}: {reason}", held.number), COPY);
+            }
+        }
+    }
+    list
+}
+
+/// H1: every secret, made ready. What is wrong with one is told without any part of it.
+fn secrets(site: &Site<'_>, view: &View<'_>, scheme: &Scheme, around: &Around<'_>) -> Vec<SigningSecret> {
+    let written = match view.text("secret_encoding") {
+        Some("hex") => SecretEncoding::Hex,
+        Some("base64") => SecretEncoding::Base64,
+        None if scheme.algorithm == Algorithm::Ed25519 => SecretEncoding::Hex,
+        _ => SecretEncoding::Text,
+    };
+    let mut list: Vec<SigningSecret> = Vec::new();
+    for item in view.list("secrets") {
+        let Some(reference) = item.text_here().and_then(|text| Reference::parse(text).ok()) else { continue };
+        let Some(found) = site.found(item.here(), &reference) else { continue };
+        if found.trimmed {
+            site.warning(item.here(), "white space around the secret was removed", "write the secret without it");
+        }
+        let label = match reference {
+            Reference::Literal(_) => (list.len() + 1).to_string(),
+            place => place.to_string(),
+        };
+        match SigningKey::of(scheme, &found.secret, written) {
+            Ok(key) => list.push(SigningSecret::new(around.workflow.1, &label, key)),
+            Err(reason) => site.error(item.here(), reason, COPY),
+        }
+    }
+    if site.is_stored(view) {
+        return stored_secrets(site, view, scheme, written, around.workflow.1);
+    }
+    if list.is_empty() && view.list("secrets").next().is_none() {
+        let remedy = "add: secrets: [env:NAME]";
+        site.error(view.here(), "without a secret no signature is right", remedy);
+    }
+    list
+}
+
+/// H6.
+fn handshake(
+    site: &Site<'_>,
+    view: &View<'_>,
+    signature: Option<&Signature>,
+    around: &Around<'_>,
+) -> Option<Handshake> {
+    let name = view.text("handshake")?;
+    if name != "meta" && view.is_set("verify_token") {
+        site.error(view.at("verify_token"), format!("{name}'s handshake has no token"), "leave it out");
+    }
+    let by_get = matches!(name, "meta" | "dropbox");
+    if by_get && around.template.is_some_and(|template| template.method == http::Method::GET) {
+        let reason = format!("{name}'s handshake is a GET, and so is this workflow");
+        site.error(view.at("handshake"), reason, "write the workflow's template with POST");
+    }
+    match name {
+        "slack" if signature.is_none() => {
+            let reason = "Slack's handshake is signed, and no signature is looked at here";
+            site.error(view.at("handshake"), reason, "add: scheme: slack, with its secrets");
+            None
+        }
+        "slack" => Some(Handshake::Slack),
+        "meta" => {
+            if !view.is_set("verify_token") {
+                let remedy = "add: verify_token: env:NAME, as it was entered at Meta";
+                site.error(view.at("handshake"), "Meta's handshake shows a token", remedy);
+            }
+            Some(Handshake::Meta { verify_token: verify_token(site, view)? })
+        }
+        "dropbox" => Some(Handshake::Dropbox),
+        _ => Some(Handshake::Microsoft),
+    }
+}
+
+/// The template of a workflow's handshake, if it is asked for by GET.
+pub fn greeted_by_get(workflow: Option<&Workflow>) -> Option<Template> {
+    let workflow = workflow?;
+    let handshake = workflow.webhook.as_ref()?.handshake.as_ref()?;
+    let by_get = matches!(handshake, Handshake::Meta { .. } | Handshake::Dropbox);
+    let segments = workflow.template.as_ref().filter(|_| by_get)?.segments.clone();
+    Some(Template { method: http::Method::GET, segments })
+}
+
+/// Where senders shake hands by GET. Whoever else answers GET there would be asked in their stead.
+pub fn handshakes(
+    site: &Site<'_>,
+    workflows: &[Workflow],
+    routes: &Routes,
+    greeted: Vec<(Template, WorkflowId, At<'_>)>,
+) -> Routes {
+    let mut handshakes = Routes::default();
+    let name = |id: WorkflowId| workflows.get(id.0 as usize).map_or("another workflow", |w| &*w.name);
+    for (template, id, at) in greeted {
+        if let Some(other) = routes.find(&http::Method::GET, &template.sample()).workflow() {
+            let reason =
+                format!("the handshake of {} is asked for by GET, which {} answers there", name(id), name(other));
+            site.error(at, reason, "give one of the two another path");
+        }
+        if let Err(Overlap(first)) = handshakes.add(&template, id) {
+            let reason = format!("{} and {} are asked for their handshakes at the same path", name(first), name(id));
+            site.error(at, reason, "give one of the two another path");
+        }
+    }
+    handshakes
+}
+
+/// Only its digest is kept, as of every token that is shown to us.
+fn verify_token(site: &Site<'_>, view: &View<'_>) -> Option<Digest> {
+    let at = view.at("verify_token");
+    match view.opt("verify_token", reference::Slot::parse)? {
+        reference::Slot::Digest(digest) => Some(digest),
+        reference::Slot::Reference(reference) => {
+            let found = site.fetch(at, &reference)?;
+            let text = std::str::from_utf8(&found).ok();
+            Some(text.and_then(|text| scalar::digest(text).ok()).unwrap_or_else(|| Digest::of(&found)))
+        }
+    }
+}
+
+/// H4. Whoever takes no signature has nothing to know a delivery by.
+fn replays(site: &Site<'_>, view: &View<'_>, signature: Option<&Signature>) -> Option<Replays> {
+    let Some(signature) = signature else {
+        if view.is_set("replays") {
+            let reason = "without a signature nothing tells one delivery from another";
+            site.error(view.at("replays"), reason, "leave it out, or add a scheme");
+        }
+        return None;
+    };
+    let usual = signature.tolerance.map_or(REMEMBER, |tolerance| tolerance * 2);
+    let remember = match view.opt_switch("replays.remember") {
+        Some(written) => scalar::duration(written?).ok()?,
+        None => usual,
+    };
+    let answer = match view.text("replays.answer") {
+        Some("ok") => ReplayAnswer::Ok,
+        Some(_) => ReplayAnswer::Conflict,
+        None if signature.scheme.name == "custom" => ReplayAnswer::Conflict,
+        None => ReplayAnswer::Ok,
+    };
+    Some(Replays { remember, answer })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Assembled, Holdings, Rejected, from_text};
+    use super::*;
+    use crate::model::Keys;
+    use std::path::Path;
+
+    fn assembled(webhook: &str) -> Result<Assembled, Rejected> {
+        let text = format!(
+            "listeners: {{ inbound: [{{ address: 127.0.0.1:0 }}] }}
+environments: [{{ name: Production, default: true }}, {{ name: Test }}]
+connections: [{{ name: engine, base_url: http://127.0.0.1:1, allow_networks: [127.0.0.0/8] }}]
+workflows:
+  - name: hook
+    template: POST /hook
+    upstream: {{ Production: engine }}
+    webhook: {webhook}
+"
+        );
+        from_text(&text, "k.yaml", Path::new("."), &Holdings::default(), &Keys::default())
+            .map(|(assembled, _)| assembled)
+    }
+
+    fn webhook(text: &str) -> Box<Webhook> {
+        let mut assembled = assembled(text).unwrap_or_else(|rejected| panic!("{text}: {rejected}"));
+        std::sync::Arc::get_mut(&mut assembled.snapshot.frame).unwrap().workflows[0].webhook.take().unwrap()
+    }
+
+    #[test]
+    fn h1_what_is_not_written_is_what_the_senders_libraries_do() {
+        let stripe = webhook("{ scheme: stripe, secrets: [whsec_one, whsec_two] }");
+        let signature = stripe.signature.as_ref().unwrap();
+        assert_eq!((stripe.require, signature.secrets.len()), (Require::Signature, 2));
+        assert_eq!(signature.tolerance, Some(Duration::from_secs(300)));
+        let replays = Replays { remember: Duration::from_secs(600), answer: ReplayAnswer::Ok };
+        assert_eq!(stripe.replays, Some(replays));
+        assert_eq!(stripe.username, "Webhook: hook/stripe");
+        let github = webhook("{ scheme: github, secrets: [s3cr3t], replays: { answer: conflict } }");
+        assert_eq!(github.signature.unwrap().tolerance, None);
+        assert_eq!(github.replays, Some(Replays { remember: REMEMBER, answer: ReplayAnswer::Conflict }));
+        assert_eq!(webhook("{ scheme: github, secrets: [s3cr3t], replays: { remember: false } }").replays, None);
+    }
+
+    #[test]
+    fn h1_a_template_is_taken_apart() {
+        let custom = webhook(
+            "{ scheme: custom, secrets: [s3cr3t], header: X-Sig, template: 'v0:{timestamp}:{id}.{body}', id_header: X-Id,
+               timestamp_header: X-Time, algorithm: hmac-sha512, encoding: base64 }",
+        );
+        let scheme = custom.signature.unwrap().scheme;
+        let text = |text: &str| Part::Text(text.into());
+        let wanted = [text("v0:"), Part::Timestamp, text(":"), Part::Id, text("."), Part::Body];
+        assert_eq!(scheme.signed, wanted);
+        assert_eq!((scheme.algorithm, scheme.encoding), (Algorithm::HmacSha512, Encoding::Base64));
+        assert_eq!(custom.replays.unwrap().answer, ReplayAnswer::Conflict);
+    }
+
+    /// What is wrong in each, as its reader is told.
+    #[test]
+    fn h1_mistakes_are_told_with_a_remedy() {
+        let custom = "scheme: custom, secrets: [s3cr3t], header: X-Sig, algorithm: hmac-sha256, encoding: hex";
+        let cases = [
+            ("{}", "nothing says how the sender signs"),
+            ("{ scheme: strype, secrets: [a] }", "stripe"),
+            ("{ scheme: stripe }", "without a secret no signature is right"),
+            ("{ scheme: stripe, secret: [a] }", "secrets: [env:NAME]"),
+            ("{ scheme: stripe, secrets: [a], header: X-A }", "stripe says itself how it signs"),
+            ("{ scheme: github, secrets: [a], tolerance: 5m }", "github has no timestamp"),
+            ("{ scheme: github, secrets: [a], public_url: 'https://a.example' }", "github does not sign the URL"),
+            ("{ scheme: stripe, secrets: [a], environment: Test }", "deliveries run in Test"),
+            ("{ scheme: stripe, secrets: [a], environment: Tset }", "there is no environment \"Tset\""),
+            ("{ scheme: stripe, secrets: [a], require: key }", "with `key` no signature is looked at"),
+            ("{ require: key, replays: { remember: 1h } }", "nothing tells one delivery from another"),
+            ("{ require: key, handshake: slack }", "Slack's handshake is signed"),
+            ("{ scheme: github, secrets: [a], handshake: meta }", "Meta's handshake shows a token"),
+            ("{ scheme: github, secrets: [a], handshake: dropbox, verify_token: env:A }", "has no token"),
+            ("{ scheme: custom, secrets: [a] }", "custom needs header"),
+            (&format!("{{ {custom}, template: '{{timestamp}}' }}"), "does not cover the body"),
+            (&format!("{{ {custom}, template: '{{timestamp}}{{body}}' }}"), "nothing says where {timestamp} stands"),
+            (&format!("{{ {custom}, template: '{{ts}}{{body}}' }}"), "{ts} is no part of a request"),
+            (&format!("{{ {custom}, template: '{{body}}', id_header: X-Id }}"), "{id} is not signed"),
+        ];
+        for (text, wanted) in cases {
+            let rejected = assembled(text).err().unwrap_or_else(|| panic!("{text} was accepted"));
+            let told = rejected.to_string();
+            assert!(told.contains(wanted) && told.contains("workflows[hook].webhook"), "{text}: {told}");
+        }
+    }
+}
