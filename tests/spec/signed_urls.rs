@@ -499,3 +499,26 @@ fn h7_what_providers_are_called_with_is_theirs() {
     assert_eq!(world.call_out("GET", &target).key(&token("worker")).send().verdict(), "200");
     assert_eq!(world.production.last().target(), format!("/x?a=1&{}", query(&url)));
 }
+
+#[test]
+fn h7_h1_a_webhook_that_takes_keys_takes_signed_urls_and_one_that_does_not_signs_none() {
+    let webhook = |name: &str, require: &str| {
+        let hook = format!("scheme: github, secrets: ['file:production.secret'], require: {require}");
+        format!("template: 'POST /hooks/{name}', upstream: {{ Production: engine-production }}, webhook: {{ {hook} }}")
+    };
+    let world = build()
+        .workflow("either", &webhook("either", "either"))
+        .workflow("both", &webhook("both", "both"))
+        .workflow("signature", &webhook("signature", "signature"))
+        .start();
+    let order = |workflow: &'static str| ["--key", "all", "--workflow", workflow, "--expires", "1h"];
+    let url = sign(&world, &order("either"));
+    let deliver = |url: &str| world.ask("POST", url).body("{}");
+    assert_eq!(world.arrived(&deliver(&url)).header("x-keystile-username").as_deref(), Some("Key: all"));
+    let wrong = deliver(&url).header("X-Hub-Signature-256", format!("sha256={}", "0".repeat(64)));
+    assert_eq!(wrong.send().verdict(), "401 signature_invalid", "whatever is there must be right");
+    assert_eq!(deliver(&sign(&world, &order("both"))).send().verdict(), "401 signature_missing");
+    assert!(command(&world, &order("both")).stderr.contains("sign what he delivers"));
+    let told = command(&world, &order("signature"));
+    assert!(told.code == 1 && told.stderr.contains("takes signed deliveries and no keys"), "{}", told.stderr);
+}
