@@ -52,6 +52,8 @@ mod remote;
 mod remote_login;
 mod remote_secrets;
 mod signals;
+mod signed_urls;
+mod signed_urls_stored;
 mod support;
 mod takeover;
 mod tls;
