@@ -10,7 +10,7 @@ use super::{api::PREFIX, docs, openapi};
 use crate::config::scalar;
 use crate::control::{
     Actor, AuditFilter, Control, Created, Deletion, Listing, NewSigningSecret, Page, Precondition, Refusal, SecretSet,
-    Shown, Wrong,
+    Shown, UrlOrder, Wrong,
 };
 use crate::model::{Resource, Slot};
 use crate::store::{Access, ListQuery};
@@ -64,6 +64,7 @@ pub async fn perform(control: &Control, actor: &Actor, operation: Guarded, call:
         Guarded::Enable => show(&control.enable(actor, name, call.if_match).await?),
         Guarded::Revoke => show(&control.revoke(actor, name, call.if_match).await?),
         Guarded::Regenerate => regenerate(control, actor, call).await,
+        Guarded::SignUrl => sign_url(control, actor, call).await,
         Guarded::SetSecret => set_secret(control, actor, call).await,
         Guarded::Verify => show(&control.verify(actor, name).await?),
         Guarded::Rollback => rollback(control, actor, call).await,
@@ -128,6 +129,12 @@ async fn regenerate(control: &Control, actor: &Actor, call: Call<'_>) -> Result<
     let mut body = Zeroizing::new(String::with_capacity(token.len() + 16));
     ["{\"token\":\"", &token, "\"}"].into_iter().for_each(|part| body.push_str(part));
     Ok(text(StatusCode::OK, JSON, Bytes::from_owner(Wiped(body))))
+}
+
+async fn sign_url(control: &Control, actor: &Actor, call: Call<'_>) -> Result<Reply, Problem> {
+    let order: UrlOrder = call.body.into(UrlOrder::FIELDS)?;
+    let body = control.sign_url(actor, call.name, &order).await?;
+    Ok(text(StatusCode::CREATED, JSON, Bytes::from_owner(Wiped(body))))
 }
 
 #[derive(Default, Deserialize)]

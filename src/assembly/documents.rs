@@ -5,7 +5,7 @@ use crate::config::check::check_shape;
 use crate::config::shape::Shape;
 use crate::config::tree::{Node, Value};
 use crate::config::{Mistakes, View, json, schema};
-use crate::model::{Resource, Uid};
+use crate::model::{Resource, Uid, UrlKey};
 use std::collections::HashMap;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -14,6 +14,8 @@ use zeroize::Zeroizing;
 #[derive(Clone, Default)]
 pub struct Holdings {
     pub documents: Vec<Document>,
+    /// H7: what URLs are signed with where there is a store, whatever the file says by now.
+    pub url_key: Option<Arc<UrlKey>>,
 }
 
 /// An environment, a connection or a workflow of the store.
@@ -115,7 +117,7 @@ impl Holdings {
             Some(place) => *place = document,
             None => documents.push(document),
         }
-        Holdings { documents }
+        self.holding(documents)
     }
 
     /// The same with many more, or in the place of those with their ids.
@@ -131,11 +133,15 @@ impl Holdings {
                 }
             }
         }
-        Holdings { documents }
+        self.holding(documents)
     }
 
     pub fn without(&self, uid: Uid) -> Holdings {
-        Holdings { documents: self.documents.iter().filter(|d| d.uid != uid).cloned().collect() }
+        self.holding(self.documents.iter().filter(|d| d.uid != uid).cloned().collect())
+    }
+
+    fn holding(&self, documents: Vec<Document>) -> Holdings {
+        Holdings { documents, url_key: self.url_key.clone() }
     }
 
     /// The file's tree with the documents at the ends of its lists. The same name in both is a mistake.

@@ -15,6 +15,7 @@ mod seal;
 mod settings;
 mod site;
 mod stamp;
+mod url_key;
 mod webhooks;
 mod workflows;
 mod written;
@@ -218,6 +219,7 @@ fn assembled_beside(
     connectors: Arc<Catalogue>,
     keys: impl FnOnce(&Site<'_>, &Around<'_>) -> Keys,
 ) -> Result<Assembled, Rejected> {
+    let url_key = url_key::of(&site, root, &settings);
     let environments = environments(&site, root);
     let names = Names::of(root, &environments);
     let Connections { list: connections, trust, verify, seals, needles } =
@@ -249,6 +251,7 @@ fn assembled_beside(
         routes,
         handshakes,
         webhook_buffer: root.size("webhooks.buffer"),
+        url_key,
     };
     let snapshot = Snapshot { frame: Arc::new(frame), keys };
     let certificates = listeners.certificates;

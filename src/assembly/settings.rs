@@ -29,6 +29,8 @@ pub struct Settings {
     pub takeover_socket: Option<PathBuf>,
     /// What is managed at run time, and what seals it.
     pub store: Option<Store>,
+    /// As written; without a store it signs URLs alone.
+    pub master_key: Option<String>,
     /// Every file that was read: when one changes, the configuration is read again.
     pub files: Vec<Stamp>,
 }
@@ -76,6 +78,7 @@ impl Settings {
             },
             takeover_socket: root.opt_path("takeover_socket").map(|path| site.base.join(path)),
             store: store(site, root),
+            master_key: root.opt("master_key", scalar::master_key).map(str::to_owned),
             files: Vec::new(),
         }
     }

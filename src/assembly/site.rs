@@ -5,8 +5,8 @@ use super::documents::{Held, Holdings, STORE, Signing};
 use crate::config::reference::Reference;
 use crate::config::source::{self, Found, SecretSources};
 use crate::config::{At, Mistakes, View, mistake::nearest, trail};
-use crate::model::Uid;
 use crate::model::certificate::Expiry;
+use crate::model::{Uid, UrlKey};
 use crate::telemetry::timestamp;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -75,6 +75,11 @@ impl<'a> Site<'a> {
             fetched: Rc::default(),
             remembered: None,
         }
+    }
+
+    /// H7: what URLs are signed with, by the store's vault.
+    pub fn stores_url_key(&self) -> Option<Arc<UrlKey>> {
+        self.holdings.url_key.clone()
     }
 
     /// What was found on the way: mistakes, files, dates.

@@ -140,6 +140,10 @@ fn places(site: &Site<'_>, view: &View<'_>, doors: &[Listener]) -> PlaceMask {
     if view.opt_flag("credentials.authorization") == Some(false) {
         open = open.without(Place::Authorization);
     }
+    let urls = view.opt_flag("credentials.signed_url");
+    if urls == Some(false) {
+        open = open.without(Place::SignedUrl);
+    }
     let named = [("credentials.header", Place::Header), ("credentials.query", Place::Query)];
     for (field, place) in named {
         match view.opt_switch(field) {
@@ -157,7 +161,13 @@ fn places(site: &Site<'_>, view: &View<'_>, doors: &[Listener]) -> PlaceMask {
             }
         }
     }
-    if open.is_empty() || doors.iter().any(|d| !d.places.open.is_empty() && d.places.narrowed(open).is_empty()) {
+    // URLs alone are left where somebody writes so, here or on the listener.
+    let is_closed = |d: &Listener| {
+        let left = d.places.narrowed(open);
+        let urls_alone = urls == Some(true) || !d.places.open.takes_tokens();
+        !d.places.open.is_empty() && !left.takes_tokens() && !(urls_alone && left.has(Place::SignedUrl))
+    };
+    if (!open.takes_tokens() && urls != Some(true)) || doors.iter().any(|door| is_closed(door)) {
         let remedy = "leave open at least one place that the listener leaves open";
         site.error(view.at("credentials"), "no place is left for a credential", remedy);
     }

@@ -11,6 +11,8 @@ mod keys;
 mod output;
 mod remote;
 mod sample;
+mod url;
+mod webhook;
 
 use crate::telemetry::redact::redact;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -43,7 +45,8 @@ First steps:
 With a store, so that keys and connections are managed while it runs:
   keystile init                         a directory with configuration, database and master key
   keystile login                        remember the gateway and your token for the commands below
-  keystile keys create NAME             a key for a caller";
+  keystile keys create NAME             a key for a caller
+  keystile url sign …                   a URL that calls a workflow without a token";
 
 /// Where the configuration is.
 #[derive(clap::Args)]
@@ -108,6 +111,12 @@ enum Command {
     /// Keys of a running gateway: create, rotate, disable, revoke …; or make tokens offline.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// URLs that call a workflow without a token, until they expire.
+    #[command(subcommand)]
+    Url(url::Command),
+    /// Webhooks from the sender's side: sign and send, to try a route out.
+    #[command(subcommand)]
+    Webhook(webhook::Command),
     /// Connections and their secrets, of a running gateway or a configuration file.
     #[command(subcommand)]
     Connections(connections::Command),
@@ -180,6 +189,8 @@ fn run(command: Command, output: Format) -> anyhow::Result<ExitCode> {
         Command::Login(arguments) => remote::login::login(&arguments, output),
         Command::Logout(arguments) => remote::login::logout(&arguments, output),
         Command::Keys(command) => keys::run(&command, output),
+        Command::Url(command) => url::run(&command, output),
+        Command::Webhook(command) => webhook::run(&command, output),
         Command::Connections(command) => connections::run(&command, output),
         Command::Workflows(command) => remote::workflows::run(&command, output),
         Command::Environments(command) => remote::environments::run(&command, output),

@@ -27,6 +27,7 @@ mod usage;
 pub use crate::store::AuditFilter;
 pub use access::Actor;
 pub use facade::{Created, Deletion, Listing, NewSigningSecret, Page, Precondition, SecretSet, Shown};
+pub use keys::urls::{UrlOrder, no_url_key, signed_url};
 pub use refusal::{Refusal, Wrong};
 pub use state::{Control, Estate, InForce, NotReloaded, Outlet, Stored, Verifier};
 

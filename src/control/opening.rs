@@ -5,9 +5,9 @@ use super::keys::rows;
 use super::resources::State;
 use super::state::{Effect, Outlet, Stored, apply};
 use crate::assembly::{self, Document, Held, Holdings, Signing};
-use crate::model::{Keys, Resource, Uid};
+use crate::model::{Keys, Resource, Uid, UrlKey};
 use crate::store::{Database, ResourceRow, Store};
-use crate::vault::{Binding, MasterKey, MasterKeySource, Vault};
+use crate::vault::{Binding, MasterKey, MasterKeySource, SIGNED_URLS, Vault};
 use anyhow::Context as _;
 use std::collections::HashMap;
 use std::path::Path;
@@ -32,7 +32,8 @@ pub async fn open(settings: &assembly::Store, base: &Path, patience: Duration) -
     let vault = Vault::unlock(master_key(settings, base)?, database.keyring()).await.map_err(told)?;
     let outlet = Outlet::default();
     let store = database.open(vault.derive(AUDIT), apply(outlet.clone()))?;
-    let holdings = holdings(&store, &vault).await?;
+    let mut holdings = holdings(&store, &vault).await?;
+    holdings.url_key = Some(Arc::new(UrlKey::new(&vault.derive(SIGNED_URLS))));
     let keys = keys(&store)?;
     let stored = Stored { store, vault, settings: settings.clone() };
     Ok(Opened { stored, outlet, holdings, keys })

@@ -66,6 +66,12 @@ impl Digests {
         place(leaf, digest).ok().map(|at| leaf[at].owner())
     }
 
+    /// Those that have this owner. Looks at all of them.
+    pub fn of(&self, owner: (KeyId, Slot)) -> impl Iterator<Item = Digest> {
+        let leaves = self.branches.iter().flatten().flat_map(|branch| branch.0.iter().flatten());
+        leaves.flat_map(|leaf| leaf.iter()).filter(move |entry| entry.owner() == owner).map(|e| Digest(e.digest))
+    }
+
     /// Notes whose it is; answers whose it was.
     pub fn put(&mut self, digest: Digest, key: KeyId, slot: Slot) -> Option<(KeyId, Slot)> {
         let owner = key.0 & !SECONDARY | if slot == Slot::Secondary { SECONDARY } else { 0 };

@@ -43,6 +43,12 @@ impl Keys {
         Some((self.get(id)?, slot))
     }
 
+    /// The token that is in a key's slot, and not one that was replaced. For people, who can wait: looks at every token.
+    pub fn token_of(&self, key: &Key, slot: Slot) -> Option<Digest> {
+        let graced = |digest: &Digest| key.more().graced.iter().any(|(graced, _)| graced == digest);
+        self.digests.of((key.index, slot)).find(|digest| !graced(digest))
+    }
+
     /// By name: for people, who can wait. Looks at every key.
     pub fn named(&self, name: &str) -> Option<&Key> {
         self.iter().find(|key| *key.name == *name)

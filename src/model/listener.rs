@@ -232,6 +232,9 @@ pub enum Place {
     ProxyAuthorization = 16,
     /// Where the connection injects.
     Slot = 32,
+    // At the inbound door:
+    /// H7: a URL that is signed.
+    SignedUrl = 64,
 }
 
 impl Place {
@@ -243,6 +246,7 @@ impl Place {
             Place::KeystileKey => "keystile-key",
             Place::ProxyAuthorization => "proxy-authorization",
             Place::Slot => "slot",
+            Place::SignedUrl => "signed_url",
         }
     }
 }
@@ -252,8 +256,8 @@ impl Place {
 pub struct PlaceMask(u8);
 
 impl PlaceMask {
-    /// The places of K3.
-    pub const ALL: PlaceMask = PlaceMask(7);
+    /// The places of K3, and H7's.
+    pub const ALL: PlaceMask = PlaceMask(7 | Place::SignedUrl as u8);
     pub const NONE: PlaceMask = PlaceMask(0);
 
     #[must_use]
@@ -263,6 +267,11 @@ impl PlaceMask {
 
     pub fn has(self, place: Place) -> bool {
         self.0 & place as u8 != 0
+    }
+
+    /// Whether a token may stand anywhere.
+    pub fn takes_tokens(self) -> bool {
+        !self.without(Place::SignedUrl).is_empty()
     }
 
     pub fn is_empty(self) -> bool {

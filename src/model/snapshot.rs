@@ -8,6 +8,7 @@ use super::keys::Keys;
 use super::listener::Listener;
 use super::routes::Routes;
 use super::scrub::Needles;
+use super::signed_url::UrlKey;
 use super::uid::Uid;
 use super::webhook::SigningSecret;
 use super::workflow::{Workflow, WorkflowId};
@@ -38,6 +39,8 @@ pub struct Frame {
     pub handshakes: Routes,
     /// H2: bytes that all deliveries may hold together while they are taken in.
     pub webhook_buffer: u64,
+    /// H7: what URLs are signed with; none where there is no master key.
+    pub url_key: Option<Arc<UrlKey>>,
 }
 
 impl Deref for Snapshot {

@@ -1,6 +1,7 @@
 //! `POST /orders/{id}`: what a workflow is bound to.
 
 use http::Method;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::fmt;
 
 /// A method and a path with placeholders: `{name}` stands for one segment, `{name...}` (last only) for the rest.
@@ -54,7 +55,58 @@ impl Template {
     }
 }
 
+/// What stands in a path as it is: RFC 3986's unreserved characters, and in literals the others that a segment may hold.
+const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const LITERAL: &AsciiSet = &VALUE
+    .remove(b'!')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'+')
+    .remove(b',')
+    .remove(b';')
+    .remove(b'=')
+    .remove(b':')
+    .remove(b'@');
+
 impl Template {
+    /// The names of its placeholders.
+    pub fn placeholders(&self) -> impl Iterator<Item = &str> {
+        self.segments.iter().filter_map(|segment| match segment {
+            Segment::One(name) | Segment::Rest(name) => Some(&**name),
+            Segment::Literal(_) => None,
+        })
+    }
+
+    /// A path that it matches, encoded; `{name...}` may stand for several segments. `Err`: the placeholders without a value.
+    pub fn path<'v>(&self, value: impl Fn(&str) -> Option<&'v str>) -> Result<String, Vec<String>> {
+        let missing: Vec<String> =
+            self.placeholders().filter(|name| value(name).is_none()).map(str::to_owned).collect();
+        if !missing.is_empty() {
+            return Err(missing);
+        }
+        let mut path = String::new();
+        for segment in &self.segments {
+            let (text, set) = match segment {
+                Segment::Literal(text) => (&**text, LITERAL),
+                Segment::One(name) | Segment::Rest(name) => (value(name).unwrap_or_default(), VALUE),
+            };
+            match segment {
+                Segment::Rest(_) => text.split('/').for_each(|part| {
+                    path.push('/');
+                    path.extend(utf8_percent_encode(part, set));
+                }),
+                _ => {
+                    path.push('/');
+                    path.extend(utf8_percent_encode(text, set));
+                }
+            }
+        }
+        Ok(path)
+    }
+
     /// The segments of a path that it matches, with what no path holds in the place of every placeholder.
     pub fn sample<'t>(&'t self) -> Vec<&'t str> {
         let text = |segment: &'t Segment| match segment {

@@ -1,10 +1,13 @@
-//! K2, K6, K7, K11: whose token is it, and is it alive?
+//! K2, K6, K7, K11, H7: whose token is it, or whose URL, and is it alive?
 
+use super::environment::Asked;
 use super::identify::Presented;
-use crate::model::denial::BadToken;
+use super::signed_url::{Reading, Target};
+use crate::model::denial::{BadSignature, BadTime, BadToken};
 use crate::model::key::KeyId;
+use crate::model::routes::Found;
 use crate::model::token::{self, Digest, Shape};
-use crate::model::{Denial, Key, Slot, Snapshot};
+use crate::model::{Denial, Key, Slot, Snapshot, Uid};
 
 /// A caller who has proved possession of a living key. Built by [`authenticate`] only.
 #[derive(Debug, Clone, Copy)]
@@ -57,12 +60,45 @@ pub(super) fn by_digest<'s>(
     in_query: bool,
     now: i64,
 ) -> Result<Authenticated<'s>, Rejected<'s>> {
-    let unknown = || Rejected { denial: Denial::InvalidKey(BadToken::Unknown), whose: None };
-    let (key, slot) = snapshot.keys.find(digest).ok_or_else(unknown)?;
-    if key.more().graced.iter().any(|(graced, until)| graced == digest && *until <= now) {
-        // K10: a value that was replaced, after its grace. It is nobody's any more.
-        return Err(unknown());
+    match owner(snapshot, digest, now) {
+        Some((key, slot)) => alive(key, slot, in_query, now),
+        None => Err(Rejected { denial: Denial::InvalidKey(BadToken::Unknown), whose: None }),
     }
+}
+
+/// H7: the key of a signed URL, if that signed it for what is asked for, its time is not over, and it is alive. Whoever has
+/// the wrong one is not told what is wrong, nor how much: unknown, and of another workflow, method or environment are the
+/// same, and take as long.
+pub fn by_url<'s>(
+    snapshot: &'s Snapshot,
+    url: Reading,
+    route: &Found,
+    asked: &Asked<'_>,
+    now: i64,
+) -> Result<Authenticated<'s>, Rejected<'s>> {
+    let invalid = |bad| Rejected { denial: Denial::SignatureInvalid { header: None, bad }, whose: None };
+    let url = url.map_err(|what| invalid(BadSignature::Malformed(what)))?;
+    let url_key = snapshot.url_key.as_ref().ok_or_else(|| invalid(BadSignature::NoMasterKey))?;
+    let token = url.token(url_key);
+    let found = owner(snapshot, &token, now);
+    let whose = found.map_or(Uid([0; 16]), |(key, _)| key.uid);
+    let is_signed = url.is_signed(url_key, whose, &token, Target::of(snapshot, route, asked).as_ref());
+    let (key, slot) = found.filter(|_| is_signed).ok_or_else(|| invalid(BadSignature::NotThisUrl))?;
+    if url.expires_at() <= now {
+        let denial = Denial::SignatureExpired(BadTime::UrlExpired);
+        return Err(Rejected { denial, whose: Some((key, Some(slot))) });
+    }
+    alive(key, slot, false, now)
+}
+
+/// K10: a value that was replaced is nobody's after its grace.
+fn owner<'s>(snapshot: &'s Snapshot, digest: &Digest, now: i64) -> Option<(&'s Key, Slot)> {
+    let (key, slot) = snapshot.keys.find(digest)?;
+    let is_over = key.more().graced.iter().any(|(graced, until)| graced == digest && *until <= now);
+    (!is_over).then_some((key, slot))
+}
+
+fn alive(key: &Key, slot: Slot, in_query: bool, now: i64) -> Result<Authenticated<'_>, Rejected<'_>> {
     match state(key, in_query, now) {
         Ok(()) => Ok(Authenticated { key, slot: Some(slot) }),
         Err(denial) => Err(Rejected { denial, whose: Some((key, Some(slot))) }),

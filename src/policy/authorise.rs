@@ -123,7 +123,7 @@ pub fn authorise<'s>(
 }
 
 /// W2, K13.
-fn may_run(key: &Key, workflow: &Workflow) -> Result<(), Denial> {
+pub(super) fn may_run(key: &Key, workflow: &Workflow) -> Result<(), Denial> {
     if !key.workflows.permit(workflow.uid) {
         return Err(Denial::WorkflowNotPermitted { workflow: workflow.name.clone() });
     }

@@ -1,6 +1,7 @@
-//! K3, K4: where is a credential, and is there exactly one?
+//! K3, K4, H7: where is a credential, and is there exactly one?
 
 use super::query;
+use super::signed_url::{Reading, SignedUrl};
 use crate::model::Denial;
 use crate::model::listener::{Place, PlaceMask, Places};
 use http::HeaderMap;
@@ -39,7 +40,30 @@ impl std::fmt::Debug for Presented<'_> {
     }
 }
 
-/// Looks into the places that `open` leaves open.
+/// What somebody showed at the inbound door, not yet believed.
+#[derive(Debug)]
+pub enum Credential<'a> {
+    Token(Presented<'a>),
+    Url(Reading),
+}
+
+/// A token or a signed URL, in the places that `open` leaves open; both together are `conflicting_credentials`.
+pub fn credential<'a>(
+    headers: &'a HeaderMap,
+    query: Option<&'a str>,
+    places: &Places,
+    open: PlaceMask,
+) -> Result<Option<Credential<'a>>, Denial> {
+    let token = identify(headers, query, places, open)?;
+    let query = query.filter(|_| open.has(Place::SignedUrl));
+    match (token, query.map_or(Ok(None), SignedUrl::read)?) {
+        (Some(_), Some(_)) => Err(Denial::ConflictingCredentials),
+        (token, None) => Ok(token.map(Credential::Token)),
+        (None, Some(url)) => Ok(Some(Credential::Url(url))),
+    }
+}
+
+/// Looks for tokens, in the places that `open` leaves open.
 ///
 /// Every value in an open place counts. `Ok(None)`: there is none. Errors: `conflicting_credentials` for two different
 /// ones and for two `Authorization` lines, `credential_repeated` for a repeated query parameter.

@@ -14,6 +14,7 @@ pub mod path;
 pub mod permit;
 pub mod query;
 pub mod rewrite;
+pub mod signed_url;
 pub mod standing;
 pub mod trailers;
 pub mod upgrade;
@@ -22,7 +23,7 @@ pub mod webhook;
 
 pub use authenticate::{Authenticated, authenticate};
 pub use authorise::{Invocation, Origin, Proven, authorise};
-pub use identify::{Presented, identify};
+pub use identify::{Credential, Presented, credential, identify};
 pub use permit::{Permit, Principal};
 
 #[cfg(any(test, fuzzing))]

@@ -3,7 +3,7 @@
 use super::authorise::Invocation;
 use super::forwarded::{self, Side};
 use super::permit::{Injects, Permit, Principal};
-use super::{headers, query, trailers};
+use super::{headers, query, signed_url, trailers};
 use crate::model::connection::InjectRule;
 use crate::model::listener::{DoorKind, Place, PlaceMask};
 use crate::model::token;
@@ -142,10 +142,13 @@ pub(super) fn strip_query<'a>(
     door: &Listener,
     open: PlaceMask,
 ) -> Option<Cow<'a, str>> {
+    // H7. What providers are called with is between them and the caller.
+    let is_signed = door.door.kind() == DoorKind::Inbound && signed_url::stands_in(q, open.has(Place::SignedUrl));
     query::without(q, |pair| {
         let place = &door.places.query;
         let ours = |p: &query::Pair<'_>| p.folds_to(place) && token::mentioned_in(&p.decoded_value());
         (pair.is_in_any_case(place) && open.has(Place::Query))
+            || (is_signed && signed_url::is_part(pair))
             || pair.parts().any(|p| ours(&p))
             || (door.environment_parameter.strip && pair.is(&door.environment_parameter.name))
             || permit.connection().injection.read.iter().any(|rule| match rule {

@@ -1,10 +1,12 @@
 //! Hazard 15: a permission that lasts. What was permitted to a tunnel when it was opened is asked again while it is open,
 //! of whatever configuration is in force by then.
 
-use super::authenticate::by_digest;
+use super::authenticate::{by_digest, by_url};
 use super::authorise::{Invocation, Origin, Proven, authorise};
 use super::environment;
+use super::identify::Credential;
 use super::path;
+use super::signed_url::Reading;
 use crate::model::connection::Destination;
 use crate::model::listener::{Assurance, EnvironmentParameter};
 use crate::model::token::Digest;
@@ -16,8 +18,7 @@ use std::sync::Arc;
 
 /// What a tunnel was permitted for.
 pub struct Standing {
-    digest: Digest,
-    in_query: bool,
+    credential: Lasting,
     address: IpAddr,
     certificate: Option<ClientCertificate>,
     listener: Arc<str>,
@@ -30,6 +31,22 @@ pub struct Standing {
     connection: Arc<str>,
     place: Place,
     protocol: HeaderValue,
+}
+
+/// What is kept of a credential for as long as a tunnel is open.
+#[derive(Clone, Copy)]
+pub enum Lasting {
+    Token { digest: Digest, in_query: bool },
+    Url(Reading),
+}
+
+impl Lasting {
+    pub fn of(shown: &Credential<'_>) -> Lasting {
+        match shown {
+            Credential::Token(token) => Lasting::Token { digest: Digest::of(token.token()), in_query: token.in_query },
+            Credential::Url(url) => Lasting::Url(*url),
+        }
+    }
 }
 
 /// Where a connection leads, whatever addresses that has just now.
@@ -49,8 +66,7 @@ impl Place {
 
 /// How the permitted request was made.
 pub struct Asking<'a> {
-    pub digest: Digest,
-    pub in_query: bool,
+    pub credential: Lasting,
     pub origin: Origin<'a>,
     pub listener: &'a Arc<str>,
     /// Its connection's.
@@ -63,8 +79,7 @@ impl Standing {
     /// `parts` as they came from the caller.
     pub fn new(parts: &Parts, permit: &Invocation<'_>, asking: Asking<'_>) -> Standing {
         Standing {
-            digest: asking.digest,
-            in_query: asking.in_query,
+            credential: asking.credential,
             address: asking.origin.address,
             certificate: asking.origin.certificate.cloned(),
             listener: asking.listener.clone(),
@@ -103,9 +118,13 @@ impl Standing {
     }
 
     fn permit<'s>(&self, snapshot: &'s Snapshot, now: i64) -> Result<Invocation<'s>, Denial> {
-        let caller = by_digest(snapshot, &self.digest, self.in_query, now).map_err(|rejected| rejected.denial)?;
         let route = snapshot.routes.find(&self.method, &path::segments(self.uri.path())?);
         let asked = environment::asked(self.uri.query(), &self.environment_parameter);
+        let caller = match &self.credential {
+            Lasting::Token { digest, in_query } => by_digest(snapshot, digest, *in_query, now),
+            Lasting::Url(url) => by_url(snapshot, *url, &route, &asked, now),
+        };
+        let caller = caller.map_err(|rejected| rejected.denial)?;
         let origin = Origin { address: self.address, certificate: self.certificate.as_ref() };
         authorise(snapshot, &Proven::key(caller), &origin, &route, &asked, now)
     }
@@ -139,8 +158,7 @@ mod tests {
                 authorise(&snapshot, &Proven::key(caller), &origin, &route, &environment::Asked::Nothing, 0).unwrap();
             let door = &snapshot.listeners[0];
             let asking = Asking {
-                digest,
-                in_query: false,
+                credential: Lasting::Token { digest, in_query: false },
                 origin,
                 listener: &door.address,
                 assurance: door.assurance(),

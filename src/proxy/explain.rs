@@ -9,12 +9,14 @@ use crate::model::key::ScopeName;
 use crate::model::listener::Place;
 use crate::model::routes::Found;
 use crate::model::{Denial, Listener, Slot, Snapshot};
-use crate::policy::authenticate::{Rejected, rehearse};
+use crate::policy::authenticate::{Rejected, by_url, rehearse};
 use crate::policy::environment::{Asked, asked};
 use crate::policy::forwarded::{self, Side};
 use crate::policy::rewrite::{self, Caller};
-use crate::policy::{Authenticated, Invocation, Origin, address, authenticate, authorise, identify};
+use crate::policy::signed_url::Reading;
+use crate::policy::{Authenticated, Credential, Invocation, Origin, address, authenticate, authorise, credential};
 use crate::serving::explanation::{Explanation, Question, Steps, describe_key};
+use crate::telemetry::timestamp;
 use http::header::HeaderValue;
 
 /// Decides without sending. Limits are named, not charged.
@@ -104,8 +106,9 @@ fn identified<'s>(
     }
     let parts = &question.parts;
     let open = places(snapshot, door, route);
-    let presented = match identify(&parts.headers, parts.uri.query(), &door.places, open) {
-        Ok(Some(presented)) => presented,
+    let presented = match credential(&parts.headers, parts.uri.query(), &door.places, open) {
+        Ok(Some(Credential::Token(presented))) => presented,
+        Ok(Some(Credential::Url(url))) => return by_signed_url(snapshot, door, question, (route, url), steps),
         Ok(None) => return steps.no("credential", Denial::MissingKey),
         Err(denial) => return steps.no("credential", denial),
     };
@@ -126,6 +129,32 @@ fn identified<'s>(
     }
 }
 
+/// H7. Whoever explains may be told what callers are not: why a URL is not accepted.
+fn by_signed_url<'s>(
+    snapshot: &'s Snapshot,
+    door: &Listener,
+    question: &Question,
+    (route, url): (&Found, Reading),
+    steps: &mut Steps,
+) -> Result<Authenticated<'s>, Denial> {
+    let until = url.map_or("nobody can tell when".to_owned(), |url| timestamp::text(url.expires_at()));
+    steps.ok("credential", format!("found in signed_url, until {until}"));
+    let asked = asked(question.parts.uri.query(), &door.environment_parameter);
+    match by_url(snapshot, url, route, &asked, question.now) {
+        Ok(caller) => {
+            let slot = caller.slot().map_or("no", Slot::name);
+            steps.ok("key", format!("{} (signed by its {slot} slot)", describe_key(snapshot, caller.key())));
+            Ok(caller)
+        }
+        Err(Rejected { denial, whose }) => {
+            if let Some((key, Some(slot))) = whose {
+                steps.ok("key", format!("signed by the {} slot of {}", slot.name(), key.name));
+            }
+            steps.no("key", denial)
+        }
+    }
+}
+
 fn place(place: Place, door: &Listener) -> String {
     match place {
         Place::Authorization => "the header authorization".to_owned(),
@@ -133,6 +162,7 @@ fn place(place: Place, door: &Listener) -> String {
         Place::Query => format!("the query parameter {}", door.places.query),
         Place::KeystileKey | Place::ProxyAuthorization => format!("the header {}", place.name()),
         Place::Slot => "the place where the connection injects".to_owned(),
+        Place::SignedUrl => "a signed URL".to_owned(),
     }
 }
 

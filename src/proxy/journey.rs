@@ -9,23 +9,22 @@ use crate::limit::replays::{Reserved, Seen};
 use crate::live::Live;
 use crate::model::listener::{Door, PlaceMask};
 use crate::model::routes::Found;
-use crate::model::token::Digest;
 use crate::model::webhook::ReplayAnswer;
 use crate::model::{Denial, Listener, Snapshot};
 use crate::policy::forwarded::{self, Side};
 use crate::policy::rewrite::{self, Caller};
-use crate::policy::standing::{Asking, Standing};
+use crate::policy::standing::{Asking, Lasting, Standing};
 use crate::policy::upgrade;
 use crate::policy::via::Via;
 use crate::policy::webhook::{Claim, Verified};
-use crate::policy::{Invocation, Presented, Proven, address, authorise, environment, identify, path};
+use crate::policy::{Credential, Invocation, Proven, address, authorise, credential, environment, path};
 use crate::serving::answer::{Arrival, Ended, Passed};
 use crate::serving::core::Core;
 use crate::serving::delivery;
 use crate::serving::exchange::Exchange;
 use crate::serving::front::Front;
 use crate::serving::reply_body::Passing;
-use crate::serving::steps::{authenticated, body_fits, say_early, upstream_request};
+use crate::serving::steps::{authenticated, body_fits, by_signed_url, say_early, upstream_request};
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{self, HeaderValue};
@@ -47,15 +46,19 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Ended> {
     let Door::Inbound = door.door else { return Err(Denial::WorkflowNotFound.into()) };
     let (route, greeted) = routed(snapshot, parts, !body.is_end_stream())?;
     let open = places(snapshot, door, &route);
-    let presented = identify(&parts.headers, parts.uri.query(), &door.places, open)?;
+    let asked = environment::asked(parts.uri.query(), &door.environment_parameter);
+    let shown = credential(&parts.headers, parts.uri.query(), &door.places, open)?;
     let claim = match greeted {
-        None => claimed(snapshot, &route, parts, presented.is_some(), log.now).map_err(Ended::Unproven)?,
+        None => claimed(snapshot, &route, parts, shown.is_some(), log.now).map_err(Ended::Unproven)?,
         // There is nothing yet that could be signed.
         Some(_) => None,
     };
     let mut proven = Proven::default();
-    match &presented {
-        Some(presented) => proven.key = Some(authenticated(live, listener, slice::from_ref(presented), log)?.0),
+    match &shown {
+        Some(Credential::Token(token)) => {
+            proven.key = Some(authenticated(live, listener, slice::from_ref(token), log)?.0)
+        }
+        Some(Credential::Url(url)) => proven.key = Some(by_signed_url(live, listener, *url, (&route, &asked), log)?),
         None if claim.is_none() && greeted.is_none() => return Err(Denial::MissingKey.into()),
         None => {}
     }
@@ -63,20 +66,16 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Ended> {
         let origin = front.origin(log.address);
         return Err(handshakes::answered(&greeted, proven.key.as_ref(), &origin, (live, listener), log));
     }
-    let mut challenge = None;
-    let body = match claim {
-        None => body,
-        Some(claim) => {
-            // Boxed, so that other requests do not carry its state around.
-            let received = Box::pin(received(claim, parts, body, (core, live, listener), log)).await;
-            let (whole, delivery) = received.map_err(Ended::Unproven)?;
-            challenge = handshakes::challenge(&delivery, &whole)?;
-            proven.delivery = Some(delivery);
-            CallersBody::Own(Full::new(whole))
-        }
-    };
+    let (mut body, mut challenge) = (body, None);
+    if let Some(claim) = claim {
+        // Boxed, so that other requests do not carry its state around.
+        let received = Box::pin(received(claim, parts, body, (core, live, listener), log)).await;
+        let (whole, delivery) = received.map_err(Ended::Unproven)?;
+        challenge = handshakes::challenge(&delivery, &whole)?;
+        proven.delivery = Some(delivery);
+        body = CallersBody::Own(Full::new(whole));
+    }
     log.asked_for(route.workflow(), None);
-    let asked = environment::asked(parts.uri.query(), &door.environment_parameter);
     let run = authorise(snapshot, &proven, &front.origin(log.address), &route, &asked, log.now)?;
     log.permitted(&run, Some(run.workflow().index));
     if let Some(delivery) = &proven.delivery {
@@ -93,7 +92,7 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Ended> {
         live.limits.charge(&run, Some(run.workflow().index), listener, log.address).map_err(Denial::RateLimited)?;
     let held = live.limits.enter(&run, Some(run.workflow().index))?;
     let reserved = reserved(core, &run, proven.delivery.as_ref(), log.now)?;
-    let standing = presented.as_ref().and_then(|presented| standing(parts, &run, door, presented, front, log));
+    let standing = shown.as_ref().and_then(|shown| standing(parts, &run, door, shown, front, log));
     rewrite_request(parts, &run, door, open, front, &core.via, log)?;
     if let Some(standing) = &standing {
         parts.headers.insert(header::UPGRADE, standing.protocol().clone());
@@ -132,7 +131,7 @@ pub fn routed<'s>(
 ) -> Result<(Found, Option<handshakes::Asked<'s>>), Denial> {
     let path = path::segments(parts.uri.path())?;
     let route = snapshot.routes.find(&parts.method, &path);
-    let greeted = handshakes::asked(snapshot, &route, &path, parts, has_body)?;
+    let greeted = handshakes::asked(snapshot, &route, &path, parts, has_body);
     let route = greeted.as_ref().map_or(route, |greeted| Found::Workflow(greeted.workflow.index));
     Ok((route, greeted))
 }
@@ -228,14 +227,13 @@ fn standing(
     parts: &Parts,
     run: &Invocation<'_>,
     door: &Listener,
-    presented: &Presented<'_>,
+    shown: &Credential<'_>,
     front: &Front,
     log: &Exchange,
 ) -> Option<Standing> {
     let asking = Asking {
         protocol: upgrade::asked(parts, run.workflow())?,
-        digest: Digest::of(presented.token()),
-        in_query: presented.in_query,
+        credential: Lasting::of(shown),
         origin: front.origin(log.address),
         listener: &front.address,
         assurance: front.assurance,

@@ -8,7 +8,7 @@ use crate::live::Local;
 use crate::model::connection::ConnectionId;
 use crate::model::environment::EnvironmentId;
 use crate::model::key::KeyId;
-use crate::model::listener::DoorKind;
+use crate::model::listener::{DoorKind, Place};
 use crate::model::webhook::OwnAnswer;
 use crate::model::workflow::WorkflowId;
 use crate::model::{Denial, Key, Slot};
@@ -129,6 +129,11 @@ impl Exchange {
         if presented.in_query {
             self.core.metrics.credential_in_query();
         }
+    }
+
+    /// H7. It stands in the query by design: nobody is told to send it elsewhere.
+    pub fn signed_url(&mut self) {
+        self.place = Some(Place::SignedUrl.name());
     }
 
     pub fn caller(&mut self, key: &Key, slot: Option<Slot>) {

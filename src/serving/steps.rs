@@ -4,10 +4,13 @@ use super::exchange::Exchange;
 use crate::http::body::RequestBody;
 use crate::http::h1::incoming::Early;
 use crate::live::Live;
+use crate::model::routes::Found;
 use crate::model::token::{self, Shape};
 use crate::model::{Denial, Listener};
-use crate::policy::authenticate::Rejected;
+use crate::policy::authenticate::{Rejected, by_url};
+use crate::policy::environment::Asked;
 use crate::policy::headers::strip_reply;
+use crate::policy::signed_url::Reading;
 use crate::policy::{Authenticated, Presented, authenticate};
 use http::header::{self, HeaderMap};
 use http::request::Parts;
@@ -60,6 +63,34 @@ pub fn authenticated<'s, 'p, 'r>(
     match (denial, refused) {
         (Denial::InvalidKey(_), Some(refusal)) if guess => Err(Denial::RateLimited(refusal)),
         (denial, _) => Err(denial),
+    }
+}
+
+/// H7: authenticates by a signed URL, for the route and environment that are asked for. A wrong one is a guess (L3): over the
+/// limit it is refused without a look-up.
+pub fn by_signed_url<'s>(
+    live: &'s Live,
+    listener: usize,
+    url: Reading,
+    (route, asked): (&Found, &Asked<'_>),
+    log: &mut Exchange,
+) -> Result<Authenticated<'s>, Denial> {
+    let failed = live.limits.failed(listener);
+    log.signed_url();
+    failed.check(log.address, Instant::now()).map_err(Denial::RateLimited)?;
+    match by_url(&live.snapshot, url, route, asked, log.now) {
+        Ok(caller) => {
+            log.caller(caller.key(), caller.slot());
+            Ok(caller)
+        }
+        Err(Rejected { denial, whose: Some((key, slot)) }) => {
+            log.caller(key, slot);
+            Err(denial)
+        }
+        Err(Rejected { denial, whose: None }) => match failed.failed(log.address, Instant::now()) {
+            Ok(()) => Err(denial),
+            Err(refusal) => Err(Denial::RateLimited(refusal)),
+        },
     }
 }
 

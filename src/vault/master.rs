@@ -94,8 +94,13 @@ pub struct MasterKey {
 }
 
 enum Kept {
-    /// Derived from the master key, which is forgotten: it seals data keys.
-    Local(DataKey),
+    /// Derived from the master key, which is forgotten.
+    Local {
+        /// Seals data keys.
+        seals: DataKey,
+        /// Where other keys come from, where there is no vault.
+        others: DataKey,
+    },
     Transit(Box<Client>),
 }
 
@@ -161,9 +166,11 @@ impl MasterKey {
 
     fn of(source: &MasterKeySource, text: &[u8], notice: Option<String>) -> Result<MasterKey, KeyError> {
         let text = key_file::master_key_in(text)?;
-        let mut key = envelope::no_key();
-        key.copy_from_slice(&derive("keystile 2026 master key: sealing data keys", text)[..]);
-        Ok(MasterKey { source: source.clone(), fingerprint: fingerprint(text), kept: Kept::Local(key), notice })
+        let (mut seals, mut others) = (envelope::no_key(), envelope::no_key());
+        seals.copy_from_slice(&derive("keystile 2026 master key: sealing data keys", text)[..]);
+        others.copy_from_slice(&derive("keystile 2026 master key: other keys", text)[..]);
+        let kept = Kept::Local { seals, others };
+        Ok(MasterKey { source: source.clone(), fingerprint: fingerprint(text), kept, notice })
     }
 
     pub fn source(&self) -> &MasterKeySource {
@@ -180,9 +187,18 @@ impl MasterKey {
         self.notice.as_deref()
     }
 
+    /// A key for a purpose of its own, where there is no vault to derive it from; none from a key in Vault, which never comes
+    /// here.
+    pub fn derive(&self, purpose: &'static str) -> Option<Zeroizing<[u8; 32]>> {
+        match &self.kept {
+            Kept::Local { others, .. } => Some(derive(&format!("keystile 2026 master key: {purpose}"), &others[..])),
+            Kept::Transit(_) => None,
+        }
+    }
+
     pub(super) fn keeper(&self) -> Keeper {
         match self.kept {
-            Kept::Local(_) => Keeper::Local,
+            Kept::Local { .. } => Keeper::Local,
             Kept::Transit(_) => Keeper::Transit,
         }
     }
@@ -190,9 +206,9 @@ impl MasterKey {
     /// A data key, sealed. Only a key in Vault has to be waited for.
     pub(super) async fn wrap(&self, data_key: &DataKey, context: &[u8]) -> Result<Vec<u8>, VaultError> {
         match &self.kept {
-            Kept::Local(key) => {
+            Kept::Local { seals, .. } => {
                 let mut out = Vec::new();
-                envelope::encrypt(key, context, &data_key[..], &mut out)?;
+                envelope::encrypt(seals, context, &data_key[..], &mut out)?;
                 Ok(out)
             }
             Kept::Transit(client) => Ok(client.encrypt(&data_key[..], context).await?.into_bytes()),
@@ -209,9 +225,9 @@ impl MasterKey {
             (bytes.len() == key.len()).then(|| key.copy_from_slice(&bytes)).map(|()| key).ok_or(Shut::Refused)
         };
         match &self.kept {
-            Kept::Local(key) => {
+            Kept::Local { seals, .. } => {
                 let open = |(sealed, context): &(&[u8], &[u8])| {
-                    envelope::decrypt(key, context, sealed).ok_or(Shut::Refused).and_then(key_of)
+                    envelope::decrypt(seals, context, sealed).ok_or(Shut::Refused).and_then(key_of)
                 };
                 Ok(wrapped.iter().map(open).collect())
             }

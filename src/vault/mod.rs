@@ -16,6 +16,9 @@ pub use error::VaultError;
 pub use key_file::KeyError;
 pub use master::{Fingerprint, MasterKey, MasterKeySource};
 
+/// What URLs' key is derived for (H7), from whatever there is to derive it from.
+pub const SIGNED_URLS: &str = "signed urls";
+
 use envelope::{DataKey, Envelope, Purpose};
 use master::Shut;
 use std::fmt;

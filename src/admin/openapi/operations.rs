@@ -5,7 +5,7 @@ use super::refusals;
 use crate::admin::body::{JSON, MERGE_PATCH, Wanted};
 use crate::admin::parameters::{Kind, Parameter};
 use crate::admin::problem::PROBLEM;
-use crate::admin::routes::{Answer, Body, Content, Route};
+use crate::admin::routes::{Body, Content, Route};
 use http::Method;
 use serde_json::{Map, Value, json};
 
@@ -102,7 +102,7 @@ fn request_body(body: &Body) -> Value {
 
 fn responses(route: &Route) -> Value {
     let mut responses = Map::new();
-    responses.insert(route.reply.status.to_string(), done(&route.reply));
+    responses.insert(route.reply.status.to_string(), done(route));
     if route.method == Method::GET && route.reply.etag {
         let unchanged = json!({ "description": "It still has the version that `If-None-Match` says." });
         responses.insert("304".to_owned(), unchanged);
@@ -120,12 +120,13 @@ fn responses(route: &Route) -> Value {
     Value::Object(responses)
 }
 
-fn done(answer: &Answer) -> Value {
+fn done(route: &Route) -> Value {
+    let answer = &route.reply;
     let mut headers = json!({ "X-Request-Id": reference("headers", "X-Request-Id") });
     if answer.etag {
         headers["ETag"] = reference("headers", "ETag");
     }
-    if answer.status == 201 {
+    if route.is_create() {
         headers["Location"] = reference("headers", "Location");
     }
     let mut response = json!({ "description": answer.description, "headers": headers });

@@ -17,6 +17,8 @@ pub fn all() -> Map<String, Value> {
         ("Purged", purged()),
         ("Regeneration", regeneration()),
         ("Token", token()),
+        ("UrlOrder", url_order()),
+        ("SignedUrl", signed_url()),
         ("Document", document()),
         ("Imported", imported()),
         ("AuditEntry", audit_entry()),
@@ -169,6 +171,38 @@ fn token() -> Value {
     let fields =
         json!({ "token": { "type": "string", "pattern": "^kst_[0-9A-Za-z]{49}$", "description": "Shown this once." } });
     told("A new token.", &fields, &["token"])
+}
+
+fn url_order() -> Value {
+    let fields = json!({
+        "workflow": text("The workflow that the URL calls, by its name."),
+        "expires_at": { "type": "string", "format": "date-time", "description": "When the URL ends; ten years from now at most." },
+        "expires_in": text("The same, from now on: `90d`. One of the two is required."),
+        "slot": { "enum": ["primary", "secondary"], "description": "Whose token ends the URL when it is regenerated; without it the first that there is." },
+        "environment": text("Where calls run; without it the key's own, or the default one."),
+        "base": text("What callers reach the gateway by, `https://hooks.example.com`; without it the listener's address."),
+        "parameters": {
+            "type": "object",
+            "additionalProperties": { "type": "string" },
+            "description": "Values for the placeholders of the workflow's template. They are not signed: the URL calls with others, too.",
+        },
+    });
+    taken("What a URL is to be signed for.", &fields, &["workflow"])
+}
+
+fn signed_url() -> Value {
+    let fields = json!({
+        "url": text("The URL. Whoever has it may call."),
+        "expires_at": { "type": "string", "format": "date-time", "description": "When it ends." },
+        "key": text("The key that calls with it."),
+        "slot": { "enum": ["primary", "secondary"], "description": "The slot that signed it." },
+        "workflow": text("What it calls."),
+        "environment": text("Where its calls run."),
+        "method": text("The method to call it with."),
+        "notices": names("What whoever hands it out should know."),
+    });
+    let all = ["url", "expires_at", "key", "slot", "workflow", "environment", "method", "notices"];
+    told("A URL that may be called without a token.", &fields, &all)
 }
 
 fn document() -> Value {

@@ -23,6 +23,7 @@ pub fn routes() -> Vec<Route> {
             .says("Final: its calls are refused with `key_revoked` for good, and nothing brings it back."),
     );
     routes.push(regenerate());
+    routes.push(sign_url());
     routes
 }
 
@@ -48,5 +49,23 @@ fn regenerate() -> Route {
         .refuses(&[
             (409, "key_revoked", "it is revoked for good"),
             (422, "invalid", "`grace` is not a duration"),
+        ])
+}
+
+fn sign_url() -> Route {
+    Route::write(Method::POST, "/keys/{name}/signed-urls", Guarded::SignUrl, &TAG)
+        .called("signUrl", "Sign a URL by which anybody may call a workflow")
+        .says(
+            "The URL calls one workflow in one environment until its end, without a token: whoever has it may call. It is the \
+             key's: its permissions, limits and states count, and it ends as well when the slot's token is regenerated (after \
+             the grace) or the key is disabled, revoked or expired. It is kept nowhere. Keys of the configuration file sign \
+             as well, and without a store, where there is a `master_key`.",
+        )
+        .body("UrlOrder", Wanted::Required, r#"{"workflow": "get-customer", "expires_in": "90d", "parameters": {"id": "7"}}"#)
+        .answers(201, "SignedUrl", "The URL: whoever has it may call, so give it to nobody else.")
+        .refuses(&[
+            (409, "no_master_key", "there is no master key that URLs could be signed with"),
+            (422, "invalid", "it would not be accepted, or cannot be understood: `errors` says why"),
+            (403, "grant_exceeds_own", "the key may do more than the caller's own"),
         ])
 }

@@ -39,6 +39,7 @@ pub enum Guarded {
     Enable,
     Revoke,
     Regenerate,
+    SignUrl,
     SetSecret,
     Verify,
     Rollback,

@@ -6,18 +6,14 @@ use crate::config::reference::Reference;
 use crate::config::trail::Step;
 use crate::config::{At, View};
 use crate::model::Uid;
-use crate::model::webhook::{Algorithm, Scheme, SecretEncoding, SigningKey, SigningSecret};
+use crate::model::webhook::{Scheme, SecretEncoding, SigningKey, SigningSecret};
 
 const COPY: &str = "copy it from the sender's settings, all of it";
 
 /// Every secret of the workflow whose `webhook` is `view`.
 pub fn assemble(site: &Site<'_>, view: &View<'_>, scheme: &Scheme, workflow: Uid) -> Vec<SigningSecret> {
-    let written = match view.text("secret_encoding") {
-        Some("hex") => SecretEncoding::Hex,
-        Some("base64") => SecretEncoding::Base64,
-        None if scheme.algorithm == Algorithm::Ed25519 => SecretEncoding::Hex,
-        _ => SecretEncoding::Text,
-    };
+    let written = view.text("secret_encoding").and_then(SecretEncoding::named);
+    let written = written.unwrap_or(SecretEncoding::usual(scheme.algorithm));
     match site.is_stored(view) {
         true => of_store(site, view, scheme, written, workflow),
         false => of_file(site, view, scheme, written, workflow),

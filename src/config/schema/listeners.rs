@@ -39,7 +39,7 @@ static INBOUND: MapShape = MapShape::new(
         MODE,
         TLS_FIELD,
         H2C,
-        CREDENTIALS_FIELD,
+        Field::new("credentials", Shape::Map(&CREDENTIALS), "Where in a request a key's token is looked for."),
         Field::new(
             "environment_parameter",
             Shape::Map(&ENVIRONMENT_PARAMETER),
@@ -84,7 +84,7 @@ static OUTBOUND: MapShape = MapShape::new(
         )
         .default(defaults::NOTHING)
         .example("[keystile.internal]"),
-        CREDENTIALS_FIELD,
+        Field::new("credentials", Shape::Map(&CALL_CREDENTIALS), "Where in a call a key's token is looked for."),
         TRUSTED_PROXIES,
         FORWARDED_FIELD,
         PROXY_PROTOCOL,
@@ -128,8 +128,6 @@ const TLS_FIELD: Field = Field::new(
 const H2C: Field =
     Field::new("h2c", BOOL, "Speaks HTTP/2 without TLS to callers who begin with it (prior knowledge); else HTTP/1.1.")
         .default(defaults::OFF);
-const CREDENTIALS_FIELD: Field =
-    Field::new("credentials", Shape::Map(&CREDENTIALS), "Where in a request a key's token is looked for.");
 const TRUSTED_PROXIES: Field = Field::new(
     "trusted_proxies",
     Shape::List(&CIDR),
@@ -247,20 +245,36 @@ const OLD_TLS_NAMES: &[Gone] =
     &[Gone::new("cert", "certificate: tls/cert.pem"), Gone::new("private_key", "key: tls/key.pem")];
 
 static CREDENTIALS: MapShape = MapShape::new(
-    "The places where a token is looked for; each can be switched off.",
+    "The places where a key's token, or a URL that it signed, is looked for; each can be switched off.",
     &[
-        Field::new("authorization", BOOL, "The header Authorization, with the schemes Key and Bearer.")
-            .default(defaults::ON),
-        Field::new("header", Shape::OrFalse(Kind::HeaderName), "A header of its own, or false.")
-            .default(defaults::CREDENTIAL_HEADER),
+        IN_AUTHORIZATION,
+        IN_HEADER,
+        IN_QUERY,
         Field::new(
-            "query",
-            Shape::OrFalse(Kind::QueryName),
-            "A query parameter, or false; URLs end up in logs, so prefer a header.",
+            "signed_url",
+            BOOL,
+            "A URL that `keystile url sign` made: auth-id, auth-exp and auth-sig in the query.",
         )
-        .default(defaults::CREDENTIAL_QUERY),
+        .default(defaults::ON),
     ],
 );
+
+static CALL_CREDENTIALS: MapShape = MapShape::new(
+    "The places where a token is looked for; each can be switched off.",
+    &[IN_AUTHORIZATION, IN_HEADER, IN_QUERY],
+);
+
+const IN_AUTHORIZATION: Field =
+    Field::new("authorization", BOOL, "The header Authorization, with the schemes Key and Bearer.")
+        .default(defaults::ON);
+const IN_HEADER: Field = Field::new("header", Shape::OrFalse(Kind::HeaderName), "A header of its own, or false.")
+    .default(defaults::CREDENTIAL_HEADER);
+const IN_QUERY: Field = Field::new(
+    "query",
+    Shape::OrFalse(Kind::QueryName),
+    "A query parameter, or false; URLs end up in logs, so prefer a header.",
+)
+.default(defaults::CREDENTIAL_QUERY);
 
 static ENVIRONMENT_PARAMETER: MapShape = MapShape::new(
     "The query parameter that chooses the environment.",

@@ -105,7 +105,7 @@ static FILE: MapShape = MapShape::new(
         Field::new(
             "master_key",
             Shape::Scalar(Kind::MasterKey),
-            "What the store's secrets are sealed with: where the key is read from, or who keeps it (Vault, OpenBao).",
+            "What URLs are signed and the store's secrets sealed with: where the key is, or who keeps it (Vault, OpenBao).",
         )
         .example("file:/etc/keystile/master.key"),
         Field::later("shared_limits", "limits that several gateways share"),
@@ -124,7 +124,7 @@ static FILE: MapShape = MapShape::new(
     Gone::new("threads", "workers: 4"),
     Gone::new("database", "store: sqlite:keystile.db"),
 ])
-.rules(&[Rule::Together(&["store", "master_key"])]);
+.rules(&[Rule::Needs("store", &["master_key"])]);
 
 static SECRET_SOURCES: MapShape = MapShape::new(
     "The only places to read secrets from; a kind that is left out is not permitted.",

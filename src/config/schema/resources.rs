@@ -91,6 +91,7 @@ static NARROWED: MapShape = MapShape::new(
         Field::new("authorization", BOOL, "The header Authorization.").example("true"),
         Field::new("header", Shape::OrFalse(Kind::HeaderName), "A header of its own, or false.").example("false"),
         Field::new("query", Shape::OrFalse(Kind::QueryName), "A query parameter, or false.").example("false"),
+        Field::new("signed_url", BOOL, "A URL that `keystile url sign` made.").example("false"),
     ],
 );
 

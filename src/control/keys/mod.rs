@@ -5,6 +5,7 @@ pub mod rows;
 pub mod shown;
 pub mod states;
 pub mod tokens;
+pub mod urls;
 
 use super::access::Actor;
 use super::audit::Told;

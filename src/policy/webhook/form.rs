@@ -53,9 +53,12 @@ pub(super) fn is_form(content_type: Option<&HeaderValue>) -> bool {
     essence.is_some_and(|essence| essence.trim_ascii().eq_ignore_ascii_case(b"application/x-www-form-urlencoded"))
 }
 
+/// A name and its value, decoded.
+type Pair<'f> = (Cow<'f, [u8]>, Cow<'f, [u8]>);
+
 /// Names and values by the order of names, then of values; the same pair twice counts once, as the sender has it.
 fn sorted(form: &[u8]) -> Result<Vec<u8>, Unsigned> {
-    let mut pairs: Vec<(Cow<'_, [u8]>, Cow<'_, [u8]>)> = Vec::new();
+    let mut pairs: Vec<Pair<'_>> = Vec::new();
     for pair in form.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
         if pairs.len() == FIELDS {
             return Err(Unsigned::TooManyFields);
