@@ -38,7 +38,7 @@ impl fmt::Debug for Claim<'_, '_> {
     }
 }
 
-/// A signature that is right, whose it is, and what its key makes of the message, where it makes the same for everybody.
+/// A signature that is right, and the secret that made it.
 struct Match<'s, 'c> {
     secret: &'s SigningSecret,
     given: &'c [u8],
@@ -87,6 +87,10 @@ impl<'s, 'r> Claim<'s, 'r> {
             body,
         };
         let scheme = &self.signature.scheme;
+        if scheme.signed.contains(&Part::SortedForm) && parts.headers.get_all(CONTENT_TYPE).iter().nth(1).is_some() {
+            // Which of them says what the body is, the upstream might see differently.
+            return Err(self.invalid(BadSignature::Malformed("Content-Type is repeated, and says what is signed")));
+        }
         let made = Made::of(scheme, &signable).map_err(|unsigned| self.unsigned(unsigned))?;
         let messages: SmallVec<[Pieces<'_>; 2]> = made.messages(scheme, &signable).collect();
         match self.judged(&messages) {
