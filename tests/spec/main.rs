@@ -67,6 +67,7 @@ mod upstream_h2;
 mod upstreams;
 mod verify;
 mod verify_found;
+mod webhook_send;
 mod webhooks_again;
 mod webhooks_around;
 mod webhooks_bodies;
