@@ -135,11 +135,7 @@ fn custom(site: &Site<'_>, view: &View<'_>) -> Option<Scheme> {
     let header = |field| view.text(field).and_then(|name| name.parse::<HeaderName>().ok());
     let signed = view.text("template").map(|text| parts(site, view.at("template"), text));
     let timestamp = header("timestamp_header").map(|name| {
-        let clock = match view.text("timestamp_format") {
-            Some("unix_ms") => Clock::Milliseconds,
-            Some("rfc3339") => Clock::Rfc3339,
-            _ => Clock::Seconds,
-        };
+        let clock = view.text("timestamp_format").and_then(Clock::named).unwrap_or(Clock::Seconds);
         (TimestampPlace::Header(name), clock)
     });
     let id = header("id_header");
@@ -167,48 +163,17 @@ fn custom(site: &Site<'_>, view: &View<'_>) -> Option<Scheme> {
         timestamp,
         id,
         signed,
-        algorithm: algorithm(view.text("algorithm")?)?,
-        encoding: encoding(view.text("encoding")?)?,
+        algorithm: Algorithm::named(view.text("algorithm")?)?,
+        encoding: Encoding::named(view.text("encoding")?)?,
     })
-}
-
-fn algorithm(name: &str) -> Option<Algorithm> {
-    let all = [Algorithm::HmacSha1, Algorithm::HmacSha256, Algorithm::HmacSha512, Algorithm::Ed25519];
-    Algorithm::NAMES.iter().position(|known| *known == name).map(|at| all[at])
-}
-
-fn encoding(name: &str) -> Option<Encoding> {
-    let all = [Encoding::Hex, Encoding::Base64, Encoding::Base64Url];
-    Encoding::NAMES.iter().position(|known| *known == name).map(|at| all[at])
 }
 
 /// `{timestamp}.{body}`, taken apart. A brace that opens no known word is a mistake, not text: it would never match.
 fn parts(site: &Site<'_>, at: At<'_>, template: &str) -> Vec<Part> {
-    let words = [
-        ("timestamp", Part::Timestamp),
-        ("id", Part::Id),
-        ("body", Part::Body),
-        ("method", Part::Method),
-        ("url", Part::Url),
-        ("path", Part::Path),
-    ];
-    let (mut parts, mut rest) = (Vec::new(), template);
-    while let Some((text, behind)) = rest.split_once('{') {
-        if !text.is_empty() {
-            parts.push(Part::Text(text.into()));
-        }
-        let (word, behind) = behind.split_once('}').unwrap_or((behind, ""));
-        match words.iter().find(|(known, _)| *known == word) {
-            Some((_, part)) => parts.push(part.clone()),
-            None => {
-                let remedy = "write {timestamp}, {id}, {body}, {method}, {url} or {path}";
-                site.error(at, format!("{{{word}}} is no part of a request that could be signed"), remedy);
-            }
-        }
-        rest = behind;
-    }
-    if !rest.is_empty() {
-        parts.push(Part::Text(rest.into()));
+    let (parts, unknown) = Part::template(template);
+    for word in unknown {
+        let remedy = "write {timestamp}, {id}, {body}, {method}, {url} or {path}";
+        site.error(at, format!("{{{word}}} is no part of a request that could be signed"), remedy);
     }
     if !parts.contains(&Part::Body) {
         let remedy = "add {body}: what is not signed, anybody can change";
@@ -265,12 +230,8 @@ fn stored_secrets(
 
 /// H1: every secret, made ready. What is wrong with one is told without any part of it.
 fn secrets(site: &Site<'_>, view: &View<'_>, scheme: &Scheme, around: &Around<'_>) -> Vec<SigningSecret> {
-    let written = match view.text("secret_encoding") {
-        Some("hex") => SecretEncoding::Hex,
-        Some("base64") => SecretEncoding::Base64,
-        None if scheme.algorithm == Algorithm::Ed25519 => SecretEncoding::Hex,
-        _ => SecretEncoding::Text,
-    };
+    let written = view.text("secret_encoding").and_then(SecretEncoding::named);
+    let written = written.unwrap_or(SecretEncoding::usual(scheme.algorithm));
     let mut list: Vec<SigningSecret> = Vec::new();
     for item in view.list("secrets") {
         let Some(reference) = item.text_here().and_then(|text| Reference::parse(text).ok()) else { continue };

@@ -12,6 +12,7 @@ mod output;
 mod remote;
 mod sample;
 mod url;
+mod webhook;
 
 use crate::telemetry::redact::redact;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -113,6 +114,9 @@ enum Command {
     /// URLs that call a workflow without a token, until they expire.
     #[command(subcommand)]
     Url(url::Command),
+    /// Webhooks from the sender's side: sign and send, to try a route out.
+    #[command(subcommand)]
+    Webhook(webhook::Command),
     /// Connections and their secrets, of a running gateway or a configuration file.
     #[command(subcommand)]
     Connections(connections::Command),
@@ -186,6 +190,7 @@ fn run(command: Command, output: Format) -> anyhow::Result<ExitCode> {
         Command::Logout(arguments) => remote::login::logout(&arguments, output),
         Command::Keys(command) => keys::run(&command, output),
         Command::Url(command) => url::run(&command, output),
+        Command::Webhook(command) => webhook::run(&command, output),
         Command::Connections(command) => connections::run(&command, output),
         Command::Workflows(command) => remote::workflows::run(&command, output),
         Command::Environments(command) => remote::environments::run(&command, output),

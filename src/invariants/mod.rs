@@ -8,6 +8,7 @@ mod inputs;
 mod messages;
 mod requests;
 mod scrubbing;
+mod webhooks;
 mod wires;
 
 pub use calls::calls;
@@ -16,6 +17,7 @@ pub use inputs::{certificate, config, proxy_protocol};
 pub use messages::{body, head, reply};
 pub use requests::{credentials, rewriting, routing};
 pub use scrubbing::scrubbing;
+pub use webhooks::webhooks;
 pub use wires::{server, upstream};
 
 use bytes::Bytes;

@@ -53,7 +53,7 @@ fn h3_no_broken_signature_is_taken() {
         ("a character more", |s| format!("{s}0")),
         ("a byte more", |s| format!("{s}00")),
         ("a digit off", |s| turned(s, s.len() - 6)),
-        ("the first digit off", |s| turned(s, s.find(['=', ',']).map_or(0, |at| at + 1))),
+        ("the first digit off", |s| turned(s, first_digit(s))),
         ("a blank within", |s| format!("{} {}", &s[..s.len() - 8], &s[s.len() - 8..])),
         ("in quotes", |s| format!("\"{s}\"")),
         ("twice in one", |s| format!("{s}{s}")),
@@ -68,6 +68,9 @@ fn h3_no_broken_signature_is_taken() {
     ];
     for scheme in SCHEMES {
         for (what, change) in changes {
+            if (scheme, what) == ("stripe", "twice in one") {
+                continue; // A list, in which the second is right.
+            }
             let right = Delivery::of(scheme);
             let changed = change(&right.signature());
             assert_ne!(changed, right.signature(), "{scheme}: {what}");
@@ -75,6 +78,11 @@ fn h3_no_broken_signature_is_taken() {
         }
     }
     world.assert_untouched();
+}
+
+fn first_digit(signature: &str) -> usize {
+    let prefixes = SCHEMES.map(prefix_of).into_iter().filter(|prefix| !prefix.is_empty());
+    prefixes.filter_map(|prefix| Some(signature.find(prefix)? + prefix.len())).next().unwrap_or_default()
 }
 
 /// Another character of the same alphabet at `at`.
@@ -260,8 +268,8 @@ fn h3_a_time_is_a_number_of_seconds_in_plain_digits_whoever_signed_it() {
         "NaN".to_owned(),
         "inf".to_owned(),
         "0".to_owned(),
-        at.to_string().chars().map(|c| char::from_u32('٠' as u32 + c as u32 - 48).unwrap()).collect(),
-        at.to_string().chars().map(|c| char::from_u32('0' as u32 + c as u32 - 48).unwrap()).collect(),
+        at.to_string().chars().map(|c| char::from_u32('\u{660}' as u32 + c as u32 - 48).unwrap()).collect(),
+        at.to_string().chars().map(|c| char::from_u32('\u{ff10}' as u32 + c as u32 - 48).unwrap()).collect(),
         "2026-11-21T12:00:00Z".to_owned(),
     ];
     for scheme in TIMED {

@@ -1,33 +1,18 @@
-//! One request at a time to the admin API, over TCP or TLS. Redirects are not followed: a token goes where it was meant to.
+//! What the admin API is asked, and what it answers.
 
 use super::misuse;
 use super::problem::Problem;
+use super::profiles::Token;
 use super::target::{Site, Target};
-use crate::model::connection::{HttpVersion, UpstreamTls};
+use super::wire::{Trouble, WHOLE, Wire};
 use crate::model::name::{is_name, is_uuid};
-use crate::net::tls;
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
-use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::Incoming;
-use hyper_util::rt::TokioIo;
+use http::{Method, Request, StatusCode};
+use http_body_util::Full;
 use serde_json::Value;
-use std::sync::Arc;
-use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio::runtime::Runtime;
-use tokio::time::timeout;
 use zeroize::Zeroizing;
-
-/// Name, TCP and TLS together.
-const CONNECT: Duration = Duration::from_secs(5);
-/// The whole of it: providers are asked about secrets meanwhile.
-const WHOLE: Duration = Duration::from_secs(60);
-/// An export of everything stays far below; a stranger's endless reply does not.
-const LARGEST: usize = 256 << 20;
 
 /// What stands in a query as it is.
 const PLAIN: &percent_encoding::AsciiSet =
@@ -109,24 +94,17 @@ pub struct Reply {
 
 /// A gateway to talk to.
 pub struct Client {
-    target: Target,
-    tls: Option<Arc<rustls::ClientConfig>>,
-    runtime: Runtime,
+    wire: Wire,
+    token: Token,
 }
 
 impl Client {
     pub fn to(target: Target) -> anyhow::Result<Client> {
-        let authorities = UpstreamTls { ca: target.ca.clone(), identity: None, server_name: None };
-        let tls = match target.site.tls {
-            true => Some(tls::client(&authorities, HttpVersion::Http1).context("--ca")?.0.config),
-            false => None,
-        };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        Ok(Client { target, tls, runtime })
+        Ok(Client { wire: Wire::to(target.site, target.ca)?, token: target.token })
     }
 
     pub fn site(&self) -> &Site {
-        &self.target.site
+        self.wire.site()
     }
 
     pub fn get(&self, segments: &[&str]) -> anyhow::Result<Reply> {
@@ -139,30 +117,21 @@ impl Client {
 
     /// Sends, and waits for what comes of it. A refusal is an error that says what the gateway says.
     pub fn send(&self, ask: Ask) -> anyhow::Result<Reply> {
-        let request = self.request(ask)?;
-        let exchange = async { timeout(WHOLE, self.exchange(request)).await };
-        let (parts, body) = match self.runtime.block_on(exchange) {
-            Ok(done) => done?,
-            Err(_) => bail!(
-                "{} did not answer within {} s\n  whether it was done is not known: look before you repeat it",
-                self.target.site,
-                WHOLE.as_secs()
-            ),
-        };
+        let (parts, body) = self.wire.send(self.request(ask)?).map_err(|trouble| self.worded(trouble))?;
         self.judge(&parts, &body)
     }
 
     fn request(&self, ask: Ask) -> anyhow::Result<Request<Full<Bytes>>> {
         let query = if ask.query.is_empty() { String::new() } else { format!("?{}", ask.query.join("&")) };
-        let path = format!("{}/api/v1{}{query}", self.target.site.base, ask.path);
-        let token = Zeroizing::new(format!("Bearer {}", self.target.token.show()));
+        let path = format!("{}/api/v1{}{query}", self.site().base, ask.path);
+        let token = Zeroizing::new(format!("Bearer {}", self.token.show()));
         let mut token = HeaderValue::from_str(&token)
             .map_err(|_| anyhow::anyhow!("the token holds what no token does: copy it again, whole and alone"))?;
         token.set_sensitive(true);
         let mut request = Request::builder()
             .method(ask.method)
             .uri(path)
-            .header(header::HOST, self.target.site.authority())
+            .header(header::HOST, self.site().authority())
             .header(header::USER_AGENT, concat!("keystile/", env!("CARGO_PKG_VERSION")))
             .header(header::ACCEPT, "application/json, application/problem+json")
             .header(header::AUTHORIZATION, token);
@@ -179,48 +148,25 @@ impl Client {
         request.body(Full::new(body)).context("an argument holds what cannot be sent")
     }
 
-    async fn exchange(
-        &self,
-        request: Request<Full<Bytes>>,
-    ) -> anyhow::Result<(http::response::Parts, Zeroizing<Vec<u8>>)> {
-        let site = &self.target.site;
-        let connecting = async {
-            let tcp = TcpStream::connect((site.host.as_str(), site.port))
-                .await
-                .map_err(|e| self.unreachable(&e.to_string()))?;
-            let _ = tcp.set_nodelay(true);
-            Ok::<_, anyhow::Error>(tcp)
-        };
-        let late = || self.unreachable(&format!("no answer within {} s", CONNECT.as_secs()));
-        let tcp = timeout(CONNECT, connecting).await.map_err(|_| late())??;
-        let Some(tls) = &self.tls else { return exchanged(tcp, request).await.map_err(|e| self.broken(&e)) };
-        let name = rustls::pki_types::ServerName::try_from(site.host.clone()).context("the URL's host is not valid")?;
-        let shaken = tokio_rustls::TlsConnector::from(tls.clone()).connect(name, tcp);
-        let stream = timeout(CONNECT, shaken).await.map_err(|_| late())?.map_err(|e| self.distrusted(&e))?;
-        exchanged(stream, request).await.map_err(|e| self.broken(&e))
-    }
-
-    fn unreachable(&self, why: &str) -> anyhow::Error {
-        anyhow::anyhow!(
-            "cannot reach {}: {why}\n  is `keystile serve` running there, with listeners.admin in its configuration? \
-             Another address: --url or KEYSTILE_URL",
-            self.target.site
-        )
-    }
-
-    fn distrusted(&self, error: &std::io::Error) -> anyhow::Error {
-        anyhow::anyhow!(
-            "cannot speak TLS with {}: {error}\n  a certificate of your own authority needs --ca FILE; a listener \
-             without tls needs http://",
-            self.target.site
-        )
-    }
-
-    fn broken(&self, error: &anyhow::Error) -> anyhow::Error {
-        anyhow::anyhow!(
-            "{} broke the exchange off: {error:#}\n  whether it was done is not known: look before you repeat it",
-            self.target.site
-        )
+    fn worded(&self, trouble: Trouble) -> anyhow::Error {
+        let site = self.site();
+        match trouble {
+            Trouble::Unreachable(why) => anyhow::anyhow!(
+                "cannot reach {site}: {why}\n  is `keystile serve` running there, with listeners.admin in its \
+                 configuration? Another address: --url or KEYSTILE_URL"
+            ),
+            Trouble::Distrusted(error) => anyhow::anyhow!(
+                "cannot speak TLS with {site}: {error}\n  a certificate of your own authority needs --ca FILE; a \
+                 listener without tls needs http://"
+            ),
+            Trouble::Broken(error) => anyhow::anyhow!(
+                "{site} broke the exchange off: {error:#}\n  whether it was done is not known: look before you repeat it"
+            ),
+            Trouble::Late => anyhow::anyhow!(
+                "{site} did not answer within {} s\n  whether it was done is not known: look before you repeat it",
+                WHOLE.as_secs()
+            ),
+        }
     }
 
     fn judge(&self, parts: &http::response::Parts, body: &[u8]) -> anyhow::Result<Reply> {
@@ -237,23 +183,10 @@ impl Client {
         bail!(
             "{} answered {}, and not as Keystile's admin API does\n  check the URL (--url, KEYSTILE_URL): it is that of \
              listeners.admin",
-            self.target.site,
+            self.site(),
             if parts.status == StatusCode::OK { "something else".to_owned() } else { parts.status.to_string() }
         )
     }
-}
-
-async fn exchanged(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    request: Request<Full<Bytes>>,
-) -> anyhow::Result<(http::response::Parts, Zeroizing<Vec<u8>>)> {
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let driven = tokio::spawn(connection);
-    let reply: Response<Incoming> = sender.send_request(request).await?;
-    let (parts, body) = reply.into_parts();
-    let whole = Limited::new(body, LARGEST).collect().await.map_err(|e| anyhow::anyhow!("{e}"))?;
-    driven.abort();
-    Ok((parts, Zeroizing::new(whole.to_bytes().to_vec())))
 }
 
 /// `"7"`, also as a weak one.

@@ -32,6 +32,22 @@ pub fn text(file: &Path) -> anyhow::Result<Zeroizing<String>> {
     read(file, "the document", LONGEST_TEXT)
 }
 
+/// What is to be sent as it is, from a file, or from standard input for `-`.
+pub fn bytes(file: &Path, what: &str) -> anyhow::Result<Vec<u8>> {
+    let cannot = || format!("cannot read {what} from {}", shown(file));
+    let mut bytes = Vec::new();
+    let read = if is_stdin(file) {
+        only_once(what)?;
+        stdin().lock().take(LONGEST_TEXT + 1).read_to_end(&mut bytes)
+    } else {
+        std::fs::File::open(file).with_context(cannot)?.take(LONGEST_TEXT + 1).read_to_end(&mut bytes)
+    };
+    if read.with_context(cannot)? as u64 > LONGEST_TEXT {
+        bail!("{} is longer than {LONGEST_TEXT} bytes: {what} is expected there", shown(file));
+    }
+    Ok(bytes)
+}
+
 /// How messages call it.
 pub fn shown(file: &Path) -> String {
     if is_stdin(file) { "standard input".to_owned() } else { file.display().to_string() }

@@ -10,19 +10,20 @@ mod details;
 mod editor;
 pub mod environments;
 mod fields;
-mod input;
+pub mod input;
 pub mod keys;
 pub mod login;
 mod problem;
 mod profiles;
 mod resource;
-mod secret;
-mod table;
-mod target;
+pub mod secret;
+pub mod table;
+pub mod target;
 pub mod times;
 pub mod urls;
 pub mod usage;
 pub mod whole;
+pub mod wire;
 pub mod workflows;
 
 pub use table::printable;
@@ -81,6 +82,6 @@ impl fmt::Display for Misuse {
 impl std::error::Error for Misuse {}
 
 /// A [`Misuse`], as commands return it.
-fn misuse(text: impl Into<String>) -> anyhow::Error {
+pub fn misuse(text: impl Into<String>) -> anyhow::Error {
     Misuse(text.into()).into()
 }

@@ -1,5 +1,6 @@
 //! How signatures, and the secrets that make them, are written.
 
+use super::scheme::Algorithm;
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -72,6 +73,11 @@ impl SecretEncoding {
     pub fn named(name: &str) -> Option<SecretEncoding> {
         let all = [SecretEncoding::Text, SecretEncoding::Hex, SecretEncoding::Base64];
         SecretEncoding::NAMES.iter().position(|known| *known == name).map(|at| all[at])
+    }
+
+    /// Where nothing is said: public keys are no text.
+    pub fn usual(algorithm: Algorithm) -> SecretEncoding {
+        if algorithm == Algorithm::Ed25519 { SecretEncoding::Hex } else { SecretEncoding::Text }
     }
 
     /// Errors say what is wrong, and nothing of the secret.

@@ -74,6 +74,38 @@ pub enum Part {
     SortedForm,
 }
 
+impl Part {
+    /// What operators write in their templates.
+    const WORDS: [(&'static str, Part); 6] = [
+        ("timestamp", Part::Timestamp),
+        ("id", Part::Id),
+        ("body", Part::Body),
+        ("method", Part::Method),
+        ("url", Part::Url),
+        ("path", Part::Path),
+    ];
+
+    /// `{timestamp}.{body}`, taken apart; and the words in braces that are none.
+    pub fn template(text: &str) -> (Vec<Part>, Vec<&str>) {
+        let (mut parts, mut unknown, mut rest) = (Vec::new(), Vec::new(), text);
+        while let Some((text, behind)) = rest.split_once('{') {
+            if !text.is_empty() {
+                parts.push(Part::Text(text.into()));
+            }
+            let (word, behind) = behind.split_once('}').unwrap_or((behind, ""));
+            match Part::WORDS.into_iter().find(|(known, _)| *known == word) {
+                Some((_, part)) => parts.push(part),
+                None => unknown.push(word),
+            }
+            rest = behind;
+        }
+        if !rest.is_empty() {
+            parts.push(Part::Text(rest.into()));
+        }
+        (parts, unknown)
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Algorithm {
     HmacSha1,

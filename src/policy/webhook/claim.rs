@@ -87,6 +87,10 @@ impl<'s, 'r> Claim<'s, 'r> {
             body,
         };
         let scheme = &self.signature.scheme;
+        if scheme.signed.contains(&Part::SortedForm) && parts.headers.get_all(CONTENT_TYPE).iter().nth(1).is_some() {
+            // Which of them says what the body is, the upstream might see differently.
+            return Err(self.invalid(BadSignature::Malformed("Content-Type is repeated, and says what is signed")));
+        }
         let made = Made::of(scheme, &signable).map_err(|unsigned| self.unsigned(unsigned))?;
         let messages: SmallVec<[Pieces<'_>; 2]> = made.messages(scheme, &signable).collect();
         match self.judged(&messages) {

@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import ssl
+import subprocess
 import sys
 import urllib.request
 from pathlib import Path
@@ -15,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from checks import run, same  # noqa: E402, F401
 
-PLAIN, TLS, CA, MEMORY, SECRETS = (os.environ[name] for name in ("PLAIN", "TLS", "CA", "MEMORY", "SECRETS"))
+PLAIN, TLS, CA, MEMORY, SECRETS, KEYSTILE = (os.environ[name] for name in ("PLAIN", "TLS", "CA", "MEMORY", "SECRETS", "KEYSTILE"))
 numbers = itertools.count()
 
 BODIES = {
@@ -67,3 +68,15 @@ class Delivery:
         same(f"{what}: replayed", bool(self.replayed), True)
         same(f"{what}: arrived", self.arrived, None)
 
+
+def made(scheme, body, which="right", url=None, more=()):
+    """What `keystile webhook send` would send: its URL, and its fields by their names in lower case."""
+    payload = Path(SECRETS, "payload")
+    payload.write_bytes(body.encode())
+    command = [KEYSTILE, "webhook", "send", "--scheme", scheme, "--secret-file", Path(SECRETS, f"{scheme}.{which}")]
+    command += ["--url", url or f"{PLAIN}/{scheme}", "--data", f"@{payload}", *more, "--dry-run", "-o", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    if done.returncode:
+        raise AssertionError(f"keystile webhook send: {done.stderr}")
+    told = json.loads(done.stdout)
+    return told["url"], {field["name"].lower(): field["value"] for field in told["headers"]}

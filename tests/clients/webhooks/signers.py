@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 import standardwebhooks
 import svix
 from deliveries import BODIES, PLAIN, TLS, Delivery, run, secret
+from forms import FORMS, Several
 from slack_sdk.signature import SignatureVerifier
 from stripe import WebhookSignature
 from twilio.request_validator import RequestValidator
@@ -84,33 +85,8 @@ def standardwebhooks_signs_with_two_secrets():
     Delivery(f"{PLAIN}/standard", both, body).is_taken("rolled", "standard/standard", body)
 
 
-class Several:
-    """A form in which names may come more than once, as web frameworks hand it over."""
-
-    def __init__(self, pairs):
-        self.pairs = pairs
-
-    def __iter__(self):
-        return iter(name for name, _ in self.pairs)
-
-    def __len__(self):
-        return len(self.pairs)
-
-    def getall(self, name):
-        return [value for known, value in self.pairs if known == name]
-
-
 def by_twilio(url, pairs, which="right"):
     return {"X-Twilio-Signature": RequestValidator(secret("twilio", which)).compute_signature(url, Several(pairs))}
-
-
-FORMS = {
-    "plain": [("From", "+15005550006"), ("Body", "Hello & ü 🪨"), ("CallSid", "CA1")],
-    "several values": [("Media", "b"), ("Media", "a"), ("Body", "x"), ("Media", "a")],
-    "empty value": [("Body", ""), ("NumMedia", "0")],
-    "line ends": [("Body", "one\r\ntwo\ttabs+plus %41"), ("A", "=&=")],
-    "case of names": [("b", "1"), ("B", "2"), ("a", "3"), ("_", "4")],
-}
 
 
 def twilio_signs_forms_at_a_public_url():
