@@ -297,7 +297,8 @@ fn replays(site: &Site<'_>, view: &View<'_>, signature: Option<&Signature>) -> O
     };
     let usual = signature.tolerance.map_or(REMEMBER, |tolerance| tolerance * 2);
     let remember = match view.opt_switch("replays.remember") {
-        Some(written) => scalar::duration(written?).ok()?,
+        // No time at all: not even as long as its request takes.
+        Some(written) => scalar::duration(written?).ok().filter(|remember| !remember.is_zero())?,
         None => usual,
     };
     let answer = match view.text("replays.answer") {

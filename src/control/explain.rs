@@ -138,6 +138,16 @@ mod tests {
             "address": "192.0.2.7", "listener": null }));
         let asked = asked.ok().unwrap();
         assert_eq!((asked.peer.to_string(), asked.headers.len()), ("192.0.2.7".to_owned(), 1));
+        assert_eq!(asked.body, None);
+        let sent = |more: Value| {
+            let mut body = json!({ "method": "POST", "url": "/a" });
+            body.as_object_mut()?.extend(more.as_object()?.clone());
+            read(body).ok()?.body
+        };
+        assert_eq!(sent(json!({ "body": "{}\n" })).unwrap(), "{}\n");
+        assert_eq!(sent(json!({ "body_base64": "/wA=" })).unwrap(), [0xff, 0][..]);
+        assert_eq!(sent(json!({ "body_base64": "/wA" })), None);
+        assert_eq!(sent(json!({ "body": "", "body_base64": "" })), None, "there are two");
         let wrong = read(json!({ "url": 7, "address": "here", "headers": { "X": 1 }, "hosts": "x" })).err().unwrap();
         let mut fields: Vec<&str> = wrong.iter().map(|wrong| wrong.field.as_str()).collect();
         fields.sort_unstable();
