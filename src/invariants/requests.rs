@@ -8,9 +8,12 @@ use crate::model::template::{Segment, Template};
 use crate::model::token;
 use crate::model::workflow::WorkflowId;
 use crate::model::{Slot, Snapshot};
+use crate::policy::authenticate::by_url;
 use crate::policy::forwarded::Side;
 use crate::policy::rewrite::{self, Caller};
-use crate::policy::{Invocation, Origin, Proven, authenticate, authorise, environment, fixture, identify, path};
+use crate::policy::{
+    Credential, Invocation, Origin, Proven, authenticate, authorise, credential, environment, fixture, identify, path,
+};
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
@@ -30,7 +33,7 @@ pub(super) fn request(bytes: &[u8]) -> Option<Parts> {
 
 /// Which places are open, by the low bits.
 fn open(bits: u8) -> PlaceMask {
-    let all = [Place::Authorization, Place::Header, Place::Query];
+    let all = [Place::Authorization, Place::Header, Place::Query, Place::SignedUrl];
     let closed = all.iter().enumerate().filter(|(n, _)| bits >> n & 1 == 1);
     closed.fold(PlaceMask::ALL, |mask, (_, place)| mask.without(*place))
 }
@@ -74,19 +77,33 @@ fn spaced(text: &str) -> Vec<u8> {
     text.bytes().map(|b| if b == b'+' { b' ' } else { b }).collect()
 }
 
+/// Whether a signed URL is looked for and would be one, found the simple way.
+fn is_signed(parts: &Parts, open: PlaceMask) -> bool {
+    let names = parts.uri.query().unwrap_or_default().split('&').map(|pair| pair.split('=').next().unwrap_or_default());
+    open.has(Place::SignedUrl) && names.into_iter().any(|name| decoded(&spaced(name)).eq_ignore_ascii_case(b"auth-sig"))
+}
+
 /// Exactly one credential, or a refusal; where there is none, none is found.
 pub fn credentials(bytes: &[u8]) {
     let ([bits], bytes) = steer(bytes);
     let Some(parts) = request(&[b"/?", bytes].concat()) else { return };
     let open = open(bits);
-    let expected = tokens(&parts, open);
-    match identify(&parts.headers, parts.uri.query(), &fixture::places(), open) {
-        Ok(None) => assert!(expected.is_empty(), "overlooked"),
-        Ok(Some(found)) => {
-            assert!(!expected.is_empty());
+    let (expected, signed) = (tokens(&parts, open), is_signed(&parts, open));
+    match credential(&parts.headers, parts.uri.query(), &fixture::places(), open) {
+        Ok(None) => assert!(expected.is_empty() && !signed, "overlooked"),
+        Ok(Some(Credential::Token(found))) => {
+            assert!(!expected.is_empty() && !signed);
             assert!(expected.iter().all(|token| token == found.token()), "one of several");
         }
-        Err(denial) => assert!(parts.headers.get_all(AUTHORIZATION).iter().count() + expected.len() > 1, "{denial:?}"),
+        Ok(Some(Credential::Url(url))) => {
+            assert!(expected.is_empty() && signed);
+            let (world, asked) = (fixture::snapshot(), environment::Asked::Nothing);
+            assert!(by_url(&world, url, &Found::Workflow(WorkflowId(0)), &asked, 0).is_err(), "nobody signed it");
+        }
+        Err(denial) => {
+            let tokens = parts.headers.get_all(AUTHORIZATION).iter().count() + expected.len();
+            assert!(tokens > 1 || signed, "{denial:?}");
+        }
     }
 }
 
@@ -159,13 +176,14 @@ pub fn rewriting(bytes: &[u8]) {
             let name = pair.split(';').map(|p| decoded(&spaced(p)).to_ascii_lowercase());
             let name: Vec<u8> = name.collect::<Vec<_>>().join(&b';');
             let why = |n: &[u8]| name.windows(n.len()).any(|w| w == n);
-            assert!(why(b"auth") && why(b"key"), "{pair} is lost");
+            let signed = why(b"auth-id") || why(b"auth-exp") || why(b"auth-sig");
+            assert!((why(b"auth") && why(b"key")) || signed, "{pair} is lost");
         }
     }
     assert_eq!(kept.next(), None, "something was added or moved");
     let mut again = parts;
     (again.uri, again.headers) = (target, fields);
-    assert!(tokens(&again, open).is_empty(), "a credential goes on");
+    assert!(tokens(&again, open).is_empty() && !is_signed(&again, open), "a credential goes on");
 }
 
 const TEMPLATES: &[&str] = &[

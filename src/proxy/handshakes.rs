@@ -20,7 +20,8 @@ use std::time::Instant;
 #[derive(Debug)]
 pub struct Asked<'s> {
     pub workflow: &'s Workflow,
-    pub greeting: Greeting,
+    /// Or what is wrong with it.
+    pub greeting: Result<Greeting, Denial>,
 }
 
 /// The handshake that this request asks for, if it is one: at the workflow that its path leads to, by the handshake's own
@@ -31,7 +32,7 @@ pub fn asked<'s, S: AsRef<[u8]>>(
     path: &[S],
     parts: &Parts,
     has_body: bool,
-) -> Result<Option<Asked<'s>>, Denial> {
+) -> Option<Asked<'s>> {
     let id = match route {
         Found::Workflow(id) => Some(*id),
         Found::OtherMethods(_) if parts.method == Method::GET => {
@@ -39,15 +40,9 @@ pub fn asked<'s, S: AsRef<[u8]>>(
         }
         _ => None,
     };
-    let workflow = id.map(|id| snapshot.workflow(id));
-    let Some((workflow, wanted)) = workflow.and_then(|workflow| Some((workflow, wanted(workflow)?))) else {
-        return Ok(None);
-    };
-    if has_body {
-        return Ok(None);
-    }
-    let greeting = handshake::greeting(wanted, &parts.method, parts.uri.query())?;
-    Ok(greeting.map(|greeting| Asked { workflow, greeting }))
+    let workflow = snapshot.workflow(id.filter(|_| !has_body)?);
+    let greeting = handshake::greeting(wanted(workflow)?, &parts.method, parts.uri.query()).transpose()?;
+    Some(Asked { workflow, greeting })
 }
 
 fn wanted(workflow: &Workflow) -> Option<&Handshake> {
@@ -69,8 +64,9 @@ pub fn permitted(
         (None, _) => return Err(Denial::MissingKey),
     }
     match &asked.greeting {
-        Greeting::Echo(text) => Ok(text.clone()),
-        Greeting::WrongToken => Err(Denial::WrongVerifyToken),
+        Ok(Greeting::Echo(text)) => Ok(text.clone()),
+        Ok(Greeting::WrongToken) => Err(Denial::WrongVerifyToken),
+        Err(denial) => Err(denial.clone()),
     }
 }
 

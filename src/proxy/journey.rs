@@ -66,18 +66,15 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Ended> {
         let origin = front.origin(log.address);
         return Err(handshakes::answered(&greeted, proven.key.as_ref(), &origin, (live, listener), log));
     }
-    let mut challenge = None;
-    let body = match claim {
-        None => body,
-        Some(claim) => {
-            // Boxed, so that other requests do not carry its state around.
-            let received = Box::pin(received(claim, parts, body, (core, live, listener), log)).await;
-            let (whole, delivery) = received.map_err(Ended::Unproven)?;
-            challenge = handshakes::challenge(&delivery, &whole)?;
-            proven.delivery = Some(delivery);
-            CallersBody::Own(Full::new(whole))
-        }
-    };
+    let (mut body, mut challenge) = (body, None);
+    if let Some(claim) = claim {
+        // Boxed, so that other requests do not carry its state around.
+        let received = Box::pin(received(claim, parts, body, (core, live, listener), log)).await;
+        let (whole, delivery) = received.map_err(Ended::Unproven)?;
+        challenge = handshakes::challenge(&delivery, &whole)?;
+        proven.delivery = Some(delivery);
+        body = CallersBody::Own(Full::new(whole));
+    }
     log.asked_for(route.workflow(), None);
     let run = authorise(snapshot, &proven, &front.origin(log.address), &route, &asked, log.now)?;
     log.permitted(&run, Some(run.workflow().index));
@@ -134,7 +131,7 @@ pub fn routed<'s>(
 ) -> Result<(Found, Option<handshakes::Asked<'s>>), Denial> {
     let path = path::segments(parts.uri.path())?;
     let route = snapshot.routes.find(&parts.method, &path);
-    let greeted = handshakes::asked(snapshot, &route, &path, parts, has_body)?;
+    let greeted = handshakes::asked(snapshot, &route, &path, parts, has_body);
     let route = greeted.as_ref().map_or(route, |greeted| Found::Workflow(greeted.workflow.index));
     Ok((route, greeted))
 }

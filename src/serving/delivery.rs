@@ -7,6 +7,7 @@
 use super::core::Core;
 use super::exchange::Exchange;
 use crate::http::body::{CallersBody, RequestBody, UploadEnd};
+use crate::limit::Buffers;
 use crate::limit::buffers::Room;
 use crate::live::Live;
 use crate::model::denial::WEBHOOK_BUFFER;
@@ -16,6 +17,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
+use std::sync::Arc;
 use std::time::Instant;
 use tokio::time::timeout_at;
 
@@ -33,8 +35,7 @@ pub async fn received<'s>(
     log: &mut Exchange,
 ) -> Result<(Bytes, Verified<'s>), Denial> {
     let door = &live.snapshot.listeners[listener];
-    let gathered = Gathered { room: core.buffers.room(), most: live.snapshot.webhook_buffer, bytes: Vec::new() };
-    let whole = whole(body, gathered, limit, door, log).await?;
+    let whole = whole(body, (&core.buffers, live.snapshot.webhook_buffer), limit, door, log).await?;
     let host = parts.uri.authority().map(|authority| authority.as_str());
     let host = host.or_else(|| parts.headers.get(http::header::HOST)?.to_str().ok());
     let addressed = Addressed { method: &parts.method, uri: &parts.uri, host, https: door.tls };
@@ -49,7 +50,7 @@ pub async fn received<'s>(
 /// The whole body, within the time that its listener gives a request.
 async fn whole(
     body: CallersBody,
-    gathered: Gathered,
+    shared: (&Arc<Buffers>, u64),
     limit: u64,
     door: &Listener,
     log: &mut Exchange,
@@ -57,7 +58,7 @@ async fn whole(
     let (body, upload) = RequestBody::new(body, limit, door.timeouts.body_idle);
     log.receiving(upload.clone());
     let until = log.started() + door.timeouts.request;
-    let taken = timeout_at(until.into(), gathered.take_in(body)).await.unwrap_or(Err(Stopped::Late));
+    let taken = timeout_at(until.into(), take_in(body, shared)).await.unwrap_or(Err(Stopped::Late));
     taken.map_err(|stopped| match (stopped, upload.end()) {
         (Stopped::Full, _) => Denial::Overloaded { what: WEBHOOK_BUFFER },
         (Stopped::Late, _) | (Stopped::Cut, Some(UploadEnd::TimedOut)) => Denial::RequestTimeout,
@@ -83,20 +84,24 @@ struct Gathered {
     bytes: Vec<u8>,
 }
 
-impl Gathered {
-    async fn take_in(mut self, mut body: RequestBody) -> Result<Bytes, Stopped> {
-        let whole = body.size_hint().exact();
-        let mut any = false;
-        while let Some(frame) = body.frame().await {
-            // Trailers are not signed, so they go no further.
-            let Ok(data) = frame.map_err(|_| Stopped::Cut)?.into_data() else { continue };
-            if !any && body.is_end_stream() {
-                return Ok(data);
-            }
-            any = true;
-            self.add(&data, whole)?;
+/// Takes `body` in. `most`: what all deliveries may hold together.
+async fn take_in(mut body: RequestBody, (buffers, most): (&Arc<Buffers>, u64)) -> Result<Bytes, Stopped> {
+    let whole = body.size_hint().exact();
+    let mut gathered: Option<Gathered> = None;
+    while let Some(frame) = body.frame().await {
+        // Trailers are not signed, so they go no further.
+        let Ok(data) = frame.map_err(|_| Stopped::Cut)?.into_data() else { continue };
+        if gathered.is_none() && body.is_end_stream() {
+            return Ok(data);
         }
-        Ok(Bytes::from_owner(self))
+        gathered.get_or_insert_with(|| Gathered::new(buffers, most)).add(&data, whole)?;
+    }
+    Ok(gathered.map(Bytes::from_owner).unwrap_or_default())
+}
+
+impl Gathered {
+    fn new(buffers: &Arc<Buffers>, most: u64) -> Gathered {
+        Gathered { room: buffers.room(), most, bytes: Vec::new() }
     }
 
     /// `whole`: how much it says to be in the end.
@@ -125,17 +130,11 @@ impl AsRef<[u8]> for Gathered {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limit::Buffers;
-    use std::sync::Arc;
-
-    fn gathered(buffers: &Arc<Buffers>, most: u64) -> Gathered {
-        Gathered { room: buffers.room(), most, bytes: Vec::new() }
-    }
 
     #[test]
     fn h2_what_is_allocated_is_charged_and_given_back_with_the_last_reference() {
         let buffers = Arc::<Buffers>::default();
-        let mut body = gathered(&buffers, 1 << 20);
+        let mut body = Gathered::new(&buffers, 1 << 20);
         let mut charged = Vec::new();
         for _ in 0..10_000 {
             assert!(body.add(b"0123456789", None).is_ok());
@@ -156,10 +155,10 @@ mod tests {
     #[test]
     fn h2_no_more_is_allocated_than_a_body_says_to_be() {
         let buffers = Arc::<Buffers>::default();
-        let mut body = gathered(&buffers, 1 << 20);
+        let mut body = Gathered::new(&buffers, 1 << 20);
         assert!(body.add(&[0; 10], Some(100)).is_ok());
         assert_eq!(buffers.held(), 100);
-        let mut large = gathered(&buffers, 1 << 20);
+        let mut large = Gathered::new(&buffers, 1 << 20);
         assert!(large.add(&[0; 10], Some(1 << 40)).is_ok());
         assert_eq!(buffers.held(), 100 + 4096, "a promise takes no room");
     }
@@ -167,7 +166,7 @@ mod tests {
     #[test]
     fn h2_where_twice_as_much_does_not_fit_the_need_may() {
         let buffers = Arc::<Buffers>::default();
-        let mut body = gathered(&buffers, 5000);
+        let mut body = Gathered::new(&buffers, 5000);
         assert!(body.add(&[0; 4000], None).is_ok());
         assert!(body.add(&[0; 900], None).is_ok());
         assert_eq!(buffers.held(), 4900);

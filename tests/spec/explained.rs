@@ -1,5 +1,6 @@
 //! T7: what `explain` says is what the wire does. Two readings of one decision are held together here.
 
+use crate::support::sender::{Delivery, SCHEMES, custom, header_of, hook, hooks, now, secret};
 use crate::support::{World, token};
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -146,4 +147,136 @@ fn t7_explain_and_the_wire_say_the_same_of_calls() {
         }
     }
     assert!(seen.len() >= 8, "the table is too narrow: {seen:?}");
+}
+
+/// The code `explain` answers a delivery with.
+fn explained_delivery(world: &World, delivery: &Delivery, more: &[&str]) -> serde_json::Value {
+    world.write("event", &delivery.body);
+    let data = format!("@{}", world.path("event").display());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_keystile"));
+    command.args(["explain", "-o", "json", "--config"]).arg(world.path("keystile.yaml"));
+    command.args(["-H", "Host: gateway.test", "--data", &data]).args(more);
+    for (name, value) in &delivery.fields {
+        command.args(["-H", &format!("{name}: {value}")]);
+    }
+    let output = command.args([&delivery.method, &delivery.target]).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {told}"))
+}
+
+fn steps(explanation: &serde_json::Value) -> String {
+    let steps = explanation["steps"].as_array().unwrap().iter();
+    steps.map(|step| format!("{}: {}\n", step["step"].as_str().unwrap(), step["finding"].as_str().unwrap())).collect()
+}
+
+#[test]
+fn t7_explain_and_the_wire_say_the_same_of_deliveries() {
+    let mut build = hooks(World::build().listener("max_body: 64KiB"), "replays: { remember: false }");
+    for require in ["key", "either", "both"] {
+        let scheme = if require == "key" {
+            ""
+        } else {
+            "scheme: github, secrets: ['file:github.signing'],  replays: { remember: false }, handshake: microsoft, "
+        };
+        build = custom(build, require, &format!("{scheme}require: {require}"));
+    }
+    let world =
+        custom(build, "dropbox", "scheme: github, secrets: ['file:github.signing'], handshake: dropbox").start();
+    let github = || Delivery::of("github");
+    let key = |delivery: Delivery, name: &str| delivery.and("Authorization", format!("Key={}", token(name)));
+    let get = |target: &str| Delivery {
+        method: "GET".to_owned(),
+        body: Vec::new(),
+        fields: Vec::new(),
+        ..github().to(target)
+    };
+    let asked = |target: &str| Delivery { body: Vec::new(), fields: Vec::new(), ..github().to(target) };
+    let mut cases = vec![
+        github().to("/hooks/github?_profile=Test"),
+        github().to("/hooks/github?_profile=Production"),
+        github().to("/hooks/github?_profile=Production&_profile=Production"),
+        Delivery::signed("github", &secret("github"), &[b'x'; (64 << 10) + 1], now()),
+        Delivery::signed("stripe", &secret("stripe"), b"{}", now() - 1000),
+        Delivery::signed("slack", &secret("slack"), b"{}", now() + 1000),
+        key(github(), "all"),
+        get("/hooks/dropbox?challenge=a"),
+        get("/hooks/dropbox?challenge=a&challenge=b"),
+        get("/hooks/dropbox"),
+        asked("/hooks/both?validationToken=a"),
+        key(asked("/hooks/both?validationToken=a"), "all"),
+        key(asked("/hooks/both?validationToken=a"), "crm"),
+        asked("/hooks/either?validationToken=a"),
+        get("/hooks/github"),
+    ];
+    cases.extend(SCHEMES.map(Delivery::of));
+    let header = header_of("github");
+    let twice = github().and(header, github().signature());
+    cases.extend([github().saying("changed"), github().without(header), github().forged("nonsense"), twice]);
+    for require in ["key", "either", "both"] {
+        let right = github().to(format!("/hooks/{require}"));
+        cases.extend(["crm", "stranger", "fixed-test"].map(|name| key(right.clone(), name)));
+        for delivery in [right.clone().saying("changed"), right.clone().without(header), right] {
+            cases.extend([key(delivery.clone(), "all"), delivery]);
+        }
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    for delivery in cases {
+        let before = world.production.count();
+        let reply = delivery.send(&world);
+        let forwarded = world.production.count() > before;
+        let told = explained_delivery(&world, &delivery, &[]);
+        let what = format!("{} {} {:?}\n{}", delivery.method, delivery.target, delivery.fields, steps(&told));
+        let wire = reply.header("x-keystile-error").unwrap_or_default();
+        assert_eq!(told["code"].as_str().unwrap_or_default(), wire, "{what}");
+        let verdict = match (reply.status, forwarded) {
+            (200, true) => "permitted",
+            (200, false) => "answered",
+            _ => "refused",
+        };
+        assert_eq!(told["verdict"], verdict, "{what}");
+        seen.insert(format!("{verdict} {wire}"));
+    }
+    assert!(seen.len() >= 12, "the table is too narrow: {seen:?}");
+}
+
+#[test]
+fn t7_explain_says_why_a_delivery_was_refused() {
+    let build = hook(World::build().file("next", "another secret"), "github", "github", "");
+    let both = "scheme: stripe, secrets: ['file:next', 'file:stripe.signing']";
+    let world = custom(build.file("stripe.signing", secret("stripe")), "stripe", both).start();
+    let why = |delivery: &Delivery| steps(&explained_delivery(&world, delivery, &[]));
+    let right = why(&Delivery::signed("stripe", &secret("stripe"), b"{}", now() - 10));
+    for said in [
+        "stripe-signature",
+        " s behind ours; 300 s are tolerated\n",
+        "file:stripe.signing",
+        "the webhook's",
+        "reserved",
+    ] {
+        assert!(right.contains(said), "{said}: {right}");
+    }
+    let late = why(&Delivery::signed("stripe", &secret("stripe"), b"{}", now() - 1000));
+    assert!(late.contains(" s behind ours; 300 s are tolerated, 70"), "{late}");
+    let early = why(&Delivery::signed("stripe", &secret("stripe"), b"{}", now() + 1000));
+    assert!(early.contains("s ahead of ours; 300 s are tolerated, "), "{early}");
+    let wrong = why(&Delivery::of("github").saying("changed"));
+    assert!(wrong.contains("none of the workflow's secrets") && wrong.contains("7 bytes"), "{wrong}");
+    let malformed = why(&Delivery::of("github").forged("sha256=zz"));
+    assert!(malformed.contains("signature_invalid"), "{malformed}");
+    // Without its body nothing can be said of a signature.
+    let delivery = Delivery::of("github");
+    let output = Command::new(env!("CARGO_BIN_EXE_keystile"))
+        .args(["explain", "POST", "/hooks/github", "--config"])
+        .arg(world.path("keystile.yaml"))
+        .args(["-H", &format!("X-Hub-Signature-256: {}", delivery.signature())])
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(told.contains("--data") && told.contains("signature_invalid"), "{told}");
+    assert!(!told.contains(&secret("github")) && !right.contains(&secret("stripe")));
+    // A key that is named counts where keys do.
+    let keyed = explained_delivery(&world, &Delivery::of("github"), &["--key", "crm"]);
+    assert_eq!(keyed["verdict"], "permitted");
+    assert!(steps(&keyed).contains("--key is not looked at"), "{}", steps(&keyed));
+    world.assert_untouched();
 }

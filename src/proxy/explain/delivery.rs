@@ -5,7 +5,7 @@ use crate::model::routes::Found;
 use crate::model::webhook::Require;
 use crate::model::{Denial, Listener, Snapshot};
 use crate::policy::webhook::{Addressed, Claim, Verified, signed_at};
-use crate::policy::{Authenticated, Invocation, Origin, Proven, identify};
+use crate::policy::{Authenticated, Invocation, Origin, Proven, credential};
 use crate::proxy::handshakes::{self, Asked};
 use crate::proxy::journey::places;
 use crate::serving::explanation::{Question, Steps};
@@ -46,8 +46,8 @@ fn key_is_shown(
         }
         return Ok(!open.is_empty());
     }
-    match identify(&question.parts.headers, question.parts.uri.query(), &door.places, open) {
-        Ok(presented) => Ok(presented.is_some()),
+    match credential(&question.parts.headers, question.parts.uri.query(), &door.places, open) {
+        Ok(shown) => Ok(shown.is_some()),
         Err(denial) => steps.no("credential", denial),
     }
 }
