@@ -125,6 +125,15 @@ impl Algorithm {
 }
 
 impl Scheme {
+    /// H4: whether a delivery can be told by its id: nothing of any length runs into it, so that a part of the one could not
+    /// be sent again as a part of the other.
+    pub fn identifies(&self) -> bool {
+        self.signed.contains(&Part::Id)
+            && !self.signed.windows(2).any(|two| {
+                matches!(two, [Part::Id, Part::Body | Part::Id] | [Part::Body | Part::Url | Part::Path, Part::Id])
+            })
+    }
+
     pub const NAMES: &'static [&'static str] =
         &["standard", "github", "stripe", "slack", "shopify", "twilio", "custom"];
 

@@ -93,19 +93,14 @@ impl<'s, 'r> Claim<'s, 'r> {
         }
         let made = Made::of(scheme, &signable).map_err(|unsigned| self.unsigned(unsigned))?;
         let messages: SmallVec<[Pieces<'_>; 2]> = made.messages(scheme, &signable).collect();
-        match self.judged(&messages) {
-            (Some(right), first) => {
-                let id = self.identity(right.given, first.as_deref());
-                Ok(Verified { workflow: self.workflow, secret: right.secret, id })
-            }
-            (None, _) => Err(self.invalid(BadSignature::NotOurs)),
-        }
+        let right = self.judged(&messages).ok_or_else(|| self.invalid(BadSignature::NotOurs))?;
+        let id = self.identity(right.given, &messages);
+        Ok(Verified { workflow: self.workflow, secret: right.secret, id })
     }
 
-    /// Every secret against every signature, to the end, whichever of them is right. Beside it, what the first secret makes
-    /// of the message.
-    fn judged(&self, messages: &[Pieces<'_>]) -> (Option<Match<'s, '_>>, Option<SmallVec<[u8; 64]>>) {
-        let (mut right, mut first) = (None, None);
+    /// Every secret against every signature, to the end, whichever of them is right.
+    fn judged(&self, messages: &[Pieces<'_>]) -> Option<Match<'s, '_>> {
+        let mut right = None;
         for secret in &self.signature.secrets {
             // An HMAC's own work is worth its while only where there is one to be held against it.
             let is_hmac = secret.key.is_hmac();
@@ -114,7 +109,6 @@ impl<'s, 'r> Claim<'s, 'r> {
             }
             for pieces in messages {
                 let judge = secret.key.judge(pieces);
-                first = first.or_else(|| judge.made().map(SmallVec::from_slice));
                 for given in self.fields.given.iter().filter(|given| given.is_hmac == is_hmac) {
                     if judge.accepts(&given.bytes) {
                         right = right.or(Some(Match { secret, given: &given.bytes }));
@@ -122,20 +116,18 @@ impl<'s, 'r> Claim<'s, 'r> {
                 }
             }
         }
-        (right, first)
+        right
     }
 
-    /// H4: by the signed id; else by the signature. Where several signatures may stand, one of them could be left out when
-    /// the delivery is sent again, so that there it is by what the first of our secrets makes of the message, whichever of
-    /// its signatures were sent.
-    fn identity(&self, right: &[u8], first: Option<&[u8]>) -> DeliveryId {
+    /// H4: by the signed id, where it has an end; else by the signature. Where several signatures may stand, one of them could be left out when
+    /// the delivery is sent again, and which of ours is the first changes with every rotation: there it is by what they are
+    /// of.
+    fn identity(&self, right: &[u8], messages: &[Pieces<'_>]) -> DeliveryId {
         let scheme = &self.signature.scheme;
-        match self.fields.id.filter(|_| scheme.signed.contains(&Part::Id)) {
-            Some(id) => DeliveryId::by_id(self.workflow, id),
-            None => match &scheme.form {
-                Form::Prefixed(_) => DeliveryId::by_signature(self.workflow, right),
-                _ => DeliveryId::by_signature(self.workflow, first.unwrap_or(right)),
-            },
+        match (self.fields.id.filter(|_| scheme.identifies()), &scheme.form, messages) {
+            (Some(id), ..) => DeliveryId::by_id(self.workflow, id),
+            (None, Form::Versions | Form::Pairs { .. }, [message]) => DeliveryId::by_message(self.workflow, message),
+            _ => DeliveryId::by_signature(self.workflow, right),
         }
     }
 

@@ -98,19 +98,40 @@ fn wanted<'r>(headers: &'r HeaderMap, name: &HeaderName) -> Result<&'r [u8], Den
     only(headers, name)?.ok_or_else(|| Denial::SignatureMissing { header: name.clone() })
 }
 
-/// An id that is apart from what is signed behind it: of `a.b.{…}`, nobody could say where the id ends, and so what the
-/// body was.
+/// An id that is apart from what is signed around it: of `a.b.{…}`, nobody could say where the id ends, and so what the
+/// body was. What begins with a time beside it could begin with another one in the body, if an id could be like a body.
 fn identifying<'r>(scheme: &Scheme, header: &HeaderName, id: &'r [u8]) -> Result<&'r [u8], Denial> {
-    let holds = |text: &str| !text.is_empty() && id.windows(text.len()).any(|part| part == text.as_bytes());
     let runs_on = scheme.signed.windows(2).any(|two| match two {
-        [Part::Id, Part::Text(text)] => holds(text),
+        [Part::Id, Part::Text(text)] => first_at(&[id, text.as_bytes()].concat(), text.as_bytes()) < id.len(),
+        [Part::Id, Part::Timestamp] | [Part::Timestamp, Part::Id] => !id.iter().all(is_word),
+        _ => false,
+    });
+    // A text that everything begins with sets nothing apart.
+    let runs_back = scheme.signed.windows(3).any(|three| match three {
+        [_, Part::Text(text), Part::Id] => last_at(&[text.as_bytes(), id].concat(), text.as_bytes()) > 0,
         _ => false,
     });
     match id {
         [] => Err(malformed(header, "its id is empty")),
-        _ if runs_on => Err(malformed(header, "its id holds what sets it apart from the rest of what is signed")),
+        _ if runs_on || runs_back => {
+            Err(malformed(header, "its id holds what sets it apart from the rest of what is signed"))
+        }
         id => Ok(id),
     }
+}
+
+/// Where `text` stands in `within` first; its length, if nowhere.
+fn first_at(within: &[u8], text: &[u8]) -> usize {
+    within.windows(text.len().max(1)).position(|part| part == text).unwrap_or(within.len())
+}
+
+/// Where it stands last; 0, if nowhere.
+fn last_at(within: &[u8], text: &[u8]) -> usize {
+    within.windows(text.len().max(1)).rposition(|part| part == text).unwrap_or(0)
+}
+
+fn is_word(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
 }
 
 /// `sha256=<signature>`

@@ -409,10 +409,51 @@ fn h4_leaving_out_a_signature_makes_no_other_delivery() {
     };
     let (one, two) = (signed("whsec_one"), signed("whsec_two"));
     let both = format!("{one},{}", two.split_once(',').unwrap().1);
-    let id =
-        |signature: &str| Arrived::with(&[("stripe-signature", signature)], "{}").verified(&workflow).unwrap().id();
+    let arrived = |signature: &str| Arrived::with(&[("stripe-signature", signature)], "{}");
+    let id = |signature: &str| arrived(signature).verified(&workflow).unwrap().id();
     assert_eq!(id(&both), id(&one));
     assert_eq!(id(&both), id(&two));
+    for rotated in [&["whsec_two"][..], &["whsec_three", "whsec_one", "whsec_two"], &["whsec_two", "whsec_one"]] {
+        let rotated = wants("stripe", rotated);
+        assert_eq!(arrived(&both).verified(&rotated).unwrap().id(), id(&both), "a rotation makes none either");
+    }
+    let later = Arrived::with(&[("stripe-signature", &both)], "{ }");
+    assert!(not_ours(later.verified(&workflow)));
+}
+
+/// What is signed is the same text; where its parts end is said by fields alone.
+#[test]
+fn h4_moving_the_ends_of_what_is_signed_makes_no_other_delivery() {
+    let arrived = |template: &str, id: &str, at: &str, body: &str| {
+        let scheme = Scheme {
+            form: Form::Prefixed("".into()),
+            signed: Part::template(template).0,
+            ..custom(Algorithm::HmacSha256, Encoding::Hex, Clock::Seconds)
+        };
+        let signed = template.replace("{id}", id).replace("{timestamp}", at).replace("{body}", body);
+        let made = key(&scheme, "hunter2").judge(&[signed.as_bytes()]).made().unwrap().to_vec();
+        let signature = Encoding::Hex.encode(&made);
+        let fields = [("x-acme-signature", &*signature), ("x-acme-id", id), ("x-acme-timestamp", at)];
+        let workflow = workflow(scheme.clone(), vec![key(&scheme, "hunter2")]);
+        Arrived::with(&fields, body).verified(&workflow).map(|verified| verified.id())
+    };
+    let (now, next) = ("1614265330", "1614265331");
+    // As it was sent; and the same text with other ends.
+    for (template, sent, moved) in [
+        ("{id}{timestamp}{body}", ("a0", now, "{}"), ("a", "01614265330", "{}")),
+        ("{id}{timestamp}{body}", ("a", now, "{\"at\":1614265331}"), ("a1614265330{\"at\":", next, "}")),
+        ("{timestamp}{body}{id}", ("a", now, "{}"), ("}a", now, "{")),
+        ("{timestamp}{id}{body}", ("a", now, "{}"), ("a{", now, "}")),
+        ("{timestamp}.{body}.{id}", ("a", now, "{\"b\":.1}"), ("1}.a", now, "{\"b\":")),
+        ("{timestamp}.{id}::{body}", ("a", now, ":{}"), ("a:", now, "{}")),
+    ] {
+        let first = arrived(template, sent.0, sent.1, sent.2).unwrap();
+        match arrived(template, moved.0, moved.1, moved.2) {
+            Ok(second) => assert_eq!(first, second, "{template}"),
+            refused => assert!(malformed(refused), "{template}"),
+        }
+    }
+    assert!(arrived("id:{id}.{timestamp}.{body}", "id:1", now, "{}").is_ok(), "what all begin with sets nothing apart");
 }
 
 #[test]

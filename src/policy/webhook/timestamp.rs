@@ -38,9 +38,11 @@ pub(super) fn within(signed: i64, now: i64, tolerance: Duration) -> Result<(), B
     }
 }
 
-/// No sign, no blanks, no fraction.
+/// No sign, no blanks, no fraction, and no zeros before it: with those, the same time could be written at the cost of what is
+/// signed before it.
 fn digits(written: &[u8]) -> Option<i64> {
-    let plain = (1..=DIGITS).contains(&written.len()) && written.iter().all(u8::is_ascii_digit);
+    let digits = (1..=DIGITS).contains(&written.len()) && written.iter().all(u8::is_ascii_digit);
+    let plain = digits && (written.len() == 1 || !written.starts_with(b"0"));
     plain.then(|| written.iter().fold(0, |number, digit| number * 10 + i64::from(digit - b'0')))
 }
 
@@ -48,7 +50,9 @@ fn digits(written: &[u8]) -> Option<i64> {
 fn rfc3339(written: &[u8]) -> Option<i64> {
     let known =
         |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'T' | b't' | b'Z' | b'z' | b':' | b'.' | b'+' | b'-');
-    let plain = written.len() <= RFC3339 && written.first()?.is_ascii_digit() && written.iter().all(known);
+    // Offsets have minutes, and no seconds: whatever is signed behind it could be shortened otherwise.
+    let offset = matches!(written, [.., b'Z' | b'z'] | [.., b'+' | b'-', _, _, b':', _, _]);
+    let plain = offset && written.len() <= RFC3339 && written.first()?.is_ascii_digit() && written.iter().all(known);
     let text = std::str::from_utf8(written).ok().filter(|_| plain)?;
     text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
 }
@@ -63,7 +67,9 @@ mod tests {
         let seconds = |text: &str| milliseconds(Clock::Seconds, text.as_bytes());
         assert_eq!(seconds("1614265330"), Some(1_614_265_330_000));
         assert_eq!(seconds("999999999999999999"), Some(i64::MAX), "absurd, but no panic");
-        let wrong = ["", "-1", "+1", " 1", "1 ", "1.0", "1e9", "0x1", "１", "1614265330000000000", "now"];
+        assert_eq!(seconds("0"), Some(0));
+        let wrong =
+            ["", "-1", "+1", "01614265330", "00", " 1", "1 ", "1.0", "1e9", "0x1", "１", "1614265330000000000", "now"];
         wrong.iter().for_each(|wrong| assert_eq!(seconds(wrong), None, "{wrong}"));
         assert_eq!(milliseconds(Clock::Milliseconds, b"1614265330123"), Some(1_614_265_330_123));
     }
@@ -85,6 +91,9 @@ mod tests {
             "",
             "2021-02-25",
             "2021-02-25T15:02:10",
+            "2021-02-25T16:02:10+01",
+            "2021-02-25T16:02:10+0100",
+            "2021-02-25T16:02:10+01:00:00",
             "2021-02-25T15:02:10+01:00[Europe/Paris]",
             "+002021-02-25T15:02:10Z",
             "2021-02-30T15:02:10Z",

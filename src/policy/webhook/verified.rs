@@ -33,18 +33,26 @@ pub struct DeliveryId(pub [u8; 16]);
 
 impl DeliveryId {
     pub(super) fn by_id(workflow: &Workflow, id: &[u8]) -> DeliveryId {
-        DeliveryId::of(workflow, b'i', id)
+        DeliveryId::of(workflow, b'i', &[id])
     }
 
     /// By its bytes, so that it is the same one however they are written.
     pub(super) fn by_signature(workflow: &Workflow, signature: &[u8]) -> DeliveryId {
-        DeliveryId::of(workflow, b's', signature)
+        DeliveryId::of(workflow, b's', &[signature])
     }
 
-    /// Only the last piece is of any length, so that none can run into its neighbour.
-    fn of(workflow: &Workflow, kind: u8, what: &[u8]) -> DeliveryId {
+    /// By all that is signed, in its pieces.
+    pub(super) fn by_message(workflow: &Workflow, pieces: &[&[u8]]) -> DeliveryId {
+        DeliveryId::of(workflow, b'm', pieces)
+    }
+
+    /// Only what comes last is of any length, so that nothing can run into its neighbour.
+    fn of(workflow: &Workflow, kind: u8, what: &[&[u8]]) -> DeliveryId {
         let mut hasher = blake3::Hasher::new_derive_key("keystile 2026 which delivery it is");
-        hasher.update(&workflow.uid.0).update(&[kind]).update(what);
+        hasher.update(&workflow.uid.0).update(&[kind]);
+        for piece in what {
+            hasher.update(piece);
+        }
         let mut id = [0; 16];
         hasher.finalize_xof().fill(&mut id);
         DeliveryId(id)
