@@ -58,16 +58,15 @@ impl<'s, 'r> Claim<'s, 'r> {
         let Some(signature) = webhook.signature.as_ref().filter(|_| webhook.require.takes_signatures()) else {
             return Ok(None);
         };
+        let header = &signature.scheme.header;
+        let written = fields::only(headers, header)?;
+        if written.is_none() && with_key && webhook.require == Require::Either {
+            return Ok(None);
+        }
         if signature.secrets.is_empty() {
             return Err(Denial::SigningSecretMissing { workflow: workflow.name.clone() });
         }
-        let header = &signature.scheme.header;
-        let Some(written) = fields::only(headers, header)? else {
-            return match webhook.require {
-                Require::Either if with_key => Ok(None),
-                _ => Err(Denial::SignatureMissing { header: header.clone() }),
-            };
-        };
+        let written = written.ok_or_else(|| Denial::SignatureMissing { header: header.clone() })?;
         let fields = fields::read(signature, written, headers, now)?;
         Ok(Some(Claim { workflow, signature, fields }))
     }

@@ -372,6 +372,8 @@ fn h1_who_may_come_without_a_signature() {
     let arrived = github(GITHUB);
     let closed = Claim::read(&workflow, &arrived.headers, true, NOW);
     assert_eq!(closed.unwrap_err(), Denial::SigningSecretMissing { workflow: "post".into() });
+    assert!(Claim::read(&workflow, &nothing, true, NOW).unwrap().is_none(), "a key is as good without any secret");
+    assert!(Claim::read(&workflow, &nothing, false, NOW).is_err());
 }
 
 #[test]
