@@ -295,6 +295,9 @@ impl Denial {
                 BadTime::TooFarAhead => "its timestamp is further ahead than the tolerance".into(),
                 BadTime::UrlExpired => "the signed URL has expired".into(),
             }),
+            Denial::SigningSecretMissing { workflow } => {
+                Some(format!("workflow {workflow} has no webhook secret").into())
+            }
             Denial::Replayed { in_flight: true } => Some("the same delivery is being forwarded".into()),
             Denial::Replayed { in_flight: false } => Some("the same delivery was forwarded before".into()),
             Denial::ClientCertificateRequired(BadCertificate::Absent) => {

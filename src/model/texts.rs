@@ -92,8 +92,9 @@ impl Denial {
             Denial::SignatureExpired(BadTime::UrlExpired) => "the URL was signed for a time that is over".into(),
             Denial::Replayed { in_flight: true } => "it is being delivered right now".into(),
             Denial::Replayed { in_flight: false } => "it was delivered and is not delivered again".into(),
-            Denial::SigningSecretMissing { workflow } => {
-                format!("workflow {workflow} has no secret to verify signatures with, so nothing is accepted").into()
+            // Nobody has proved anything yet: names are for the log.
+            Denial::SigningSecretMissing { .. } => {
+                "there is no secret to verify signatures with, so nothing is accepted".into()
             }
             Denial::RateLimited(refusal) => {
                 let q = &refusal.quota;
