@@ -301,6 +301,13 @@ fn replays(site: &Site<'_>, view: &View<'_>, signature: Option<&Signature>) -> O
         Some(written) => scalar::duration(written?).ok().filter(|remember| !remember.is_zero())?,
         None => usual,
     };
+    if signature.tolerance.is_some() && remember < usual {
+        // What a clock ahead of ours signed is of now for twice the tolerance.
+        let reason =
+            "a delivery is forgotten while its signature is still of now, so that a copy of it is delivered again";
+        let remedy = format!("write {}s or more, or leave it out", usual.as_secs());
+        site.warning(view.at("replays.remember"), reason, remedy);
+    }
     let answer = match view.text("replays.answer") {
         Some("ok") => ReplayAnswer::Ok,
         Some(_) => ReplayAnswer::Conflict,
@@ -351,6 +358,16 @@ workflows:
         assert_eq!(github.signature.unwrap().tolerance, None);
         assert_eq!(github.replays, Some(Replays { remember: REMEMBER, answer: ReplayAnswer::Conflict }));
         assert_eq!(webhook("{ scheme: github, secrets: [s3cr3t], replays: { remember: false } }").replays, None);
+    }
+
+    #[test]
+    fn h4_forgetting_a_delivery_before_its_signature_ends_is_told() {
+        let told = |remember: &str| {
+            let text = format!("{{ scheme: stripe, secrets: [env:PATH], replays: {{ remember: {remember} }} }}");
+            assembled(&text).unwrap_or_else(|rejected| panic!("{text}: {rejected}")).warnings.to_string()
+        };
+        assert!(told("599s").contains("write 600s or more"), "{}", told("599s"));
+        assert!(!told("600s").contains("forgotten") && !told("false").contains("forgotten"));
     }
 
     #[test]
