@@ -180,10 +180,13 @@ fn into_body(key: &Key, issued: Issued<'_>) -> Zeroizing<String> {
 fn text(notice: Notice, key: &str) -> String {
     match notice {
         Notice::ListenersAddress => {
-            "it begins with the listener's own address: give what callers reach the gateway by as its base".to_owned()
+            "it begins with the listener's own address: give what callers reach the gateway by with --base (in the API, \
+             base)"
+                .to_owned()
         }
         Notice::PathOnly => {
-            "it begins with its path: put what callers reach the gateway by before it, or give that as its base"
+            "it begins with its path: put what callers reach the gateway by before it, or give that with --base (in the \
+             API, base)"
                 .to_owned()
         }
         Notice::AnyValues => {

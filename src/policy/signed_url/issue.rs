@@ -199,8 +199,9 @@ fn path(snapshot: &Snapshot, order: &Order<'_>, workflow: &Workflow, template: &
     }
     let path = template.path(|name| order.parameters.get(name).map(String::as_str)).map_err(|missing| {
         let names = missing.iter().map(|name| format!("{{{name}}}")).collect::<Vec<_>>().join(", ");
-        let remedy = missing.iter().map(|name| format!("{name}=VALUE")).collect::<Vec<_>>().join(" and ");
-        unissued("parameters", format!("{template} needs values for {names}"), format!("give it {remedy}"))
+        let remedy = missing.iter().map(|name| format!("--param {name}=VALUE")).collect::<Vec<_>>().join(" ");
+        let remedy = format!("give them with {remedy} (in the API, parameters)");
+        unissued("parameters", format!("{template} needs values for {names}"), remedy)
     })?;
     let route = path::segments(&path).map(|segments| snapshot.routes.find(&template.method, &segments));
     match route.map_err(|denial| refused("parameters", &denial))?.workflow() {
