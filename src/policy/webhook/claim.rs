@@ -20,7 +20,7 @@ pub struct Addressed<'a> {
     /// As it came.
     pub uri: &'a Uri,
     pub host: Option<&'a str>,
-    /// Over TLS, as far as we or a trusted proxy know.
+    /// Over TLS, to us: what a proxy in front has is said by `public_url`.
     pub https: bool,
 }
 
@@ -118,9 +118,9 @@ impl<'s, 'r> Claim<'s, 'r> {
         right
     }
 
-    /// H4: by the signed id, where it has an end; else by the signature. Where several signatures may stand, one of them could be left out when
-    /// the delivery is sent again, and which of ours is the first changes with every rotation: there it is by what they are
-    /// of.
+    /// H4: by the signed id, where it has an end; else by the signature. Where several signatures may stand, one of them could
+    /// be left out when the delivery is sent again, and which of ours is the first changes with every rotation: there it is by
+    /// what they are of.
     fn identity(&self, right: &[u8], messages: &[Pieces<'_>]) -> DeliveryId {
         let scheme = &self.signature.scheme;
         match (self.fields.id.filter(|_| scheme.identifies()), &scheme.form, messages) {

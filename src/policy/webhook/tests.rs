@@ -180,6 +180,10 @@ fn h1_however_many_signatures_few_are_looked_at() {
     let signature = |wrong: usize| format!("t=1492774577{},v1={STRIPE}", ",v1=00".repeat(wrong));
     assert!(stripe(&signature(15)).verified_at(&workflow, 1_492_774_577_000).is_ok());
     assert!(malformed(stripe(&signature(16)).verified_at(&workflow, 1_492_774_577_000)));
+    let workflow = wants("standard", &[SECRET]);
+    let beside = |wrong: usize| standard(&format!("{}{STANDARD}", "v1a,AAAA ".repeat(wrong)));
+    assert!(beside(4).verified(&workflow).is_ok());
+    assert!(malformed(beside(5).verified(&workflow)), "each takes the whole body");
 }
 
 #[test]
