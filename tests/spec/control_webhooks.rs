@@ -91,6 +91,33 @@ fn h1_a_senders_secret_is_changed_without_a_gap() {
 }
 
 #[test]
+fn h1_a_secret_that_does_not_open_is_told_and_the_others_go_on() {
+    let gateway = Managed::start();
+    hooks(&gateway, &[FIRST, SECOND]);
+    let database = rusqlite::Connection::open(gateway.path("keystile.db")).unwrap();
+    assert_eq!(
+        database
+            .execute(
+                "UPDATE secrets SET sealed = x'00' WHERE version = 1 AND destination = ?1",
+                [&b"what senders of webhooks sign by"[..]]
+            )
+            .unwrap(),
+        1
+    );
+    drop(database);
+    let gateway = gateway.restarted();
+    assert_eq!(delivered(&gateway, SECOND).verdict(), "200");
+    assert_eq!(delivered(&gateway, FIRST).verdict(), "401 signature_invalid");
+    let api = gateway.api();
+    let shown = api.get("/workflows/hooks");
+    assert!(text(&shown["notices"][0]).contains("secret 1 does not open"), "{shown}");
+    api.create("workflows/hooks/secrets", json!({ "secret": FIRST }));
+    api.done("DELETE", "/workflows/hooks/secrets/1", Value::Null);
+    assert_eq!(delivered(&gateway, FIRST).verdict(), "200");
+    assert_eq!(api.get("/workflows/hooks")["notices"], json!([]));
+}
+
+#[test]
 fn h1_the_last_secret_goes_only_by_force_and_then_nobody_delivers() {
     let gateway = Managed::start();
     let api = gateway.api();

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 
 impl Control {
-    /// A row as people see it, with what is known of its use.
+    /// A row as people see it, with what is known of its use, and of what verifies nothing since it does not open.
     pub(in crate::control) fn seen(&self, row: &ResourceRow) -> Done<Value> {
         let mut body = shown(row)?;
         if row.kind == Resource::Workflow
@@ -20,10 +20,17 @@ impl Control {
         {
             let live = self.live();
             let secrets = secrets(&live.snapshot.frame, row.uid);
+            let mut closed = Vec::new();
             for shown in list {
                 let label = shown["number"].to_string();
-                let used = secrets.iter().find(|secret| *secret.label == *label).and_then(|s| s.used.at());
-                shown["last_used_at"] = used.map(text).into();
+                let secret = secrets.iter().find(|secret| *secret.label == *label);
+                if secret.is_none() {
+                    closed.push(Value::from(does_not_open(&label)));
+                }
+                shown["last_used_at"] = secret.and_then(|secret| secret.used.at()).map(text).into();
+            }
+            if let Some(notices) = body["notices"].as_array_mut() {
+                notices.extend(closed);
             }
         }
         Ok(body)
@@ -50,6 +57,13 @@ impl Control {
         }
         Ok(())
     }
+}
+
+fn does_not_open(number: &str) -> String {
+    format!(
+        "secret {number} does not open, so that what is signed with it is refused: add it again, and remove this one; the \
+         gateway's log says why"
+    )
 }
 
 fn secrets(frame: &Frame, workflow: Uid) -> &[SigningSecret] {
