@@ -196,13 +196,7 @@ fn tolerance(site: &Site<'_>, view: &View<'_>, scheme: &Scheme) -> Option<Durati
             );
             None
         }
-        (Some(_), written) => {
-            if written == Some(Duration::ZERO) {
-                let remedy = "write 300s, or as much as the clocks may differ";
-                site.error(view.at("tolerance"), "no clocks agree to the second", remedy);
-            }
-            Some(written.unwrap_or(TOLERANCE))
-        }
+        (Some(_), written) => Some(written.unwrap_or(TOLERANCE)),
     }
 }
 
@@ -297,8 +291,7 @@ fn replays(site: &Site<'_>, view: &View<'_>, signature: Option<&Signature>) -> O
     };
     let usual = signature.tolerance.map_or(REMEMBER, |tolerance| tolerance * 2);
     let remember = match view.opt_switch("replays.remember") {
-        // No time at all: not even as long as its request takes.
-        Some(written) => scalar::duration(written?).ok().filter(|remember| !remember.is_zero())?,
+        Some(written) => scalar::duration(written?).ok()?,
         None => usual,
     };
     if signature.tolerance.is_some() && remember < usual {
