@@ -140,6 +140,7 @@ fn custom(site: &Site<'_>, view: &View<'_>) -> Option<Scheme> {
         (TimestampPlace::Header(name), clock)
     });
     let id = header("id_header");
+    one_header_each(site, view);
     let signed = signed?;
     for (part, word, field, stands) in [
         (Part::Timestamp, "{timestamp}", "timestamp_header", timestamp.is_some()),
@@ -167,6 +168,18 @@ fn custom(site: &Site<'_>, view: &View<'_>) -> Option<Scheme> {
         algorithm: Algorithm::named(view.text("algorithm")?)?,
         encoding: Encoding::named(view.text("encoding")?)?,
     })
+}
+
+/// What stands in one header cannot be two things.
+fn one_header_each(site: &Site<'_>, view: &View<'_>) {
+    let fields = ["header", "timestamp_header", "id_header"];
+    let named: Vec<(&str, &str)> = fields.into_iter().filter_map(|field| Some((field, view.text(field)?))).collect();
+    for (at, (field, name)) in named.iter().enumerate() {
+        if let Some((other, _)) = named[..at].iter().find(|(_, other)| other.eq_ignore_ascii_case(name)) {
+            let reason = format!("{name} is the {other} already");
+            site.error(view.at(field), reason, "name the header in which the sender says it");
+        }
+    }
 }
 
 /// `{timestamp}.{body}`, taken apart. A brace that opens no known word is a mistake, not text: it would never match.
@@ -301,6 +314,11 @@ fn replays(site: &Site<'_>, view: &View<'_>, signature: Option<&Signature>) -> O
         let remedy = format!("write {}s or more, or leave it out", usual.as_secs());
         site.warning(view.at("replays.remember"), reason, remedy);
     }
+    if view.text("handshake") == Some("dropbox") && !view.is_set("replays.remember") && !signature.scheme.is_unique() {
+        let reason =
+            "Dropbox's deliveries say the same of every change, so that the next one would be taken for a copy";
+        site.warning(view.at("handshake"), reason, "add: replays: { remember: false }, or how long if that is meant");
+    }
     let answer = match view.text("replays.answer") {
         Some("ok") => ReplayAnswer::Ok,
         Some(_) => ReplayAnswer::Conflict,
@@ -364,6 +382,17 @@ workflows:
     }
 
     #[test]
+    fn h4_deliveries_that_cannot_be_told_apart_are_told_of() {
+        let told = |more: &str| {
+            let text = format!("{{ scheme: github, secrets: [env:PATH], handshake: dropbox {more} }}");
+            assembled(&text).unwrap_or_else(|rejected| panic!("{text}: {rejected}")).warnings.to_string()
+        };
+        assert!(told("").contains("remember: false"), "{}", told(""));
+        assert!(!told(", replays: { remember: false }").contains("remember: false"));
+        assert!(!told(", replays: { remember: 1h }").contains("remember: false"));
+    }
+
+    #[test]
     fn h1_a_template_is_taken_apart() {
         let custom = webhook(
             "{ scheme: custom, secrets: [s3cr3t], header: X-Sig, template: 'v0:{timestamp}:{id}.{body}', id_header: X-Id,
@@ -398,6 +427,8 @@ workflows:
             ("{ scheme: github, secrets: [a], handshake: dropbox, verify_token: env:A }", "has no token"),
             ("{ scheme: custom, secrets: [a] }", "custom needs header"),
             (&format!("{{ {custom}, template: '{{timestamp}}' }}"), "does not cover the body"),
+            (&format!("{{ {custom}, template: 'v0:{{body' }}"), "{} is no part of a request"),
+            (&format!("{{ {custom}, template: '{{id}}.{{body}}', id_header: x-sig }}"), "x-sig is the header already"),
             (&format!("{{ {custom}, template: '{{timestamp}}{{body}}' }}"), "nothing says where {timestamp} stands"),
             (&format!("{{ {custom}, template: '{{ts}}{{body}}' }}"), "{ts} is no part of a request"),
             (&format!("{{ {custom}, template: '{{body}}', id_header: X-Id }}"), "{id} is not signed"),

@@ -92,7 +92,8 @@ impl Part {
             if !text.is_empty() {
                 parts.push(Part::Text(text.into()));
             }
-            let (word, behind) = behind.split_once('}').unwrap_or((behind, ""));
+            // One that nothing closes opens no word.
+            let (word, behind) = behind.split_once('}').unwrap_or(("", ""));
             match Part::WORDS.into_iter().find(|(known, _)| *known == word) {
                 Some((_, part)) => parts.push(part),
                 None => unknown.push(word),
@@ -132,6 +133,11 @@ impl Scheme {
             && !self.signed.windows(2).any(|two| {
                 matches!(two, [Part::Id, Part::Body | Part::Id] | [Part::Body | Part::Url | Part::Path, Part::Id])
             })
+    }
+
+    /// H4: whether two deliveries with the same body are signed differently: they have an id, or a time.
+    pub fn is_unique(&self) -> bool {
+        [Part::Id, Part::Timestamp].iter().any(|part| self.signed.contains(part))
     }
 
     pub const NAMES: &'static [&'static str] =
