@@ -189,7 +189,7 @@ pub(super) fn is_hearsay(name: &str) -> bool {
 
 /// What an upstream must not be able to forge in a reply.
 fn is_ours_alone(name: &str) -> bool {
-    matches!(name, "x-keystile-error" | "x-keystile-scrub" | "x-request-id")
+    matches!(name, "x-keystile-error" | "x-keystile-replayed" | "x-keystile-scrub" | "x-request-id")
 }
 
 /// The fields that every `Connection` line names, but those that carry the message itself.

@@ -139,6 +139,7 @@ fn cookies_of_http_2_become_one_line() {
 fn an_upstream_cannot_speak_for_the_gateway() {
     let mut reply = map(&[
         ("x-keystile-error", "x"),
+        ("x-keystile-replayed", "true"),
         ("x-request-id", "x"),
         ("connection", "x-hop"),
         ("x-hop", "1"),

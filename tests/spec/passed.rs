@@ -54,11 +54,12 @@ fn t6_a_redirect_is_passed_back_and_not_followed() {
 
 #[test]
 fn t6_an_upstream_cannot_speak_for_the_gateway() {
-    let forged = "X-Keystile-Error: invalid_key\r\nx-keystile-error: again\r\nX-Request-Id: forged\r\n";
+    let forged = "X-Keystile-Error: invalid_key\r\nx-keystile-error: again\r\nX-Request-Id: forged\r\n\
+                  X-Keystile-Replayed: true\r\n";
     let world = saying(format!("HTTP/1.1 401 Theirs\r\n{forged}Content-Length: 2\r\n\r\nno"));
     let reply = world.call("crm").send();
     assert_eq!((reply.verdict().as_str(), reply.text().as_str()), ("401", "no"));
-    assert!(reply.all("x-keystile-error").is_empty());
+    assert!(reply.all("x-keystile-error").is_empty() && reply.all("x-keystile-replayed").is_empty());
     assert_ne!(reply.request_id(), "forged");
     assert_eq!(world.production.last().header("x-request-id").as_deref(), Some(reply.request_id()));
 }
