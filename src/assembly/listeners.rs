@@ -226,8 +226,8 @@ fn places(site: &Site<'_>, view: &View<'_>, door: DoorKind) -> Places {
     }
     // Calls can always bring a token where their connection injects. Nobody who closes all places by their names means to
     // leave open one that he may not know of: URLs alone are accepted where that is written.
-    let is_closed = !open.takes_tokens() && !(takes_urls && view.is_set("credentials.signed_url"));
-    if is_closed && door == DoorKind::Inbound {
+    let urls_alone = takes_urls && view.is_set("credentials.signed_url");
+    if !open.takes_tokens() && !urls_alone && door == DoorKind::Inbound {
         let remedy = "leave at least one place open, such as authorization: true";
         site.error(view.at("credentials"), "no place is left for a credential", remedy);
     }

@@ -1,17 +1,18 @@
 //! `webhook` of a workflow: how its deliveries are verified.
 
+mod secrets;
+
 use super::{Names, Site};
-use crate::config::reference::{self, Reference};
+use crate::config::reference;
 use crate::config::scalar;
-use crate::config::trail::Step;
 use crate::config::{At, View};
 use crate::model::connection::ConnectionId;
 use crate::model::environment::EnvironmentId;
 use crate::model::template::Template;
 use crate::model::token::Digest;
 use crate::model::webhook::{
-    Algorithm, Clock, Encoding, Form, Handshake, Part, ReplayAnswer, Replays, Require, Scheme, SecretEncoding,
-    Signature, SigningKey, SigningSecret, TimestampPlace, Webhook,
+    Algorithm, Clock, Encoding, Form, Handshake, Part, ReplayAnswer, Replays, Require, Scheme, Signature,
+    TimestampPlace, Webhook,
 };
 use crate::model::{Environment, Uid};
 use http::{HeaderName, HeaderValue};
@@ -93,7 +94,7 @@ fn signature(site: &Site<'_>, view: &View<'_>, require: Require, around: &Around
         site.error(view.at("public_url"), format!("{name} does not sign the URL"), remedy);
     }
     let tolerance = tolerance(site, view, &scheme);
-    let secrets = secrets(site, view, &scheme, around);
+    let secrets = secrets::assemble(site, view, &scheme, around.workflow.1);
     let public_url = view.text("public_url").map(Box::from);
     Some(Signature { scheme, secrets, tolerance, public_url })
 }
@@ -201,59 +202,6 @@ fn tolerance(site: &Site<'_>, view: &View<'_>, scheme: &Scheme) -> Option<Durati
             Some(written.unwrap_or(TOLERANCE))
         }
     }
-}
-
-const COPY: &str = "copy it from the sender's settings, all of it";
-
-/// Those of the store. One that the scheme cannot take, since it is another one now, is told by its number.
-fn stored_secrets(
-    site: &Site<'_>,
-    view: &View<'_>,
-    scheme: &Scheme,
-    written: SecretEncoding,
-    workflow: Uid,
-) -> Vec<SigningSecret> {
-    let mut list = Vec::new();
-    for (index, held) in site.signing(workflow).iter().enumerate() {
-        match SigningKey::of(scheme, &held.value, written) {
-            Ok(key) => list.push(SigningSecret::new(workflow, &held.number.to_string(), key)),
-            Err(reason) => {
-                let trail = view.at("secrets").trail.then(Step::Index(index));
-                site.error(At { trail, ..view.here() }, format!("secret {}: {reason}", held.number), COPY);
-            }
-        }
-    }
-    list
-}
-
-/// H1: every secret, made ready. What is wrong with one is told without any part of it.
-fn secrets(site: &Site<'_>, view: &View<'_>, scheme: &Scheme, around: &Around<'_>) -> Vec<SigningSecret> {
-    let written = view.text("secret_encoding").and_then(SecretEncoding::named);
-    let written = written.unwrap_or(SecretEncoding::usual(scheme.algorithm));
-    let mut list: Vec<SigningSecret> = Vec::new();
-    for item in view.list("secrets") {
-        let Some(reference) = item.text_here().and_then(|text| Reference::parse(text).ok()) else { continue };
-        let Some(found) = site.found(item.here(), &reference) else { continue };
-        if found.trimmed {
-            site.warning(item.here(), "white space around the secret was removed", "write the secret without it");
-        }
-        let label = match reference {
-            Reference::Literal(_) => (list.len() + 1).to_string(),
-            place => place.to_string(),
-        };
-        match SigningKey::of(scheme, &found.secret, written) {
-            Ok(key) => list.push(SigningSecret::new(around.workflow.1, &label, key)),
-            Err(reason) => site.error(item.here(), reason, COPY),
-        }
-    }
-    if site.is_stored(view) {
-        return stored_secrets(site, view, scheme, written, around.workflow.1);
-    }
-    if list.is_empty() && view.list("secrets").next().is_none() {
-        let remedy = "add: secrets: [env:NAME]";
-        site.error(view.here(), "without a secret no signature is right", remedy);
-    }
-    list
 }
 
 /// H6.

@@ -162,12 +162,12 @@ fn places(site: &Site<'_>, view: &View<'_>, doors: &[Listener]) -> PlaceMask {
         }
     }
     // URLs alone are left where somebody writes so, here or on the listener.
-    let is_closed = |d: &Listener| {
+    let is_open = |d: &Listener| {
         let left = d.places.narrowed(open);
         let urls_alone = urls == Some(true) || !d.places.open.takes_tokens();
-        !d.places.open.is_empty() && !left.takes_tokens() && !(urls_alone && left.has(Place::SignedUrl))
+        d.places.open.is_empty() || left.takes_tokens() || (urls_alone && left.has(Place::SignedUrl))
     };
-    if (!open.takes_tokens() && urls != Some(true)) || doors.iter().any(|door| is_closed(door)) {
+    if (!open.takes_tokens() && urls != Some(true)) || !doors.iter().all(|door| is_open(door)) {
         let remedy = "leave open at least one place that the listener leaves open";
         site.error(view.at("credentials"), "no place is left for a credential", remedy);
     }

@@ -105,6 +105,7 @@ fn every_command_teaches_with_help_and_wrong_use_exits_with_2() {
         &["config"],
         &["config", "show"],
         &["config", "schema"],
+        &["webhook", "send"],
         &["completions"],
     ];
     for command in commands {

@@ -2,6 +2,7 @@
 //! for, however it was sent.
 
 use crate::support::hunt::assert_absent;
+use crate::support::sender::{hex, sha256};
 use crate::support::{Ask, Connection, Founded, Stored, token};
 use serde_json::{Value, json};
 use std::fs;
@@ -111,6 +112,16 @@ fn misplaced(trail: &mut Trail, gateway: &Stored) {
         (26, r#"{"name": "a", "base_url": "https://provider.example", "headers": {"X": "SECRET\n"}}"#),
         (27, r#"{"name": "a", "title": "as agreed: SECRET."}"#),
         (28, r#"{"title": "as agreed: SECRET.", "description": "SECRET"}"#),
+        (29, r#"{"name": "a", "webhook": {"scheme": "standard", "secrets": ["whsec_SECRET!"]}}"#),
+        (30, r#"{"name": "a", "webhook": {"scheme": "github", "secrets": ["file:SECRET", "SECRET"]}}"#),
+        (31, r#"{"name": "a", "webhook": {"scheme": "github", "secrets": "SECRET"}}"#),
+        (32, r#"{"name": "a", "webhook": {"scheme": "github", "secrets": [["SECRET"], {"value": "SECRET"}]}}"#),
+        (33, r#"{"name": "a", "webhook": {"scheme": "github", "secrets": ["SECRET", "SECRET"]}}"#),
+        (34, r#"{"name": "a", "webhook": {"handshake": "meta", "verify_token": "env:SECRET"}}"#),
+        (35, r#"{"name": "a", "webhook": {"handshake": "meta", "verify_token": {"token": "SECRET"}}}"#),
+        (36, r#"{"workflows": [{"name": "a", "webhook": {"scheme": "github", "secrets": ["SECRET"]}}]}"#),
+        (37, r#"{"name": "a", "webhook": "SECRET"}"#),
+        (38, r#"{"name": "a", "webhook": {"require": "key", "secrets": ["SECRET"]}}"#),
     ] {
         let of = n.to_string();
         // What no field takes is said again to who sent it, so that he sees his mistake; but never a token.
@@ -128,6 +139,8 @@ fn misplaced(trail: &mut Trail, gateway: &Stored) {
             ("POST", "/environments"),
             ("PATCH", "/keys/crm"),
             ("PATCH", "/connections/other"),
+            ("PATCH", "/workflows/hooks"),
+            ("POST", "/workflows/hooks/secrets"),
             ("PUT", "/connections/other/secret"),
             ("POST", "/connections/other/rollback"),
             ("POST", "/keys/crm/slots/primary/regenerate"),
@@ -157,6 +170,27 @@ fn misplaced(trail: &mut Trail, gateway: &Stored) {
     }
 }
 
+/// H1: a webhook whose secrets come every way that there is.
+fn hooks(trail: &mut Trail, gateway: &Stored) {
+    let [one, two, three, token] = ["hook one", "hook two", "hook three", "meta"].map(|what| trail.secret(what));
+    let webhook = json!({ "scheme": "github", "secrets": [one, two], "handshake": "meta", "verify_token": token });
+    let fields = json!({ "name": "hooks", "template": "POST /hooks", "upstream": { "Production": "other" }, "webhook": webhook });
+    assert_eq!(trail.call(gateway, "POST", "/workflows", &fields), 201);
+    assert_eq!(trail.call(gateway, "POST", "/workflows/hooks/secrets", &json!({ "secret": three })), 201);
+    assert_eq!(trail.call(gateway, "POST", "/workflows/hooks/secrets", &json!({ "secret": three })), 422);
+    let four = trail.secret("hook four");
+    let patch =
+        json!({ "webhook": { "secrets": [three, format!(" {four} ")], "verify_token": trail.secret("meta two") } });
+    assert_eq!(trail.call(gateway, "PATCH", "/workflows/hooks", &patch), 200);
+    assert_eq!(trail.call(gateway, "DELETE", "/workflows/hooks/secrets/3", &Value::Null), 204);
+    for secret in [&three, &four] {
+        let signature = format!("sha256={}", hex(&sha256(secret.as_bytes(), b"{}")));
+        let delivery = gateway.ask("POST", "/hooks").header("X-Hub-Signature-256", signature).body("{}").send();
+        assert_eq!(delivery.verdict(), if secret == &four { "200" } else { "401 signature_invalid" });
+        trail.said.extend(delivery.raw);
+    }
+}
+
 #[test]
 fn t3_no_token_no_secret_and_no_master_key_is_written_down_or_said_again() {
     let founded = Founded::new();
@@ -183,11 +217,20 @@ fn t3_no_token_no_secret_and_no_master_key_is_written_down_or_said_again() {
     assert_eq!(trail.call(&gateway, "POST", "/workflows", &leads), 201);
     assert_eq!(gateway.get("/led").key(drawn["primary"].as_str().unwrap()).send().status, 200);
     assert_eq!(founded.upstream.last().header("X-Engine-Key"), Some(first), "it is in force");
+    hooks(&mut trail, &gateway);
     misplaced(&mut trail, &gateway);
 
-    for path in
-        ["/keys", "/connections", "/connections/other", "/keys/crm", "/export", "/audit?limit=500", "/audit/verify"]
-    {
+    for path in [
+        "/keys",
+        "/connections",
+        "/connections/other",
+        "/keys/crm",
+        "/export",
+        "/audit?limit=500",
+        "/audit/verify",
+        "/workflows",
+        "/workflows/hooks",
+    ] {
         assert_eq!(trail.call(&gateway, "GET", path, &Value::Null), 200, "{path}");
     }
     for path in ["/usage", "/status", "/connections/other/dependants", "/docs", "/openapi.json", "/environments"] {

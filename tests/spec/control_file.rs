@@ -160,6 +160,8 @@ fn t1b_without_a_store_the_api_reads_and_does_not_write() {
         ("POST", "/connections/engine-test/rollback", Value::Null),
         ("POST", "/connections/engine-test/purge", Value::Null),
         ("DELETE", "/workflows/get-customer?force=true", Value::Null),
+        ("POST", "/workflows/get-customer/secrets", json!({ "secret": "another-12345678" })),
+        ("DELETE", "/workflows/get-customer/secrets/1", Value::Null),
         ("POST", "/environments", json!({ "name": "new" })),
         ("DELETE", "/environments/Test", Value::Null),
     ] {

@@ -24,7 +24,7 @@ fn calls(api: &Api) -> Vec<Call> {
             let content = operation["requestBody"]["content"].as_object().and_then(|c| c.values().next().cloned());
             calls.push(Call {
                 method: method.to_uppercase(),
-                path: path.replace("{name}", name).replace("{slot}", "primary"),
+                path: path.replace("{name}", name).replace("{slot}", "primary").replace("{number}", "1"),
                 body: content.map_or(Value::Null, |content| content["example"].clone()),
                 scope: operation["security"][0]["token"][0].as_str().map(str::to_owned),
             });
@@ -66,7 +66,10 @@ fn k13_every_call_is_refused_to_everybody_who_may_not_make_it() {
     let founded = Founded::new();
     let gateway = founded.start();
     gateway.api.done("POST", "/connections", &founded.connection("mine", "a-secret-of-mine-4Jt"));
-    let leads = json!({ "name": "mine", "template": "GET /mine", "upstream": { "Production": "mine" } });
+    let webhook = json!({ "scheme": "github", "secrets": ["a-signing-secret-of-mine-4Jt"] });
+    let leads = json!({
+        "name": "mine", "template": "POST /mine", "upstream": { "Production": "mine" }, "webhook": webhook,
+    });
     gateway.api.done("POST", "/workflows", &leads);
     let both = json!(["admin:read", "admin:write"]);
     made(&gateway, "mine", json!({}));
@@ -135,6 +138,11 @@ fn k13_who_administers_one_environment_changes_nothing_in_another() {
     let founded = Founded::new();
     let gateway = founded.start();
     gateway.api.done("POST", "/connections", &founded.connection("mine", "a-secret-of-mine-4Jt"));
+    let webhook = json!({ "scheme": "github", "secrets": ["a-signing-secret-of-mine-4Jt"] });
+    let hooks = json!({
+        "name": "hooks", "template": "POST /hooks", "upstream": { "Production": "mine" }, "webhook": webhook,
+    });
+    gateway.api.done("POST", "/workflows", &hooks);
     gateway.api.key("everywhere");
     let scopes = json!(["admin:read", "admin:write", "workflows:invoke"]);
     let token = made(&gateway, "tester", json!({ "environment": "Test", "scopes": scopes, "workflows": "all" }));
@@ -166,6 +174,9 @@ fn k13_who_administers_one_environment_changes_nothing_in_another() {
         ("PATCH", "/environments/Test", json!({ "name": "Renamed" })),
         ("DELETE", "/environments/Test?force=true", Value::Null),
         ("POST", "/workflows", json!({ "name": "new", "template": "GET /new", "upstream": { "Production": "mine" } })),
+        ("PATCH", "/workflows/hooks", json!({ "webhook": { "secrets": ["another-secret-4Jt"] } })),
+        ("POST", "/workflows/hooks/secrets", json!({ "secret": "another-secret-4Jt" })),
+        ("DELETE", "/workflows/hooks/secrets/1?force=true", Value::Null),
         ("POST", "/import", json!({ "keys": [{ "name": "new", "scopes": ["admin:write"] }] })),
         ("POST", "/import", json!({ "connections": [{ "name": "mine", "base_url": "https://elsewhere.example" }] })),
         ("POST", "/import", json!({ "environments": [{ "name": "New" }] })),

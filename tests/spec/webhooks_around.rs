@@ -280,3 +280,37 @@ fn h3_wrong_signatures_lock_nobody_out() {
     let guess = world.get("/customers/1").key("a-guess-of-twenty-characters").send();
     assert_eq!(guess.status, 429, "{}", guess.verdict());
 }
+
+#[test]
+fn h3_where_refusals_are_concealed_a_webhook_is_no_different_from_nothing() {
+    let world = hooks(World::build().listener("conceal: true"), "").start();
+    let nothing = |delivery: &Delivery| delivery.clone().to("/hooks/nowhere").send(&world).anonymous();
+    for scheme in SCHEMES {
+        let right = Delivery::of(scheme);
+        let old = Delivery::signed(scheme, &secret(scheme), b"Canary=old", now() - 100_000).saying("Canary=new");
+        for (what, delivery) in [
+            ("unsigned", right.clone().without(header_of(scheme))),
+            ("wrong", right.clone().saying("Canary=changed")),
+            ("broken", right.clone().forged("v1=")),
+            ("old", old),
+        ] {
+            assert_eq!(delivery.send(&world).anonymous(), nothing(&delivery), "{scheme}: {what}");
+        }
+        right.is_taken(&world, "right");
+    }
+}
+
+#[test]
+fn h1_over_http_1_0_a_delivery_is_a_delivery() {
+    let world = hooks(World::build(), "").start();
+    for scheme in SCHEMES {
+        let right = Delivery::of(scheme);
+        let text = String::from_utf8(right.ask(&world).bytes()).unwrap().replacen("HTTP/1.1", "HTTP/1.0", 1);
+        assert_eq!(raw(world.address(), text).verdict(), "200", "{scheme}");
+        assert_eq!(world.production.last().body, right.body, "{scheme}");
+        let wrong = Delivery::of(scheme).saying("Canary=changed");
+        let text = String::from_utf8(wrong.ask(&world).bytes()).unwrap().replacen("HTTP/1.1", "HTTP/1.0", 1);
+        assert_eq!(raw(world.address(), text).verdict(), INVALID, "{scheme}");
+    }
+    assert_eq!(world.production.count(), SCHEMES.len());
+}

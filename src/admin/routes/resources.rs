@@ -101,7 +101,11 @@ fn created(kind: Resource) -> String {
             "The secret is sealed to the connection's destination, and tried at its provider first. Without one the \
              connection waits in `needs_secret`. {common}"
         ),
-        _ => common.to_owned(),
+        Resource::Workflow => format!(
+            "With `webhook.secrets` it takes what is signed with them; they are sealed, and never shown. A webhook without any \
+             waits in `needs_secret`. {common}"
+        ),
+        Resource::Environment => common.to_owned(),
     }
 }
 
@@ -129,16 +133,20 @@ fn show(kind: Resource, tag: &'static Tag) -> Route {
 fn edit(kind: Resource, tag: &'static Tag) -> Route {
     Route::write(Method::PATCH, format!("/{}/{{name}}", kind.plural()), Guarded::Edit(kind), tag)
         .called(format!("update{}", schema(kind)), format!("Change {}", one(kind)))
-        .says(
+        .says(format!(
             "A JSON merge patch (RFC 7396): what is left out stays, `null` goes back to the default. A new `name` keeps the \
-             id, and whatever refers to it follows in the same moment.",
-        )
+             id, and whatever refers to it follows in the same moment.{}",
+            if kind == Resource::Workflow { SECRETS } else { "" }
+        ))
         .if_match()
         .body(format!("{}Patch", schema(kind)), Wanted::Patch, r#"{"description": "For the nightly import"}"#)
         .answers(200, schema(kind), "As it is now, in force.")
         .etag()
         .refuses(&[NAME_TAKEN, (422, "invalid", "the result would have mistakes; see `errors`")])
 }
+
+const SECRETS: &str = " A list of `webhook.secrets` takes the place of all that were there, of which those that are sent again \
+                       keep their numbers; without one they stay. They go when nothing is verified with them any more.";
 
 fn delete(kind: Resource, tag: &'static Tag) -> Route {
     let route = Route::write(Method::DELETE, format!("/{}/{{name}}", kind.plural()), Guarded::Delete(kind), tag)

@@ -9,6 +9,7 @@ use crate::model::{Resource, Uid};
 use crate::store::{ResourceRow, SecretUse, StoreError};
 use crate::telemetry::timestamp::text;
 use serde_json::{Value, json};
+use std::collections::HashMap;
 
 impl Control {
     /// A row as people see it, with what is known of its use.
@@ -39,11 +40,12 @@ impl Control {
     /// Brings to mind when secrets were last used before this start. What is in force carries it on from there.
     pub async fn recall_uses(&self) -> Result<(), StoreError> {
         let Some(stored) = &self.stored else { return Ok(()) };
-        let uses = stored.store.secret_uses().await?;
+        let uses = stored.store.secret_uses().await?.into_iter().map(|used| (used.secret, used.last_at));
+        let uses: HashMap<Uid, i64> = uses.collect();
         let live = self.live();
         for (_, secret) in live.snapshot.frame.signing_secrets() {
-            if let Some(used) = uses.iter().find(|used| used.secret == secret.uid) {
-                secret.used.touch(used.last_at);
+            if let Some(at) = uses.get(&secret.uid) {
+                secret.used.touch(*at);
             }
         }
         Ok(())

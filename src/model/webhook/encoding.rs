@@ -85,12 +85,13 @@ impl SecretEncoding {
         match self {
             SecretEncoding::Text => Ok(Zeroizing::new(written.to_vec())),
             SecretEncoding::Hex => {
+                const WRONG: &str = "it is not hexadecimal";
                 // Of its size from the start, so that no half of it stays behind in memory.
                 let mut bytes = Zeroizing::new(Vec::with_capacity(written.len() / 2));
-                for byte in bytes_of_hex(written).into_iter().flatten() {
-                    bytes.push(byte.ok_or("it is not hexadecimal")?);
+                for byte in bytes_of_hex(written).ok_or(WRONG)? {
+                    bytes.push(byte.ok_or(WRONG)?);
                 }
-                if bytes.len() * 2 == written.len() { Ok(bytes) } else { Err("it is not hexadecimal") }
+                Ok(bytes)
             }
             SecretEncoding::Base64 => BASE64_SECRET.decode(written).map(Zeroizing::new).map_err(|_| "it is not base64"),
         }

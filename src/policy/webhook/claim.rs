@@ -38,7 +38,7 @@ impl fmt::Debug for Claim<'_, '_> {
     }
 }
 
-/// A signature that is right, whose it is, and what its key makes of the message, where it makes the same for everybody.
+/// A signature that is right, and the secret that made it.
 struct Match<'s, 'c> {
     secret: &'s SigningSecret,
     given: &'c [u8],

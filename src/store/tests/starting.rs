@@ -1,6 +1,7 @@
 //! Hazard 31: what a start finds, and that looking changes nothing.
 
 use super::support::*;
+use crate::model::resource::Resource;
 use crate::store::*;
 use std::collections::BTreeMap;
 use std::fs;
@@ -105,4 +106,22 @@ async fn damage_is_seen_at_the_start() {
     raw(&path).execute_batch("DELETE FROM keyring").unwrap();
     let gone = Database::find(&path, Duration::ZERO).unwrap_err();
     assert!(matches!(gone, OpenError::Damaged { .. }), "{gone}");
+}
+
+#[tokio::test]
+async fn a_database_of_before_is_taken_along_with_what_it_has() {
+    let opened = Opened::new();
+    let row = resource(Resource::Connection, "c");
+    let writes = vec![Write::AddResource(Box::new(row.clone())), Write::AddSecret(Box::new(sealed(&row, 1)))];
+    opened.store.commit(change(writes)).await.unwrap();
+    opened.store.close().await;
+    // As version 1 had it.
+    let before =
+        "DROP TABLE secret_uses; ALTER TABLE secrets RENAME COLUMN resource TO connection; PRAGMA user_version = 1";
+    raw(&opened.folder.database()).execute_batch(before).unwrap();
+    let opened = opened.again().await;
+    assert_eq!(opened.store.secret(row.uid, 1).await.unwrap(), Some(sealed(&row, 1)));
+    assert!(opened.store.secret_uses().await.unwrap().is_empty());
+    opened.store.commit(change(vec![Write::DropResource { uid: row.uid, expected: 1 }])).await.unwrap();
+    assert_eq!(opened.store.secret(row.uid, 1).await.unwrap(), None, "and it still goes with its resource");
 }

@@ -43,3 +43,32 @@ async fn t5_tallies_add_up_by_slot_and_code_and_go_with_their_resource() {
     let counts = opened.store.counts().await.unwrap();
     assert_eq!((counts.revision, counts.audit), (2, 0), "counting is no change");
 }
+
+#[tokio::test]
+async fn t5_the_last_use_of_a_secret_moves_forward_and_goes_with_the_secret() {
+    let opened = Opened::new();
+    let row = resource(Resource::Workflow, "hooks");
+    let used = |secret, last_at| SecretUse { secret: uid(secret), workflow: row.uid, last_at };
+    let filed = SecretUse { secret: uid(9), workflow: uid(99), last_at: 7 };
+    let secret = |version| Write::AddSecret(Box::new(sealed(&row, version)));
+    let commit = |writes| opened.store.commit(change(writes));
+    commit(vec![Write::AddResource(Box::new(row.clone())), secret(1), secret(2), secret(3)]).await.unwrap();
+    opened.store.note_uses(vec![used(1, 50), used(2, 60), used(3, 70), filed]).await.unwrap();
+    opened.store.note_uses(vec![used(1, 40), used(2, 65)]).await.unwrap();
+    let uses = async || {
+        let mut uses = opened.store.secret_uses().await.unwrap();
+        uses.sort_by_key(|used| used.last_at);
+        uses
+    };
+    assert_eq!(uses().await, [filed, used(1, 50), used(2, 65), used(3, 70)]);
+    let drop = |version| Write::DropSecret { resource: row.uid, version, uid: uid(version.into()) };
+    commit(vec![drop(1)]).await.unwrap();
+    assert_eq!(commit(vec![drop(1)]).await, Err(StoreError::Conflict), "it is gone already");
+    assert_eq!(uses().await, [filed, used(2, 65), used(3, 70)]);
+    let left: Vec<u32> = opened.store.secrets_of(Resource::Workflow).await.unwrap().iter().map(|s| s.version).collect();
+    assert_eq!(left, [2, 3]);
+    assert!(opened.store.secrets_of(Resource::Connection).await.unwrap().is_empty());
+    commit(vec![Write::DropResource { uid: row.uid, expected: 1 }]).await.unwrap();
+    assert_eq!(uses().await, [filed]);
+    assert!(opened.store.secrets_of(Resource::Workflow).await.unwrap().is_empty());
+}

@@ -164,6 +164,12 @@ fn signing(arguments: &Create, name: &str, in_file: Vec<Zeroizing<String>>) -> a
     Ok(vec![input::hidden(&format!("Secret of the senders to {}", printable(name)), instead)?])
 }
 
+/// `stripe`, and that it has no secret if it has none.
+fn webhook(one: &Value) -> String {
+    let scheme = cell(&one["webhook"], "scheme");
+    if one["status"] == "needs_secret" { format!("{scheme}, needs_secret") } else { scheme }
+}
+
 /// What is still to be done.
 fn next(name: &str, body: &Value) -> String {
     match (&body["webhook"], body["status"].as_str()) {
@@ -178,8 +184,10 @@ fn next(name: &str, body: &Value) -> String {
 fn list(arguments: &List, format: Format) -> anyhow::Result<ExitCode> {
     let client = arguments.place.open()?;
     let ask = || Ok(Ask::new(Method::GET, &["workflows"])?.query_if("q", arguments.query.as_deref()));
-    let heads = ["NAME", "TEMPLATE", "UPSTREAM", "RATE LIMIT", "FROM"];
+    let heads = ["NAME", "TEMPLATE", "UPSTREAM", "WEBHOOK", "RATE LIMIT", "FROM"];
     resource::list(&client, &arguments.extent, format, ask, &heads, |one| {
-        ["name", "template", "upstream", "rate_limit", "origin"].map(|field| cell(one, field)).to_vec()
+        let [name, template, upstream, rate, from] =
+            ["name", "template", "upstream", "rate_limit", "origin"].map(|field| cell(one, field));
+        vec![name, template, upstream, webhook(one), rate, from]
     })
 }
