@@ -239,6 +239,9 @@ fn h7_a_workflow_can_close_the_place_and_a_configuration_cannot_close_all_by_acc
     assert!(told.code == 1 && told.stderr.contains("switched off"), "{}", told.stderr);
     let closed = "credentials: { authorization: false, header: false, query: false }";
     assert!(build().listener(closed).refused().contains("no place is left for a credential"));
+    for taken in ["credentials: { query: Auth-Sig }", "environment_parameter: { name: auth-exp }"] {
+        assert!(build().listener(taken).refused().contains("signed URLs have a parameter of this name"), "{taken}");
+    }
     let urls_alone = "credentials: { authorization: false, header: false, query: false, signed_url: true }";
     let world = build().listener(urls_alone).start();
     assert_eq!(world.get(&customer(&world)).send().verdict(), "200");
