@@ -434,7 +434,7 @@ fn hazard_15_a_tunnel_stands_as_long_as_its_url() {
     let order = ["--key", "chatter", "--workflow", "chat", "--param", "rest=1", "--expires"];
     let mut long = open(&sign(&world, &[&order[..], &["1h"]].concat()));
     assert!(upgrades::echoes(&mut long.stream(), b"hello"));
-    let mut short = open(&sign(&world, &[&order[..], &["1s"]].concat()));
+    let mut short = open(&sign(&world, &[&order[..], &["3s"]].concat()));
     let began = Instant::now();
     let mut stream = short.stream();
     while upgrades::echoes(&mut stream, b"still here") {
