@@ -10,6 +10,7 @@ use crate::model::listener::{
 };
 use crate::net::tls::{self, ClientCa, Tls};
 use crate::net::unix_socket;
+use crate::policy::signed_url;
 use http::HeaderName;
 use rustls::ServerConfig;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -230,6 +231,13 @@ fn places(site: &Site<'_>, view: &View<'_>, door: DoorKind) -> Places {
     if !open.takes_tokens() && !urls_alone && door == DoorKind::Inbound {
         let remedy = "leave at least one place open, such as authorization: true";
         site.error(view.at("credentials"), "no place is left for a credential", remedy);
+    }
+    for field in ["credentials.query", "environment_parameter.name"] {
+        let is_taken = |name: &str| signed_url::PARAMETERS.iter().any(|taken| taken.eq_ignore_ascii_case(name));
+        if takes_urls && view.text(field).is_some_and(is_taken) {
+            let remedy = "use another name, or switch those off: credentials: { signed_url: false }";
+            site.error(view.at(field), "signed URLs have a parameter of this name", remedy);
+        }
     }
     if header.is_some_and(|h| h.eq_ignore_ascii_case("authorization")) {
         let remedy = "leave it out: authorization: true looks there, and reads its schemes";

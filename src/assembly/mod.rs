@@ -6,6 +6,7 @@ pub mod connectors;
 mod destinations;
 pub mod documents;
 mod expiry;
+mod handshakes;
 mod injection;
 pub mod keys;
 mod listeners;

@@ -1,7 +1,7 @@
 //! `workflows`: templates, and where they lead in each environment.
 
 use super::names::Environments;
-use super::{Names, Site, quota, webhooks, word};
+use super::{Names, Site, handshakes, quota, webhooks, word};
 use crate::config::{View, scalar};
 use crate::model::Uid;
 use crate::model::connection::{Connection, ConnectionId, HttpVersion};
@@ -64,11 +64,11 @@ pub fn assemble(
             webhook,
             header: word(name),
         });
-        if let Some(template) = webhooks::greeted_by_get(list.last()) {
+        if let Some(template) = handshakes::by_get(list.last()) {
             greeted.push((template, index, view.part("webhook").at("handshake")));
         }
     }
-    let handshakes = webhooks::handshakes(site, &list, &routes, greeted);
+    let handshakes = handshakes::assemble(site, &list, &routes, greeted);
     Workflows { list, routes, handshakes }
 }
 

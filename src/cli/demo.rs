@@ -8,6 +8,7 @@ use crate::app::start::Start;
 use crate::app::{Gateway, ending, reload::Reloader};
 use crate::model::listener::{Address, DoorKind};
 use crate::model::token::Digest;
+use crate::model::webhook::{Algorithm, Encoding, SigningKey};
 use crate::net::inherited::Inherited;
 use anyhow::Context as _;
 use std::fmt::Write as _;
@@ -26,6 +27,9 @@ pub struct Arguments {
 
 const ENGINE_KEYS: &[(&str, &str)] =
     &[("Production", "demo-engine-key-of-production"), ("Test", "demo-engine-key-of-test")];
+
+/// What the demo's webhook delivers.
+const EVENT: &str = r#"{"action":"opened"}"#;
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let folder = Folder::create()?;
@@ -75,11 +79,22 @@ struct Callers {
     slow: Zeroizing<String>,
     /// A workflow that calls a provider.
     worker: Zeroizing<String>,
+    /// What a webhook's sender signs with.
+    sender: Zeroizing<String>,
 }
 
 impl Callers {
     fn draw() -> anyhow::Result<Callers> {
-        Ok(Callers { crm: keys::draw()?, tester: keys::draw()?, slow: keys::draw()?, worker: keys::draw()? })
+        let [crm, tester, slow, worker, sender] = [(); 5].map(|()| keys::draw());
+        Ok(Callers { crm: crm?, tester: tester?, slow: slow?, worker: worker?, sender: sender? })
+    }
+
+    /// What GitHub would send beside `body`.
+    fn signature(&self, body: &str) -> String {
+        let key = Zeroizing::new(self.sender.as_bytes().to_vec());
+        let key = SigningKey::new(Algorithm::HmacSha256, &key);
+        let made = key.ok().and_then(|key| key.judge(&[body.as_bytes()]).made().map(|made| Encoding::Hex.encode(made)));
+        made.unwrap_or_default()
     }
 }
 
@@ -99,6 +114,7 @@ impl Folder {
         for (environment, key) in ENGINE_KEYS {
             std::fs::write(self.0.join(format!("engine-{environment}")), key)?;
         }
+        std::fs::write(self.0.join("sender"), callers.sender.as_bytes())?;
         let path = self.0.join("keystile.yaml");
         std::fs::write(&path, configuration(engine, port, callers, &self.0))?;
         Ok(path)
@@ -153,6 +169,10 @@ workflows:
   - name: create-order
     template: POST /orders
     upstream: {{ Production: engine-production }}
+  - name: github-events
+    template: POST /hooks/github
+    upstream: {{ Production: engine-production }}
+    webhook: {{ scheme: github, secrets: ["file:sender"] }}
 
 keys:
   - name: crm
@@ -184,6 +204,7 @@ fn lines(doors: &Doors, path: &Path, callers: &Callers) -> String {
     let Doors { inbound: at, outbound: out, admin } = doors;
     let [crm, tester, slow, worker] =
         [&callers.crm, &callers.tester, &callers.slow, &callers.worker].map(|t| t.as_str());
+    let signed = callers.signature(EVENT);
     let steps = [
         (
             "Passes: the key `crm` may run get-customer. The upstream gets its own key, and not the caller's.",
@@ -214,6 +235,14 @@ fn lines(doors: &Doors, path: &Path, callers: &Callers) -> String {
             format!(
                 "curl -s -o /dev/null -w '%{{http_code}}\\n' -H 'Authorization: Key={slow}' 'http://{at}/customers/[1-6]'"
             ),
+        ),
+        (
+            "Passes: a sender who has no key signs the body, here as GitHub does. Pasted again, it is answered and not forwarded.",
+            format!("curl -i -H 'X-Hub-Signature-256: sha256={signed}' -d '{EVENT}' http://{at}/hooks/github"),
+        ),
+        (
+            "Refused, 401 signature_invalid: the same signature, and another body.",
+            format!("curl -i -H 'X-Hub-Signature-256: sha256={signed}' -d '{{}}' http://{at}/hooks/github"),
         ),
         (
             "Outbound: a workflow calls a provider by its connection. The sample says its key back; the caller reads stars.",

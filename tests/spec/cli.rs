@@ -295,6 +295,8 @@ fn the_demos_lines_work_when_pasted_one_by_one() {
         ("Passes", "\"engine\": \"Test\""),
         ("Deprecation", "deprecation: @"),
         ("A limit", "200\n200\n200\n429\n429\n429\n"),
+        ("signs the body", "Webhook: github-events/github"),
+        ("signature_invalid", "x-keystile-error: signature_invalid"),
         ("Outbound", "X-Engine-Key: *****"),
         ("connection_not_found", "HTTP/1.1 404"),
         ("Metrics", "keystile_requests_total"),

@@ -239,6 +239,9 @@ fn h7_a_workflow_can_close_the_place_and_a_configuration_cannot_close_all_by_acc
     assert!(told.code == 1 && told.stderr.contains("switched off"), "{}", told.stderr);
     let closed = "credentials: { authorization: false, header: false, query: false }";
     assert!(build().listener(closed).refused().contains("no place is left for a credential"));
+    for taken in ["credentials: { query: Auth-Sig }", "environment_parameter: { name: auth-exp }"] {
+        assert!(build().listener(taken).refused().contains("signed URLs have a parameter of this name"), "{taken}");
+    }
     let urls_alone = "credentials: { authorization: false, header: false, query: false, signed_url: true }";
     let world = build().listener(urls_alone).start();
     assert_eq!(world.get(&customer(&world)).send().verdict(), "200");
@@ -431,7 +434,7 @@ fn hazard_15_a_tunnel_stands_as_long_as_its_url() {
     let order = ["--key", "chatter", "--workflow", "chat", "--param", "rest=1", "--expires"];
     let mut long = open(&sign(&world, &[&order[..], &["1h"]].concat()));
     assert!(upgrades::echoes(&mut long.stream(), b"hello"));
-    let mut short = open(&sign(&world, &[&order[..], &["1s"]].concat()));
+    let mut short = open(&sign(&world, &[&order[..], &["3s"]].concat()));
     let began = Instant::now();
     let mut stream = short.stream();
     while upgrades::echoes(&mut stream, b"still here") {

@@ -99,9 +99,7 @@ fn h4_of_a_list_of_signatures_each_is_of_the_same_delivery() {
     let (one, two) = (by(&secret("stripe"), &first.body), by("another-key", &first.body));
     first.clone().forged(format!("t={at},{one},{two}")).is_taken(&world, "both");
     let before = world.production.count();
-    for list in
-        [format!("{one}"), format!("{two}"), format!("{two},{one}"), format!("{one},{one}"), format!("v1=00,{two}")]
-    {
+    for list in [one.clone(), two.clone(), format!("{two},{one}"), format!("{one},{one}"), format!("v1=00,{two}")] {
         let again = first.clone().forged(format!("t={at},{list}")).send(&world);
         assert_not_another(&world, &list, &again, before);
         let turned = first.clone().forged(format!("{list},t={at}")).send(&world);

@@ -1,7 +1,9 @@
 //! H6: what senders want to hear before they deliver, the gateway says where it is told to, and nothing of it goes further.
 
+use crate::signed_urls::master;
+use crate::support::command::keystile;
 use crate::support::sender::{Delivery, custom, now, secret};
-use crate::support::{Ask, Builder, Reply, World, token};
+use crate::support::{Ask, Builder, Directory, Reply, World, token};
 
 const GITHUB: &str = "scheme: github, secrets: ['file:github.signing']";
 
@@ -134,6 +136,27 @@ fn h6_where_a_key_is_required_it_is_required_of_a_handshake_too() {
     says(&world, &ask("dropbox-either").send(), "a", "dropbox-either");
     assert_eq!(keyed(ask("dropbox-either"), "stranger"), "401 invalid_key", "what is there has to be right");
     world.assert_untouched();
+}
+
+/// Microsoft Graph signs nothing and can be given a URL: its handshake comes to that URL.
+#[test]
+fn h6_h7_a_signed_url_is_the_key_that_a_handshake_needs() {
+    let build = World::build().root("master_key: env:MASTER").env("MASTER", &master("ours"));
+    let world = with(build, "graph", "require: key, handshake: microsoft").start();
+    let config = world.path("keystile.yaml").display().to_string();
+    let sign = ["url", "sign", "--config", &config, "--key", "all", "--workflow", "graph", "--expires", "1h"];
+    let signed = keystile(&Directory::new(), &sign, "", &[("MASTER", &master("ours"))]);
+    assert_eq!(signed.code, 0, "{}", signed.stderr);
+    let url = signed.stdout.trim();
+    let reply = world.ask("POST", url).query("validationToken=a").header("Content-Length", "0").send();
+    says(&world, &reply, "a", "graph");
+    assert_eq!(world.record_of(&reply)["credential_place"], "signed_url");
+    let changed = url.replace("auth-exp=", "auth-exp=1");
+    let reply = world.ask("POST", &changed).query("validationToken=a").send();
+    assert_eq!(reply.verdict(), "401 signature_invalid");
+    world.assert_untouched();
+    assert_eq!(world.ask("POST", url).body("{}").send().verdict(), "200");
+    assert_eq!(world.production.last().target(), "/hooks/graph");
 }
 
 #[test]

@@ -88,7 +88,8 @@ fn h4_while_it_is_in_flight_the_same_delivery_is_told_to_come_again() {
 
 #[test]
 fn h4_after_a_failure_the_senders_retry_gets_through() {
-    let failures: [(&str, fn() -> Answer, u16); 6] = [
+    type Failing = fn() -> Answer;
+    let failures: [(&str, Failing, u16); 6] = [
         ("500", || Answer::reply("500 Internal Server Error", &[], "no"), 500),
         ("404", || Answer::reply("404 Not Found", &[], ""), 404),
         ("a redirect", || Answer::reply("302 Found", &[("Location", "/")], ""), 302),

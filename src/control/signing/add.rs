@@ -2,16 +2,15 @@
 
 use super::{MOST, Replaced, Ring, Signing, twin, wants_secrets};
 use crate::control::access::Actor;
-use crate::control::audit::Told;
 use crate::control::keys::shown::joined;
 use crate::control::refusal::{Done, Refusal, Wrong};
 use crate::control::replay::{Asked, Once};
-use crate::control::resources::{effect, fields, shown};
+use crate::control::resources::fields;
 use crate::control::secrets::clean;
 use crate::control::state::{Control, Hands};
 use crate::control::{Created, NewSigningSecret, Precondition};
 use crate::model::{Resource, Uid};
-use crate::store::{Change, Replay, ResourceRow, StoreError, Write};
+use crate::store::ResourceRow;
 use crate::telemetry::timestamp::now_ms;
 use http::StatusCode;
 use serde_json::json;
@@ -57,12 +56,7 @@ impl Control {
         let entry = entry.ok_or_else(|| Refusal::internal("the secret has no number"))?;
         let replay = once.map(|once| once.made(entry.uid(before.uid), now));
         let after = self.put_signing(actor, estate, "workflow.add_secret", before, added, replay).await;
-        let after = match after {
-            Err(Failed::Store(StoreError::Repeated { created })) => {
-                return added_before(&self.resource_row(KIND, &row.uid.to_string()).await?, created);
-            }
-            after => after.map_err(Failed::told)?,
-        };
+        let after = after.map_err(of_one)?;
         let more = json!({ "last_used_at": null, "notices": notices });
         let body = joined(entry.shown(), more);
         Ok(Created {
@@ -72,68 +66,16 @@ impl Control {
             replayed: false,
         })
     }
+}
 
-    /// Commits a workflow with other secrets, and puts it in force.
-    pub(super) async fn put_signing(
-        &self,
-        actor: &Actor,
-        estate: Hands,
-        action: &str,
-        before: ResourceRow,
-        replaced: Replaced,
-        replay: Option<Replay>,
-    ) -> Result<ResourceRow, Failed> {
-        let now = now_ms();
-        let after = ResourceRow { version: before.version + 1, updated_at: now, ..before.clone() };
-        let document = estate.holdings.get(after.uid).cloned();
-        let document = document.ok_or_else(|| Refusal::not_found(KIND, &after.name))?;
-        let (after, document) = replaced.apply(after, document)?;
-        let holdings = estate.holdings.with(document);
-        let assembled = self.beside(&estate, &holdings, KIND, &after.name).await?;
-        self.may_manage(actor, &assembled, KIND, after.uid)?;
-        let mut writes = vec![Write::SetResource { expected: before.version, row: Box::new(after.clone()) }];
-        writes.extend(self.signing_writes(actor, after.uid, &replaced).await?);
-        let told = Told::by(actor, action, now).of(KIND, &after.name, after.uid);
-        let change = Change {
-            guards: Vec::new(),
-            writes,
-            audit: vec![told.change(shown(&before)?, shown(&after)?)],
-            replay,
-            effects: vec![effect(assembled)],
-        };
-        self.settle(estate, holdings, change).await.map_err(Failed::Store)?;
-        Ok(after)
+/// In the words of the call: what an item of the list says is said of the one secret that was sent.
+fn of_one(mut refusal: Refusal) -> Refusal {
+    for wrong in refusal.errors.iter_mut().filter(|wrong| wrong.field.starts_with("webhook.secrets[")) {
+        "secret".clone_into(&mut wrong.field);
     }
-}
-
-/// Why nothing was changed.
-pub enum Failed {
-    Refused(Refusal),
-    Store(StoreError),
-}
-
-impl Failed {
-    /// In the words of the call: what a list's last item says is said of the one secret that was sent.
-    pub fn told(self) -> Refusal {
-        match self {
-            Failed::Store(error) => error.into(),
-            Failed::Refused(refusal) => {
-                let mut refusal = refusal;
-                for wrong in refusal.errors.iter_mut().filter(|wrong| wrong.field.starts_with("webhook.secrets[")) {
-                    "secret".clone_into(&mut wrong.field);
-                }
-                match refusal.errors.as_slice() {
-                    [one] => Refusal { detail: format!("{}: {}", one.field, one.reason), ..refusal },
-                    _ => refusal,
-                }
-            }
-        }
-    }
-}
-
-impl From<Refusal> for Failed {
-    fn from(refusal: Refusal) -> Failed {
-        Failed::Refused(refusal)
+    match refusal.errors.as_slice() {
+        [one] => Refusal { detail: format!("{}: {}", one.field, one.reason), ..refusal },
+        _ => refusal,
     }
 }
 

@@ -6,14 +6,15 @@ pub(super) mod last_use;
 mod remove;
 
 use super::access::Actor;
+use super::audit::Told;
 use super::refusal::{Done, Refusal, Wrong};
-use super::resources::fields;
+use super::resources::{effect, fields, shown};
 use super::secrets::clean;
-use super::state::Control;
+use super::state::{Control, Hands};
 use crate::assembly::{Document, SIGNING_SEAL, Signing};
 use crate::model::webhook::SigningSecret;
 use crate::model::{Resource, Uid};
-use crate::store::{ResourceRow, Write};
+use crate::store::{Change, Replay, ResourceRow, Write};
 use crate::telemetry::timestamp::{now_ms, text};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -190,6 +191,38 @@ impl Control {
             writes.push(Write::AddSecret(Box::new(sealed)));
         }
         Ok(writes)
+    }
+
+    /// Commits a workflow with other secrets, and puts it in force.
+    async fn put_signing(
+        &self,
+        actor: &Actor,
+        estate: Hands,
+        action: &str,
+        before: ResourceRow,
+        replaced: Replaced,
+        replay: Option<Replay>,
+    ) -> Done<ResourceRow> {
+        let now = now_ms();
+        let after = ResourceRow { version: before.version + 1, updated_at: now, ..before.clone() };
+        let document = estate.holdings.get(after.uid).cloned();
+        let document = document.ok_or_else(|| Refusal::not_found(Resource::Workflow, &after.name))?;
+        let (after, document) = replaced.apply(after, document)?;
+        let holdings = estate.holdings.with(document);
+        let assembled = self.beside(&estate, &holdings, Resource::Workflow, &after.name).await?;
+        self.may_manage(actor, &assembled, Resource::Workflow, after.uid)?;
+        let mut writes = vec![Write::SetResource { expected: before.version, row: Box::new(after.clone()) }];
+        writes.extend(self.signing_writes(actor, after.uid, &replaced).await?);
+        let told = Told::by(actor, action, now).of(Resource::Workflow, &after.name, after.uid);
+        let change = Change {
+            guards: Vec::new(),
+            writes,
+            audit: vec![told.change(shown(&before)?, shown(&after)?)],
+            replay,
+            effects: vec![effect(assembled)],
+        };
+        self.settle(estate, holdings, change).await?;
+        Ok(after)
     }
 }
 

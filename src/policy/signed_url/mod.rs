@@ -97,9 +97,12 @@ impl SignedUrl {
     }
 }
 
+/// The parameters of a signed URL, which no listener can use for anything else.
+pub const PARAMETERS: [&str; 3] = [ID, EXPIRY, SIGNATURE];
+
 /// K5: whether this pair is one of a signed URL's, in any spelling.
 pub fn is_part(pair: &Pair<'_>) -> bool {
-    [ID, EXPIRY, SIGNATURE].iter().any(|name| pair.is_in_any_case(name))
+    PARAMETERS.iter().any(|name| pair.is_in_any_case(name))
 }
 
 /// K5: whether the query has what goes: where URLs are looked for, whatever has the name of a signature; elsewhere, where it

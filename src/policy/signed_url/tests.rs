@@ -6,8 +6,10 @@ use crate::model::listener::{Place, PlaceMask};
 use crate::model::{Keys, Slot};
 use crate::policy::authenticate::by_url;
 use crate::policy::environment::asked;
-use crate::policy::{Credential, Origin, Proven, authorise, credential, fixture, path, rewrite};
-use http::{HeaderMap, Method, Uri};
+use crate::policy::{
+    Credential, Origin, Proven, authenticate, authorise, credential, fixture, identify, path, rewrite,
+};
+use http::{HeaderMap, HeaderValue, Method, Uri};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -175,7 +177,10 @@ fn h7_k5_it_is_stripped_and_every_other_byte_stays() {
 
 fn permit(_: &Snapshot) -> impl for<'s> Fn(&'s Snapshot) -> crate::policy::Invocation<'s> {
     |s| {
-        let caller = crate::policy::authenticate::rehearse(&s.keys[0], 0).unwrap();
+        let token = HeaderValue::from_str(&format!("Key={}", &*fixture::token("crm", Slot::Primary))).unwrap();
+        let headers: HeaderMap = [(http::header::AUTHORIZATION, token)].into_iter().collect();
+        let presented = identify(&headers, None, &s.listeners[0].places, PlaceMask::ALL).unwrap().unwrap();
+        let caller = authenticate(s, &presented, 0).unwrap();
         let route = s.routes.find(&Method::GET, &path::segments("/customers/7").unwrap());
         let origin = Origin { address: "::1".parse().unwrap(), certificate: None };
         authorise(s, &Proven::key(caller), &origin, &route, &Asked::Nothing, 0).unwrap()

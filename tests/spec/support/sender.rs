@@ -193,7 +193,7 @@ fn signature(scheme: &str, secret: &str, id: &str, at: &str, url: &str, body: &[
     let with = |message: &[u8]| sha256(secret.as_bytes(), message);
     match scheme {
         "standard" => {
-            let key = secret.strip_prefix("whsec_").map(|key| decoded(key)).unwrap();
+            let key = secret.strip_prefix("whsec_").map(decoded).unwrap();
             format!("v1,{}", base64(&sha256(&key, &before(format!("{id}.{at}.")))))
         }
         "github" => format!("sha256={}", hex(&with(body))),
