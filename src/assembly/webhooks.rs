@@ -1,21 +1,19 @@
 //! `webhook` of a workflow: how its deliveries are verified.
 
+mod custom;
 mod secrets;
 
 use super::{Names, Site};
+use crate::config::View;
 use crate::config::reference;
 use crate::config::scalar;
-use crate::config::{At, View};
 use crate::model::connection::ConnectionId;
 use crate::model::environment::EnvironmentId;
 use crate::model::template::Template;
 use crate::model::token::Digest;
-use crate::model::webhook::{
-    Algorithm, Clock, Encoding, Form, Handshake, Part, ReplayAnswer, Replays, Require, Scheme, Signature,
-    TimestampPlace, Webhook,
-};
+use crate::model::webhook::{Handshake, Part, ReplayAnswer, Replays, Require, Scheme, Signature, Webhook};
 use crate::model::{Environment, Uid};
-use http::{HeaderName, HeaderValue};
+use http::HeaderValue;
 use std::time::Duration;
 
 /// How far a timestamp may be off where nothing is said: what Stripe's, Slack's and Standard Webhooks' libraries take.
@@ -31,6 +29,10 @@ pub struct Around<'a> {
     pub workflow: (&'a str, Uid),
     pub template: Option<&'a Template>,
     pub upstream: &'a [(EnvironmentId, ConnectionId)],
+    /// The largest body that it takes, by any listener.
+    pub largest: u64,
+    /// What all deliveries may hold together.
+    pub buffer: u64,
 }
 
 /// The `webhook` of the workflow that `view` is, if it has one.
@@ -45,6 +47,14 @@ pub fn assemble(site: &Site<'_>, view: &View<'_>, around: &Around<'_>) -> Option
     }
     let require = view.text("require").and_then(Require::named).unwrap_or(Require::Signature);
     let signature = signature(site, &view, require, around);
+    if require.takes_signatures() && around.largest > around.buffer {
+        let (largest, buffer) = (scalar::show_size(around.largest), scalar::show_size(around.buffer));
+        let reason =
+            format!("a delivery may have {largest}, and no more than {buffer} are ever held: larger ones are 503");
+        let remedy =
+            format!("give the workflow max_body: {buffer}, or less; or webhooks.buffer as much as several take");
+        site.warning(view.here(), reason, remedy);
+    }
     let scheme = signature.as_ref().map_or("key", |signature| signature.scheme.name);
     let username = HeaderValue::try_from(format!("Webhook: {}/{scheme}", around.workflow.0)).ok();
     Some(Box::new(Webhook {
@@ -83,10 +93,10 @@ fn signature(site: &Site<'_>, view: &View<'_>, require: Require, around: &Around
     }
     let scheme = match Scheme::known(name) {
         Some(scheme) => {
-            own_fields(site, view, name);
+            custom::own_fields(site, view, name);
             scheme
         }
-        None => custom(site, view)?,
+        None => custom::scheme(site, view)?,
     };
     let signs_url = scheme.signed.contains(&Part::Url);
     if view.is_set("public_url") && !signs_url {
@@ -97,101 +107,6 @@ fn signature(site: &Site<'_>, view: &View<'_>, require: Require, around: &Around
     let secrets = secrets::assemble(site, view, &scheme, around.workflow.1);
     let public_url = view.text("public_url").map(Box::from);
     Some(Signature { scheme, secrets, tolerance, public_url })
-}
-
-/// What only `custom` has.
-const OWN: [&str; 9] = [
-    "header",
-    "prefix",
-    "template",
-    "algorithm",
-    "encoding",
-    "secret_encoding",
-    "timestamp_header",
-    "timestamp_format",
-    "id_header",
-];
-
-fn own_fields(site: &Site<'_>, view: &View<'_>, scheme: &str) {
-    for field in OWN.into_iter().filter(|field| view.is_set(field)) {
-        let reason = format!("{scheme} says itself how it signs");
-        site.error(view.at(field), reason, "leave it out, or write scheme: custom");
-    }
-}
-
-/// An operator's own scheme.
-fn custom(site: &Site<'_>, view: &View<'_>) -> Option<Scheme> {
-    for (field, example) in [
-        ("header", "X-Acme-Signature"),
-        ("template", "\"{timestamp}.{body}\""),
-        ("algorithm", "hmac-sha256"),
-        ("encoding", "hex"),
-    ] {
-        if !view.is_set(field) {
-            site.error(view.here(), format!("custom needs {field}"), format!("add: {field}: {example}"));
-        }
-    }
-    let header = |field| view.text(field).and_then(|name| name.parse::<HeaderName>().ok());
-    let signed = view.text("template").map(|text| parts(site, view.at("template"), text));
-    let timestamp = header("timestamp_header").map(|name| {
-        let clock = view.text("timestamp_format").and_then(Clock::named).unwrap_or(Clock::Seconds);
-        (TimestampPlace::Header(name), clock)
-    });
-    let id = header("id_header");
-    one_header_each(site, view);
-    let signed = signed?;
-    for (part, word, field, stands) in [
-        (Part::Timestamp, "{timestamp}", "timestamp_header", timestamp.is_some()),
-        (Part::Id, "{id}", "id_header", id.is_some()),
-    ] {
-        match (signed.contains(&part), stands) {
-            (true, false) => {
-                let remedy = format!("add: {field}: NAME-OF-THE-HEADER");
-                site.error(view.at("template"), format!("nothing says where {word} stands"), remedy);
-            }
-            (false, true) => {
-                let reason = format!("{word} is not signed, so anybody could change it");
-                site.error(view.at(field), reason, format!("put {word} into template, or leave {field} out"));
-            }
-            _ => {}
-        }
-    }
-    Some(Scheme {
-        name: "custom",
-        header: header("header")?,
-        form: Form::Prefixed(view.text("prefix").unwrap_or_default().into()),
-        timestamp,
-        id,
-        signed,
-        algorithm: Algorithm::named(view.text("algorithm")?)?,
-        encoding: Encoding::named(view.text("encoding")?)?,
-    })
-}
-
-/// What stands in one header cannot be two things.
-fn one_header_each(site: &Site<'_>, view: &View<'_>) {
-    let fields = ["header", "timestamp_header", "id_header"];
-    let named: Vec<(&str, &str)> = fields.into_iter().filter_map(|field| Some((field, view.text(field)?))).collect();
-    for (at, (field, name)) in named.iter().enumerate() {
-        if let Some((other, _)) = named[..at].iter().find(|(_, other)| other.eq_ignore_ascii_case(name)) {
-            let reason = format!("{name} is the {other} already");
-            site.error(view.at(field), reason, "name the header in which the sender says it");
-        }
-    }
-}
-
-/// `{timestamp}.{body}`, taken apart. A brace that opens no known word is a mistake, not text: it would never match.
-fn parts(site: &Site<'_>, at: At<'_>, template: &str) -> Vec<Part> {
-    let (parts, unknown) = Part::template(template);
-    for word in unknown {
-        let remedy = "write {timestamp}, {id}, {body}, {method}, {url} or {path}";
-        site.error(at, format!("{{{word}}} is no part of a request that could be signed"), remedy);
-    }
-    if !parts.contains(&Part::Body) {
-        let remedy = "add {body}: what is not signed, anybody can change";
-        site.error(at, "the signature does not cover the body", remedy);
-    }
-    parts
 }
 
 fn tolerance(site: &Site<'_>, view: &View<'_>, scheme: &Scheme) -> Option<Duration> {
@@ -295,114 +210,4 @@ fn replays(site: &Site<'_>, view: &View<'_>, signature: Option<&Signature>) -> O
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::{Assembled, Holdings, Rejected, from_text};
-    use super::*;
-    use crate::model::Keys;
-    use std::path::Path;
-
-    fn assembled(webhook: &str) -> Result<Assembled, Rejected> {
-        let text = format!(
-            "listeners: {{ inbound: [{{ address: 127.0.0.1:0 }}] }}
-environments: [{{ name: Production, default: true }}, {{ name: Test }}]
-connections: [{{ name: engine, base_url: http://127.0.0.1:1, allow_networks: [127.0.0.0/8] }}]
-workflows:
-  - name: hook
-    template: POST /hook
-    upstream: {{ Production: engine }}
-    webhook: {webhook}
-"
-        );
-        from_text(&text, "k.yaml", Path::new("."), &Holdings::default(), &Keys::default())
-            .map(|(assembled, _)| assembled)
-    }
-
-    fn webhook(text: &str) -> Box<Webhook> {
-        let mut assembled = assembled(text).unwrap_or_else(|rejected| panic!("{text}: {rejected}"));
-        std::sync::Arc::get_mut(&mut assembled.snapshot.frame).unwrap().workflows[0].webhook.take().unwrap()
-    }
-
-    #[test]
-    fn h1_what_is_not_written_is_what_the_senders_libraries_do() {
-        let stripe = webhook("{ scheme: stripe, secrets: [whsec_one, whsec_two] }");
-        let signature = stripe.signature.as_ref().unwrap();
-        assert_eq!((stripe.require, signature.secrets.len()), (Require::Signature, 2));
-        assert_eq!(signature.tolerance, Some(Duration::from_secs(300)));
-        let replays = Replays { remember: Duration::from_secs(600), answer: ReplayAnswer::Ok };
-        assert_eq!(stripe.replays, Some(replays));
-        assert_eq!(stripe.username, "Webhook: hook/stripe");
-        let github = webhook("{ scheme: github, secrets: [s3cr3t], replays: { answer: conflict } }");
-        assert_eq!(github.signature.unwrap().tolerance, None);
-        assert_eq!(github.replays, Some(Replays { remember: REMEMBER, answer: ReplayAnswer::Conflict }));
-        assert_eq!(webhook("{ scheme: github, secrets: [s3cr3t], replays: { remember: false } }").replays, None);
-    }
-
-    #[test]
-    fn h4_forgetting_a_delivery_before_its_signature_ends_is_told() {
-        let told = |remember: &str| {
-            let text = format!("{{ scheme: stripe, secrets: [env:PATH], replays: {{ remember: {remember} }} }}");
-            assembled(&text).unwrap_or_else(|rejected| panic!("{text}: {rejected}")).warnings.to_string()
-        };
-        assert!(told("599s").contains("write 600s or more"), "{}", told("599s"));
-        assert!(!told("600s").contains("forgotten") && !told("false").contains("forgotten"));
-    }
-
-    #[test]
-    fn h4_deliveries_that_cannot_be_told_apart_are_told_of() {
-        let told = |more: &str| {
-            let text = format!("{{ scheme: github, secrets: [env:PATH], handshake: dropbox {more} }}");
-            assembled(&text).unwrap_or_else(|rejected| panic!("{text}: {rejected}")).warnings.to_string()
-        };
-        assert!(told("").contains("remember: false"), "{}", told(""));
-        assert!(!told(", replays: { remember: false }").contains("remember: false"));
-        assert!(!told(", replays: { remember: 1h }").contains("remember: false"));
-    }
-
-    #[test]
-    fn h1_a_template_is_taken_apart() {
-        let custom = webhook(
-            "{ scheme: custom, secrets: [s3cr3t], header: X-Sig, template: 'v0:{timestamp}:{id}.{body}', id_header: X-Id,
-               timestamp_header: X-Time, algorithm: hmac-sha512, encoding: base64 }",
-        );
-        let scheme = custom.signature.unwrap().scheme;
-        let text = |text: &str| Part::Text(text.into());
-        let wanted = [text("v0:"), Part::Timestamp, text(":"), Part::Id, text("."), Part::Body];
-        assert_eq!(scheme.signed, wanted);
-        assert_eq!((scheme.algorithm, scheme.encoding), (Algorithm::HmacSha512, Encoding::Base64));
-        assert_eq!(custom.replays.unwrap().answer, ReplayAnswer::Conflict);
-    }
-
-    /// What is wrong in each, as its reader is told.
-    #[test]
-    fn h1_mistakes_are_told_with_a_remedy() {
-        let custom = "scheme: custom, secrets: [s3cr3t], header: X-Sig, algorithm: hmac-sha256, encoding: hex";
-        let cases = [
-            ("{}", "nothing says how the sender signs"),
-            ("{ scheme: strype, secrets: [a] }", "stripe"),
-            ("{ scheme: stripe }", "without a secret no signature is right"),
-            ("{ scheme: stripe, secret: [a] }", "secrets: [env:NAME]"),
-            ("{ scheme: stripe, secrets: [a], header: X-A }", "stripe says itself how it signs"),
-            ("{ scheme: github, secrets: [a], tolerance: 5m }", "github has no timestamp"),
-            ("{ scheme: github, secrets: [a], public_url: 'https://a.example' }", "github does not sign the URL"),
-            ("{ scheme: stripe, secrets: [a], environment: Test }", "deliveries run in Test"),
-            ("{ scheme: stripe, secrets: [a], environment: Tset }", "there is no environment \"Tset\""),
-            ("{ scheme: stripe, secrets: [a], require: key }", "with `key` no signature is looked at"),
-            ("{ require: key, replays: { remember: 1h } }", "nothing tells one delivery from another"),
-            ("{ require: key, handshake: slack }", "Slack's handshake is signed"),
-            ("{ scheme: github, secrets: [a], handshake: meta }", "Meta's handshake shows a token"),
-            ("{ scheme: github, secrets: [a], handshake: dropbox, verify_token: env:A }", "has no token"),
-            ("{ scheme: custom, secrets: [a] }", "custom needs header"),
-            (&format!("{{ {custom}, template: '{{timestamp}}' }}"), "does not cover the body"),
-            (&format!("{{ {custom}, template: 'v0:{{body' }}"), "{} is no part of a request"),
-            (&format!("{{ {custom}, template: '{{id}}.{{body}}', id_header: x-sig }}"), "x-sig is the header already"),
-            (&format!("{{ {custom}, template: '{{timestamp}}{{body}}' }}"), "nothing says where {timestamp} stands"),
-            (&format!("{{ {custom}, template: '{{ts}}{{body}}' }}"), "{ts} is no part of a request"),
-            (&format!("{{ {custom}, template: '{{body}}', id_header: X-Id }}"), "{id} is not signed"),
-        ];
-        for (text, wanted) in cases {
-            let rejected = assembled(text).err().unwrap_or_else(|| panic!("{text} was accepted"));
-            let told = rejected.to_string();
-            assert!(told.contains(wanted) && told.contains("workflows[hook].webhook"), "{text}: {told}");
-        }
-    }
-}
+mod tests;

@@ -48,6 +48,8 @@ pub fn assemble(
             workflow: (name, uid),
             template: template.as_ref(),
             upstream: &upstream,
+            largest: largest_body(&view, doors),
+            buffer: root.size("webhooks.buffer"),
         };
         let webhook = webhooks::assemble(site, &view, &around);
         list.push(Workflow {
@@ -70,6 +72,13 @@ pub fn assemble(
     }
     let handshakes = handshakes::assemble(site, &list, &routes, greeted);
     Workflows { list, routes, handshakes }
+}
+
+/// The most that a caller may send, wherever he comes in.
+fn largest_body(workflow: &View<'_>, doors: &[Listener]) -> u64 {
+    let inbound = doors.iter().filter(|door| matches!(door.door, Door::Inbound));
+    let largest = inbound.map(|door| door.max_body).max().unwrap_or_default();
+    workflow.opt_size("max_body").unwrap_or(largest)
 }
 
 /// Hazard 15: protocols that a tunnel is opened for. HTTP itself is none: what is said in it would go unexamined.
