@@ -19,6 +19,8 @@ pub use verified::{DeliveryId, Verified};
 #[cfg(any(test, fuzzing))]
 pub mod fixture;
 #[cfg(test)]
+mod identity_tests;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod tests;
