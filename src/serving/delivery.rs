@@ -17,6 +17,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::time::timeout_at;
@@ -31,15 +32,13 @@ pub async fn received<'s>(
     parts: &Parts,
     body: CallersBody,
     (core, live, listener): (&Core, &Live, usize),
+    peer: IpAddr,
     limit: u64,
     log: &mut Exchange,
 ) -> Result<(Bytes, Verified<'s>), Denial> {
     let door = &live.snapshot.listeners[listener];
     let whole = whole(body, (&core.buffers, live.snapshot.webhook_buffer), limit, door, log).await?;
-    let host = parts.uri.authority().map(|authority| authority.as_str());
-    let host = host.or_else(|| parts.headers.get(http::header::HOST)?.to_str().ok());
-    let addressed = Addressed { method: &parts.method, uri: &parts.uri, host, https: door.tls };
-    let verified = claim.verify(parts, &addressed, &whole);
+    let verified = claim.verify(parts, &Addressed::of(parts, door, peer), &whole);
     if let Err(Denial::SignatureInvalid { .. }) = verified {
         // Counted, and never refused for it: one bad neighbour must not keep good deliveries out.
         let _ = live.limits.failed(listener).failed(log.address, Instant::now());
