@@ -83,6 +83,34 @@ fn split(text: &[u8], at: u8) -> impl DoubleEndedIterator<Item = &[u8]> {
     (0..cuts.len()).map(move |n| &text[begins[n]..cuts[n]])
 }
 
+/// How the first caller called, by what trusted proxies say: `https`, and the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Called<'a> {
+    pub scheme: Option<&'a str>,
+    pub host: Option<&'a str>,
+}
+
+/// What the outermost proxy says of how it was called. Nothing may be permitted by it.
+pub fn called(headers: &HeaderMap, field: ForwardedField) -> Called<'_> {
+    let first = |name: HeaderName| {
+        let line = headers.get(name)?;
+        std::str::from_utf8(split(line.as_bytes(), b',').next()?.trim_ascii()).ok()
+    };
+    match field {
+        ForwardedField::XForwardedFor => Called { scheme: first(PROTO), host: first(HOST) },
+        ForwardedField::Forwarded => {
+            let element = first(FORWARDED).unwrap_or_default();
+            let word = |wanted: &str| {
+                let pairs = split(element.as_bytes(), b';').filter_map(|pair| std::str::from_utf8(pair).ok());
+                let mut pairs = pairs.filter_map(|pair| pair.split_once('='));
+                let (_, value) = pairs.find(|(name, _)| name.trim().eq_ignore_ascii_case(wanted))?;
+                Some(value.trim().trim_matches('"'))
+            };
+            Called { scheme: word("proto"), host: word("host") }
+        }
+    }
+}
+
 /// What the upstream is told of the caller's side.
 #[derive(Debug)]
 pub struct Side {
@@ -139,6 +167,23 @@ fn told(side: &Side) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn how_the_first_caller_called_is_what_the_outermost_proxy_says() {
+        let field = |name: &'static str, value: &'static str| {
+            HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static(value))])
+        };
+        let mut x = field("x-forwarded-proto", " https, http");
+        x.extend(field("x-forwarded-host", "hooks.example:8443, inner"));
+        let https = Called { scheme: Some("https"), host: Some("hooks.example:8443") };
+        assert_eq!(called(&x, ForwardedField::XForwardedFor), https);
+        assert_eq!(called(&x, ForwardedField::Forwarded), Called::default());
+        let forwarded =
+            field("forwarded", "for=1.2.3.4;Proto=https;host=\"hooks.example:8443\", for=10.0.0.1;proto=http");
+        assert_eq!(called(&forwarded, ForwardedField::Forwarded), https);
+        assert_eq!(called(&forwarded, ForwardedField::XForwardedFor), Called::default());
+        assert_eq!(called(&HeaderMap::new(), ForwardedField::Forwarded), Called::default());
+    }
     use proptest::prelude::*;
 
     fn from(field: ForwardedField, peer: &str, lines: &[&str]) -> String {

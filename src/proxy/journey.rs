@@ -30,6 +30,7 @@ use http::StatusCode;
 use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http_body_util::Full;
+use std::net::IpAddr;
 use std::slice;
 use std::time::Duration;
 
@@ -69,7 +70,7 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Ended> {
     let (mut body, mut challenge) = (body, None);
     if let Some(claim) = claim {
         // Boxed, so that other requests do not carry its state around.
-        let received = Box::pin(received(claim, parts, body, (core, live, listener), log)).await;
+        let received = Box::pin(received(claim, parts, body, (core, live, listener), front.peer, log)).await;
         let (whole, delivery) = received.map_err(Ended::Unproven)?;
         challenge = handshakes::challenge(&delivery, &whole)?;
         proven.delivery = Some(delivery);
@@ -167,10 +168,11 @@ async fn received<'s>(
     parts: &Parts,
     body: CallersBody,
     (core, live, listener): (&Core, &Live, usize),
+    peer: IpAddr,
     log: &mut Exchange,
 ) -> Result<(Bytes, Verified<'s>), Denial> {
     let limit = body_fits(parts, &live.snapshot.listeners[listener], claim.workflow().max_body)?;
-    let received = delivery::received(claim, parts, body, (core, live, listener), limit, log).await?;
+    let received = delivery::received(claim, parts, body, (core, live, listener), peer, limit, log).await?;
     log.signed();
     Ok(received)
 }

@@ -17,6 +17,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::time::timeout_at;
@@ -31,15 +32,13 @@ pub async fn received<'s>(
     parts: &Parts,
     body: CallersBody,
     (core, live, listener): (&Core, &Live, usize),
+    peer: IpAddr,
     limit: u64,
     log: &mut Exchange,
 ) -> Result<(Bytes, Verified<'s>), Denial> {
     let door = &live.snapshot.listeners[listener];
     let whole = whole(body, (&core.buffers, live.snapshot.webhook_buffer), limit, door, log).await?;
-    let host = parts.uri.authority().map(|authority| authority.as_str());
-    let host = host.or_else(|| parts.headers.get(http::header::HOST)?.to_str().ok());
-    let addressed = Addressed { method: &parts.method, uri: &parts.uri, host, https: door.tls };
-    let verified = claim.verify(parts, &addressed, &whole);
+    let verified = claim.verify(parts, &Addressed::of(parts, door, peer), &whole);
     if let Err(Denial::SignatureInvalid { .. }) = verified {
         // Counted, and never refused for it: one bad neighbour must not keep good deliveries out.
         let _ = live.limits.failed(listener).failed(log.address, Instant::now());
@@ -110,7 +109,8 @@ impl Gathered {
         if needed > self.bytes.capacity() {
             let double = needed.max(2 * self.bytes.capacity()).max(FIRST);
             let whole = whole.and_then(|whole| usize::try_from(whole).ok()).unwrap_or(usize::MAX);
-            let wanted = double.min(whole.max(needed));
+            // Who has sent a quarter will send the rest: then it is moved once more, and no more.
+            let wanted = if needed >= whole / 4 { whole } else { double.min(whole) }.max(needed);
             let Some(room) = [wanted, needed].into_iter().find(|room| self.room.grow(*room as u64, self.most)) else {
                 return Err(Stopped::Full);
             };
@@ -161,6 +161,20 @@ mod tests {
         let mut large = Gathered::new(&buffers, 1 << 20);
         assert!(large.add(&[0; 10], Some(1 << 40)).is_ok());
         assert_eq!(buffers.held(), 100 + 4096, "a promise takes no room");
+    }
+
+    #[test]
+    fn h2_what_a_sender_announces_has_room_once_a_quarter_of_it_is_here() {
+        let buffers = Arc::<Buffers>::default();
+        let mut body = Gathered::new(&buffers, 1 << 20);
+        let mut charged = Vec::new();
+        for _ in 0..64 {
+            assert!(body.add(&[0; 1024], Some(65_536)).is_ok());
+            if charged.last() != Some(&buffers.held()) {
+                charged.push(buffers.held());
+            }
+        }
+        assert_eq!(charged, [4096, 8192, 16_384, 65_536]);
     }
 
     #[test]

@@ -436,9 +436,11 @@ fn hazard_15_a_tunnel_stands_as_long_as_its_url() {
     assert!(upgrades::echoes(&mut long.stream(), b"hello"));
     let mut short = open(&sign(&world, &[&order[..], &["3s"]].concat()));
     let began = Instant::now();
-    let mut stream = short.stream();
+    let (mut stream, mut other) = (short.stream(), long.stream());
     while upgrades::echoes(&mut stream, b"still here") {
         assert!(began.elapsed() < PATIENCE, "its time is over");
+        // Or it would be closed for its silence.
+        assert!(upgrades::echoes(&mut other, b"so is this"));
         std::thread::sleep(Duration::from_millis(50));
     }
     assert!(short.is_closed());

@@ -141,7 +141,7 @@ impl Scheme {
     }
 
     pub const NAMES: &'static [&'static str] =
-        &["standard", "github", "stripe", "slack", "shopify", "twilio", "custom"];
+        &["standard", "svix", "github", "stripe", "slack", "shopify", "twilio", "custom"];
 
     /// A known scheme by its name; none of `custom`, which everybody writes himself.
     pub fn known(name: &str) -> Option<Scheme> {
@@ -171,6 +171,14 @@ impl Scheme {
                     vec![Id, text("."), Timestamp, text("."), Body],
                     Encoding::Base64,
                 )
+            },
+            // The same, by the names that its fields had before it was a standard.
+            "svix" => Scheme {
+                name: "svix",
+                header: header("svix-signature"),
+                timestamp: seconds_in("svix-timestamp"),
+                id: Some(header("svix-id")),
+                ..Scheme::known("standard")?
             },
             "github" => hmac("github", "x-hub-signature-256", prefixed("sha256="), vec![Body], Encoding::Hex),
             "stripe" => Scheme {

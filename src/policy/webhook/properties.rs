@@ -27,6 +27,7 @@ fn both_sides(name: &str, ed25519: bool) -> (Scheme, Signer, Workflow) {
 fn any_scheme() -> impl Strategy<Value = (&'static str, bool)> {
     prop::sample::select(vec![
         ("standard", false),
+        ("svix", false),
         ("standard", true),
         ("github", false),
         ("stripe", false),

@@ -1,6 +1,31 @@
 //! The URL that the sender called, as far as we know: some schemes sign it.
 
 use super::claim::Addressed;
+use crate::model::Listener;
+use crate::policy::{address, forwarded};
+use http::header::HOST;
+use http::request::Parts;
+use std::net::IpAddr;
+
+impl<'a> Addressed<'a> {
+    /// By what the request says of itself, or the trusted proxies before it say of it. Wrong words make no signature right.
+    pub fn of(parts: &'a Parts, door: &Listener, peer: IpAddr) -> Addressed<'a> {
+        let said = match address::within(peer, &door.trusted_proxies) {
+            true => forwarded::called(&parts.headers, door.forwarded),
+            false => forwarded::Called::default(),
+        };
+        let own = || match parts.uri.authority() {
+            Some(authority) => Some(authority.as_str()),
+            None => parts.headers.get(HOST)?.to_str().ok(),
+        };
+        Addressed {
+            method: &parts.method,
+            uri: &parts.uri,
+            host: said.host.or_else(own),
+            https: said.scheme.map_or(door.tls, |scheme| scheme.eq_ignore_ascii_case("https")),
+        }
+    }
+}
 
 /// `public_url`, where an operator wrote one, else what the request says of itself; then path and query, as they came. A path
 /// in `public_url` is what a proxy in front takes away: it stands before ours.
@@ -53,6 +78,19 @@ mod tests {
             assert_eq!(called(Some("h"), false, Some(public)), "https://p.example/hooks/%41?a=b%20c&d");
         }
         assert_eq!(called(None, false, Some("https://p/in/")), "https://p/in/hooks/%41?a=b%20c&d");
+    }
+
+    #[test]
+    fn a_trusted_proxy_says_how_it_was_called_and_nobody_else_does() {
+        let request = http::Request::post("/hook").header("host", "inner:8080");
+        let request = request.header("x-forwarded-proto", "https").header("x-forwarded-host", "hooks.example");
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        let mut door = crate::policy::fixture::door();
+        let peer = "10.0.0.1".parse().unwrap();
+        let url = |door: &Listener| super::called(&Addressed::of(&parts, door, peer), None);
+        assert_eq!(url(&door), "http://inner:8080/hook");
+        door.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()];
+        assert_eq!(url(&door), "https://hooks.example/hook");
     }
 
     #[test]

@@ -98,9 +98,7 @@ fn verified<'s>(
         return steps.no("body", Denial::BodyTooLarge { limit });
     }
     let parts = &question.parts;
-    let host = parts.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
-    let addressed = Addressed { method: &parts.method, uri: &parts.uri, host, https: door.tls };
-    match claim.verify(parts, &addressed, body) {
+    match claim.verify(parts, &Addressed::of(parts, door, question.peer), body) {
         Ok(verified) => {
             steps.ok("signature", format!("right, made with the secret {}", verified.secret().label));
             Ok(verified)
