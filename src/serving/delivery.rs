@@ -2,7 +2,7 @@
 //!
 //! What came in one piece stays where it lies: a body that was streamed would be held just so. Only what has to be waited
 //! for is gathered, in room that all deliveries share and that is charged as it is allocated, not as it is announced; so
-//! thousands of slow senders hold what they have sent, twice at most.
+//! thousands of slow senders hold what they have sent, four times at most.
 
 use super::core::Core;
 use super::exchange::Exchange;

@@ -20,7 +20,7 @@ pub struct Addressed<'a> {
     /// As it came.
     pub uri: &'a Uri,
     pub host: Option<&'a str>,
-    /// Over TLS, to us: what a proxy in front has is said by `public_url`.
+    /// Over TLS, as far as we or a trusted proxy know.
     pub https: bool,
 }
 
