@@ -81,7 +81,8 @@ fn environment(site: &Site<'_>, view: &View<'_>, around: &Around<'_>) -> Environ
 
 fn signature(site: &Site<'_>, view: &View<'_>, require: Require, around: &Around<'_>) -> Option<Signature> {
     let Some(name) = view.text("scheme") else {
-        if require.takes_signatures() {
+        // One that is written wrongly has been told.
+        if require.takes_signatures() && !view.is_set("scheme") {
             let remedy = "add: scheme: standard, or what the sender uses; or require: key";
             site.error(view.here(), "nothing says how the sender signs", remedy);
         }
