@@ -14,19 +14,17 @@ const COPY: &str = "copy it from the sender's settings, all of it";
 pub fn assemble(site: &Site<'_>, view: &View<'_>, scheme: &Scheme, workflow: Uid) -> Vec<SigningSecret> {
     let written = view.text("secret_encoding").and_then(SecretEncoding::named);
     let written = written.unwrap_or(SecretEncoding::usual(scheme.algorithm));
+    let key = |secret: &[u8]| SigningKey::of(scheme, secret, written);
     match site.is_stored(view) {
-        true => of_store(site, view, scheme, written, workflow),
-        false => of_file(site, view, scheme, written, workflow),
+        true => of_store(site, view, workflow, key),
+        false => of_file(site, view, workflow, key),
     }
 }
 
-fn of_file(
-    site: &Site<'_>,
-    view: &View<'_>,
-    scheme: &Scheme,
-    written: SecretEncoding,
-    workflow: Uid,
-) -> Vec<SigningSecret> {
+/// The key that a secret is, or why it is none.
+type Key = Result<SigningKey, &'static str>;
+
+fn of_file(site: &Site<'_>, view: &View<'_>, workflow: Uid, key: impl Fn(&[u8]) -> Key) -> Vec<SigningSecret> {
     let mut list: Vec<SigningSecret> = Vec::new();
     for item in view.list("secrets") {
         let Some(reference) = item.text_here().and_then(|text| Reference::parse(text).ok()) else { continue };
@@ -38,7 +36,7 @@ fn of_file(
             Reference::Literal(_) => (list.len() + 1).to_string(),
             place => place.to_string(),
         };
-        match SigningKey::of(scheme, &found.secret, written) {
+        match key(&found.secret) {
             Ok(key) => list.push(SigningSecret::new(workflow, &label, key)),
             Err(reason) => site.error(item.here(), reason, COPY),
         }
@@ -52,16 +50,10 @@ fn of_file(
 
 /// One that the scheme cannot take, since it is another one now, is told by its number. There may be none: then every
 /// delivery is refused.
-fn of_store(
-    site: &Site<'_>,
-    view: &View<'_>,
-    scheme: &Scheme,
-    written: SecretEncoding,
-    workflow: Uid,
-) -> Vec<SigningSecret> {
+fn of_store(site: &Site<'_>, view: &View<'_>, workflow: Uid, key: impl Fn(&[u8]) -> Key) -> Vec<SigningSecret> {
     let mut list = Vec::new();
     for (index, held) in site.signing(workflow).iter().enumerate() {
-        match SigningKey::of(scheme, &held.value, written) {
+        match key(&held.value) {
             Ok(key) => list.push(SigningSecret::new(workflow, &held.number.to_string(), key)),
             Err(reason) => {
                 let trail = view.at("secrets").trail.then(Step::Index(index));
