@@ -100,7 +100,7 @@ async fn the_chain_goes_on_after_a_restart_and_is_no_other_keys() {
     let verdict = opened.store.audit_verify().await.unwrap();
     assert_eq!((verdict.ok, verdict.count), (true, 11));
     opened.store.close().await;
-    let database = Database::find(&opened.folder.database(), std::time::Duration::ZERO).unwrap();
+    let database = Database::find(&opened.folder.database(), LET_GO).unwrap();
     let other: Store<u64> = database.open([8; 32].into(), Box::new(|_| {})).unwrap();
     assert_eq!(other.audit_verify().await.unwrap().broken_at, Some(1));
 }

@@ -34,6 +34,10 @@ impl Drop for Folder {
     }
 }
 
+/// How long a lock that was let go of may still be seen: until a program that another test starts just then has closed the
+/// files that it was born with.
+pub const LET_GO: Duration = Duration::from_secs(5);
+
 /// An open store, and what it handed on, group by group.
 pub struct Opened {
     pub store: Store<u64>,
@@ -53,7 +57,7 @@ impl Opened {
     /// Closed and opened again.
     pub async fn again(self) -> Opened {
         self.store.close().await;
-        let store = open(Database::find(&self.folder.database(), Duration::ZERO).unwrap(), &self.applied);
+        let store = open(Database::find(&self.folder.database(), LET_GO).unwrap(), &self.applied);
         Opened { store, applied: self.applied.clone(), folder: self.folder }
     }
 
