@@ -70,7 +70,7 @@ impl Scanner {
 
 /// Reads a request's head, from its first byte to its empty line. Of a wrong one `into` holds as much as could be read.
 pub fn read(head: &Bytes, into: &mut RequestHead) -> Result<(), Denial> {
-    into.clear();
+    *into = RequestHead { headers: Fields::with_room(), ..RequestHead::default() };
     let at = request_line(head, into)?;
     fields(head, at, &mut into.headers).map_err(Denial::BadRequest)
 }
@@ -83,8 +83,7 @@ pub fn request(head: &Bytes) -> Result<RequestHead, Denial> {
 
 /// What is recorded of a head of which nothing could be read.
 pub fn unreadable(into: &mut RequestHead) {
-    into.clear();
-    into.method = no_method();
+    *into = RequestHead { method: no_method(), ..RequestHead::default() };
 }
 
 /// A method that no request has, for the log.
