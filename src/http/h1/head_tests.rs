@@ -17,6 +17,19 @@ fn refused(bytes: &[u8]) -> bool {
 }
 
 #[test]
+fn usual_names_are_what_they_spell() {
+    const USUAL: &str = "Accept Accept-Encoding Accept-Language Accept-Ranges Authorization Cache-Control Connection \
+        Content-Encoding Content-Length Content-Type Cookie Date ETag Host Last-Modified Server Set-Cookie \
+        Transfer-Encoding User-Agent Vary";
+    for name in USUAL.split_ascii_whitespace() {
+        for spelled in [name.to_owned(), name.to_ascii_lowercase()] {
+            assert_eq!(usual(spelled.as_bytes()).unwrap(), HeaderName::from_bytes(spelled.as_bytes()).unwrap());
+        }
+    }
+    assert!(["HOST", "hosT", "", "x", "host "].iter().all(|other| usual(other.as_bytes()).is_none()));
+}
+
+#[test]
 fn a_head_is_read_to_the_byte() {
     let parts = read("GET /a%20b?c=d&e HTTP/1.1\r\nHost: h\r\nX-Some:\t a b \r\nx-some: \r\n\r\n").unwrap();
     assert_eq!(
