@@ -37,7 +37,7 @@ pub use fields::Fields;
 pub use key::{Key, Origin, Slot};
 pub use keys::Keys;
 pub use listener::{Door, Listener};
-pub use message::{Reply, RequestHead};
+pub use message::{Reason, Reply, RequestHead};
 pub use quota::Quota;
 pub use resource::Resource;
 pub use secret::Secret;

@@ -1,12 +1,10 @@
 //! Heads, read strictly: every line ends in CRLF, every field has a name, a colon and a value that a field can hold, and
 //! nothing is folded, guessed or mended (hazard 10).
 
-use crate::model::Denial;
-use crate::model::{Fields, RequestHead};
+use crate::model::{Denial, Fields, Reason, RequestHead};
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Method, StatusCode, Uri, Version};
-use hyper::ext::ReasonPhrase;
 
 /// How long a head may be.
 #[derive(Debug, Clone, Copy)]
@@ -220,7 +218,7 @@ pub struct ReplyHead {
     pub version: Version,
     pub fields: Fields,
     /// Where it is not the usual one.
-    pub reason: Option<ReasonPhrase>,
+    pub reason: Option<Reason>,
 }
 
 /// Reads a reply's head, from its first byte to its empty line.
@@ -240,11 +238,7 @@ pub fn reply(head: &Bytes) -> Result<ReplyHead, &'static str> {
         _ => return Err("the reply's status is no number of three digits"),
     };
     let usual = status.canonical_reason().is_some_and(|usual| usual.as_bytes() == &said[..]) || said.is_empty();
-    let reason = if usual {
-        None
-    } else {
-        Some(ReasonPhrase::try_from(said).map_err(|_| "the reply's reason holds a control byte")?)
-    };
+    let reason = if usual { None } else { Some(Reason::new(said).ok_or("the reply's reason holds a control byte")?) };
     let mut read = Fields::with_room();
     fields(head, end + 2, &mut read)?;
     Ok(ReplyHead { status, version, fields: read, reason })

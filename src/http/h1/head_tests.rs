@@ -110,7 +110,7 @@ fn a_reply_is_read_as_strictly() {
     let plain = read(b"HTTP/1.1 200 OK\r\nA: b\r\n\r\n").unwrap();
     assert_eq!((plain.status.as_u16(), plain.version, plain.reason), (200, Version::HTTP_11, None));
     let odd = read(b"HTTP/1.0 404 Nobody Home\r\n\r\n").unwrap();
-    assert_eq!(odd.reason.as_ref().map(ReasonPhrase::as_bytes), Some(&b"Nobody Home"[..]));
+    assert_eq!(odd.reason.as_ref().map(Reason::as_bytes), Some(&b"Nobody Home"[..]));
     assert_eq!(read(b"HTTP/1.1 204\r\n\r\n").unwrap().status, 204);
     assert_eq!(read(b"HTTP/1.1 204 \r\n\r\n").unwrap().status, 204);
     for head in [
