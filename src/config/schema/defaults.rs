@@ -117,3 +117,8 @@ pub const LOG_ACCESS: &str = "stdout";
 /// thousand of the few kilobytes that most are: enough for any burst that an upstream would follow, and little beside what
 /// ten thousand connections take.
 pub const WEBHOOK_BUFFER: &str = "64MiB";
+
+/// A worker with a thousand requests at once is behind by less, and so is one that loses the processor for a moment now and
+/// then. Whoever is let in waits for about twice as long, which callers hardly notice; with more, those who give up and try
+/// again would add to the load.
+pub const OVERLOAD_DELAY: &str = "50ms";
