@@ -6,6 +6,7 @@
 //! time, by the clock that they read anyway; where none come, nothing is measured and nobody wakes.
 
 use super::core::Core;
+use super::front::Front;
 use crate::limit::overload::{Change, Overload};
 use crate::model::Denial;
 use std::cell::{Cell, RefCell};
@@ -42,16 +43,17 @@ impl Load {
 impl Core {
     /// Refuses a request that this core cannot get to in time, before anything is done for it. `delay`: how long it may be
     /// behind; none, and it takes whatever comes.
-    pub fn has_room(self: &Rc<Core>, delay: Option<Duration>, now: Instant) -> Result<(), Denial> {
+    pub fn has_room(self: &Rc<Core>, delay: Option<Duration>, front: &Front, now: Instant) -> Result<(), Denial> {
+        let new = front.is_new();
         match delay {
-            Some(delay) if now >= self.load.calm_until.get() => self.look(delay, now),
+            Some(delay) if now >= self.load.calm_until.get() => self.look(delay, new, now),
             _ => Ok(()),
         }
     }
 
     /// Measures, and while this core is behind refuses a part.
     #[cold]
-    fn look(self: &Rc<Core>, target: Duration, now: Instant) -> Result<(), Denial> {
+    fn look(self: &Rc<Core>, target: Duration, new: bool, now: Instant) -> Result<(), Denial> {
         let load = &self.load;
         let (change, refused, calm) = {
             let mut overload = load.overload.borrow_mut();
@@ -66,7 +68,12 @@ impl Core {
                     None
                 }
             };
-            (change, overload.refuses(now), if overload.is_refusing() { Duration::ZERO } else { overload.pause() })
+            // A connection costs more than a request: whoever has just made one, and would make another, is cheaper to serve.
+            (
+                change,
+                !new && overload.refuses(now),
+                if overload.is_refusing() { Duration::ZERO } else { overload.pause() },
+            )
         };
         load.calm_until.set(now + calm);
         self.tell(change, now);
