@@ -4,12 +4,13 @@ use super::authorise::Invocation;
 use super::forwarded::{self, Side};
 use super::permit::{Injects, Permit, Principal};
 use super::{headers, query, signed_url, trailers};
+use crate::model::Fields;
 use crate::model::connection::InjectRule;
 use crate::model::listener::{DoorKind, Place, PlaceMask};
 use crate::model::token;
 use crate::model::{Key, Listener};
 use bytes::Bytes;
-use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, TE, TRAILER};
+use http::header::{HOST, HeaderName, HeaderValue, TE, TRAILER};
 use http::uri::{PathAndQuery, Uri};
 use std::borrow::Cow;
 
@@ -29,7 +30,7 @@ const ENVIRONMENT: HeaderName = HeaderName::from_static("x-keystile-environment"
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Rewrites the fields of an inbound request in place.
-pub fn fields(map: &mut HeaderMap, run: &Invocation<'_>, listener: &Listener, open: PlaceMask, caller: Caller) {
+pub fn fields(map: &mut Fields, run: &Invocation<'_>, listener: &Listener, open: PlaceMask, caller: Caller) {
     for_upstream(map, run, listener, open, caller.trusted, |map| {
         match run.principal() {
             Principal::Key(key, _) => {
@@ -59,12 +60,12 @@ fn id(key: &Key) -> HeaderValue {
 
 /// What both doors do: strip, tell (`told`), inject.
 pub(super) fn for_upstream(
-    map: &mut HeaderMap,
+    map: &mut Fields,
     permit: &Permit<'_>,
     listener: &Listener,
     open: PlaceMask,
     trusted: bool,
-    told: impl FnOnce(&mut HeaderMap),
+    told: impl FnOnce(&mut Fields),
 ) {
     let connection = permit.connection();
     let (te, trailer) = (trailers::are_read(map), trailers::announced(map, &connection.trailers));

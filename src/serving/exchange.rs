@@ -5,6 +5,7 @@ use super::core::Core;
 use super::front::Front;
 use crate::http::body::Upload;
 use crate::live::Local;
+use crate::model::RequestHead;
 use crate::model::connection::ConnectionId;
 use crate::model::environment::EnvironmentId;
 use crate::model::key::KeyId;
@@ -18,7 +19,6 @@ use crate::telemetry::access_log::AccessRecord;
 use crate::telemetry::metrics::{InFlight, Sample};
 use crate::telemetry::usage::Used;
 use http::header::USER_AGENT;
-use http::request::Parts;
 use http::{HeaderValue, Method, Uri, Version};
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -81,7 +81,7 @@ pub struct Exchange {
 const GONE: u16 = 499;
 
 impl Exchange {
-    pub fn begin(core: Rc<Core>, live: Local, front: &Front, parts: &Parts) -> Box<Exchange> {
+    pub fn begin(core: Rc<Core>, live: Local, front: &Front, parts: &RequestHead) -> Box<Exchange> {
         let now = now();
         Box::new(Exchange {
             request_id: core.ids.next(now),
