@@ -2,7 +2,7 @@ use super::*;
 use proptest::prelude::*;
 use std::collections::VecDeque;
 
-const TARGET: Duration = Duration::from_millis(50);
+const BEARABLE: Duration = Duration::from_millis(100);
 
 /// A core's queue as tokio keeps it, first in, first out: a request stands in it twice, when it comes and when its reply does.
 struct Core {
@@ -55,7 +55,7 @@ impl Core {
     fn new() -> Core {
         let began = Instant::now();
         Core {
-            overload: Overload::new(TARGET, began),
+            overload: Overload::new(BEARABLE, began),
             began,
             now: 0.0,
             queue: VecDeque::new(),
@@ -143,16 +143,16 @@ impl Core {
 }
 
 impl Seen {
-    /// In targets.
+    /// In what is bearable.
     fn slowest(&mut self) -> f64 {
         self.waited.sort_by(f64::total_cmp);
-        self.waited[self.waited.len() * 99 / 100] / TARGET.as_secs_f64()
+        self.waited[self.waited.len() * 99 / 100] / BEARABLE.as_secs_f64()
     }
 }
 
 /// As many connections as callers like to open.
 fn open_loop(times: f64) -> Load {
-    Load { times, connections: 5_000, stolen: 0.0 }
+    Load { times, connections: 10_000, stolen: 0.0 }
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn what_can_be_carried_is_never_refused() {
 
 #[test]
 fn callers_that_wait_for_their_replies_fill_a_core_and_are_never_refused() {
-    for connections in [64, 256, 900] {
+    for connections in [64, 256, 1_900] {
         let load = Load { times: 50.0, connections, stolen: 0.0 };
         let seen = Core::new().run(load, 3.0);
         assert!(seen.refused == 0 && f64::from(seen.admitted) > 2.9 * CAPACITY, "{connections}: {}", seen.admitted);
@@ -183,19 +183,19 @@ fn a_burst_is_queued() {
     let mut core = Core::new();
     core.run(open_loop(0.5), 1.0);
     let now = core.now;
-    core.queue.extend((0..1_000).map(|_| Task::Request(now)));
-    core.open += 1_000;
+    core.queue.extend((0..2_500).map(|_| Task::Request(now)));
+    core.open += 2_500;
     assert_eq!(core.run(open_loop(0.5), 2.0).refused, 0);
 }
 
 #[test]
-fn beyond_what_can_be_carried_the_delay_stays_near_its_target_and_no_more_than_needed_is_refused() {
+fn beyond_what_can_be_carried_who_is_let_in_waits_about_as_long_as_is_bearable_and_no_more_than_needed_is_refused() {
     for times in [1.2, 1.5, 2.0] {
         let mut core = Core::new();
-        core.run(open_loop(times), 3.0);
+        core.run(open_loop(times), 4.0);
         let mut seen = core.run(open_loop(times), 4.0);
         let slowest = seen.slowest();
-        assert!(slowest < 3.0, "{times}: twice through the queue, and some: {slowest}");
+        assert!(slowest < 1.6, "{times}: {slowest}");
         // What is left when the rest has been refused.
         let best = (1.0 - times * REFUSAL) / (1.0 - REFUSAL);
         let share = f64::from(seen.admitted) / (4.0 * CAPACITY);
@@ -207,7 +207,7 @@ fn beyond_what_can_be_carried_the_delay_stays_near_its_target_and_no_more_than_n
 fn the_part_that_is_let_in_settles() {
     for times in [1.5, 2.0] {
         let mut core = Core::new();
-        core.run(open_loop(times), 3.0);
+        core.run(open_loop(times), 4.0);
         let parts = core.run(open_loop(times), 4.0).parts;
         let (least, most) = parts.iter().fold((1.0_f64, 0.0_f64), |(l, m), p| (l.min(*p), m.max(*p)));
         assert!(least > 0.0 && most < 4.0 * least && most < 0.9, "{times}: from {least} to {most}");
@@ -218,12 +218,12 @@ fn the_part_that_is_let_in_settles() {
 fn when_the_load_falls_refusing_is_over_within_some_windows() {
     for times in [1.5, 2.0, 5.0] {
         let mut core = Core::new();
-        core.run(open_loop(times), 3.0);
+        core.run(open_loop(times), 4.0);
         // What waits has to be worked off first.
         while !core.queue.is_empty() {
             core.run(open_loop(0.1), 0.001);
         }
-        core.run(open_loop(0.5), 5.0 * TARGET.as_secs_f64());
+        core.run(open_loop(0.5), 3.0 * BEARABLE.as_secs_f64());
         assert!(!core.overload.is_refusing(), "{times}: {:?}", core.overload);
         assert_eq!(core.run(open_loop(0.5), 2.0).refused, 0);
     }
@@ -241,13 +241,13 @@ fn who_comes_after_a_pause_is_not_refused_for_what_was_before() {
     let mut core = Core::new();
     core.run(open_loop(2.0), 2.0);
     assert!(core.overload.is_refusing());
-    let later = core.instant() + TARGET * (PATIENCE + 1);
+    let later = core.instant() + BEARABLE * PATIENCE;
     assert!((0..100).all(|_| !core.overload.refuses(later)));
-    core.overload.measured(TARGET * 2, later + TARGET * 2);
+    core.overload.measured(BEARABLE * 2, later + BEARABLE * 2);
     assert!(!core.overload.is_refusing(), "one long wait says nothing yet");
 }
 
-/// Delays in targets, each with the pause before it.
+/// Delays in what is bearable, each with the pause before it.
 fn delays(most: f64) -> impl Strategy<Value = Vec<(f64, f64)>> {
     prop::collection::vec((0.0..most, 0.0..2.0), 1..200)
 }
@@ -260,10 +260,10 @@ proptest! {
         long in 1.0..100.0,
     ) {
         let mut now = Instant::now();
-        let mut overload = Overload::new(TARGET, now);
+        let mut overload = Overload::new(BEARABLE, now);
         for (at, (delay, pause)) in delays.into_iter().enumerate() {
-            let delay = TARGET.mul_f64(if at == hiccup { long } else { delay });
-            now += TARGET.mul_f64(pause) + delay;
+            let delay = BEARABLE.mul_f64(if at == hiccup { long } else { delay });
+            now += BEARABLE.mul_f64(pause) + delay;
             overload.waiting(delay, now);
             prop_assert_eq!(overload.measured(delay, now), None);
             prop_assert!(!overload.refuses(now));
@@ -273,10 +273,10 @@ proptest! {
     #[test]
     fn after_anything_at_all_short_delays_end_it(delays in delays(1_000.0)) {
         let mut now = Instant::now();
-        let mut overload = Overload::new(TARGET, now);
+        let mut overload = Overload::new(BEARABLE, now);
         for (delay, pause) in delays {
-            let delay = TARGET.mul_f64(delay);
-            now += TARGET.mul_f64(pause) + delay;
+            let delay = BEARABLE.mul_f64(delay);
+            now += BEARABLE.mul_f64(pause) + delay;
             overload.measured(delay, now);
             prop_assert!((LEAST_ADMITTED..=1.0).contains(&overload.admitted));
         }

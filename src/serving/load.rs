@@ -2,8 +2,8 @@
 //! [`Overload`] decides.
 //!
 //! A probe is a task that does nothing: it stands in line with every connection of this core that has something to do, and
-//! the time until its turn is what a request that is readable now has to wait. Requests send it, a few in each target's
-//! time, by the clock that they read anyway; where none come, nothing is measured and nobody wakes.
+//! the time until its turn is what a request that is readable now has to wait. Requests send it, a few in the
+//! time that is bearable, by the clock that they read anyway; where none come, nothing is measured and nobody wakes.
 
 use super::core::Core;
 use super::front::Front;
@@ -53,13 +53,13 @@ impl Core {
 
     /// Measures, and while this core is behind refuses a part.
     #[cold]
-    fn look(self: &Rc<Core>, target: Duration, new: bool, now: Instant) -> Result<(), Denial> {
+    fn look(self: &Rc<Core>, delay: Duration, new: bool, now: Instant) -> Result<(), Denial> {
         let load = &self.load;
         let (change, refused, calm) = {
             let mut overload = load.overload.borrow_mut();
-            // A reload may have brought another target.
-            let known = overload.take().filter(|known| known.target() == target);
-            let overload = overload.insert(known.unwrap_or_else(|| Overload::new(target, now)));
+            // A reload may have brought another.
+            let known = overload.take().filter(|known| known.bearable() == delay);
+            let overload = overload.insert(known.unwrap_or_else(|| Overload::new(delay, now)));
             let change = match load.probing.get() {
                 Some(since) => overload.waiting(now.saturating_duration_since(since), now),
                 None => {

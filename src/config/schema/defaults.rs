@@ -118,7 +118,7 @@ pub const LOG_ACCESS: &str = "stdout";
 /// ten thousand connections take.
 pub const WEBHOOK_BUFFER: &str = "64MiB";
 
-/// A worker with a thousand requests at once is behind by less, and so is one that loses the processor for a moment now and
-/// then. Whoever is let in waits for about twice as long, which callers hardly notice; with more, those who give up and try
-/// again would add to the load.
-pub const OVERLOAD_DELAY: &str = "50ms";
+/// A tenth of a second more is what callers hardly notice and their time-outs do not either; who waits much longer gives up,
+/// asks again and adds to the load. A core with two thousand requests to work on at once is behind by less, and so is one that
+/// loses the processor for a moment now and then.
+pub const OVERLOAD_DELAY: &str = "100ms";
