@@ -15,9 +15,9 @@ struct Flood {
     overloaded: Arc<AtomicU64>,
 }
 
-const CALLERS: usize = 32;
+const CALLERS: usize = 16;
 /// Requests that a caller has under way.
-const AHEAD: usize = 64;
+const AHEAD: usize = 48;
 
 impl Flood {
     fn at(world: &World, unknown_is: &'static str) -> Flood {
@@ -78,6 +78,8 @@ fn overload_refuses_a_part_at_once_and_nothing_of_it_reaches_an_upstream() {
     let record = world.record_of(&refused);
     assert_eq!((&record["code"], &record["whose"]), (&"overloaded".into(), &"gateway".into()));
     assert_eq!((&record["cause"], &record["key"]), (&"behind".into(), &serde_json::Value::Null));
+    let told = "more requests come than a core can carry: it refuses a part of them (503 overloaded)";
+    world.await_event(0, |event| event["message"] == told);
     for path in ["/healthz", "/readyz"] {
         assert_eq!(world.admin(path).status, 200, "{path}: a gateway with too much to do is alive and ready");
     }
