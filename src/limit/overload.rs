@@ -3,7 +3,7 @@
 //! The measure is the delay: how long whatever becomes ready now waits for its turn. A busy core has none to speak of,
 //! however many requests are under way. A burst makes one that passes by itself. Only a delay that stays says that more
 //! comes than leaves (as CoDel has it, RFC 8289); then a part is refused that follows the delay and its slope (as PIE has it,
-//! RFC 8033), so that the delay settles at its target instead of swinging around it.
+//! RFC 8033), so that the delay settles instead of swinging.
 
 use std::time::{Duration, Instant};
 
@@ -17,8 +17,8 @@ const MEASURES: u32 = 4;
 /// However much comes, this part is let in. A refusal costs some 0.4 of a request, so that less would be done of either:
 /// at twice what can be carried it is just few enough, and a quarter of the core's time goes to requests that are served.
 pub const LEAST_ADMITTED: f64 = 1.0 / 8.0;
-/// By how much a delay of two aims, and one that grew by an aim, lessen what is let in; as logarithms, so that
-/// they mean the same of a little and of much. Tried against queues that overflow by every factor, in the tests.
+/// By how much a delay of two aims, and one that grew by an aim, lessen what is let in; as logarithms, so that they mean the
+/// same of a little and of much. Tried against queues that overflow by every factor, in the tests.
 const BY_DELAY: f64 = 0.15;
 const BY_SLOPE: f64 = 0.35;
 /// A longer delay counts as so many aims: it says how long the queue is, not how wrong the part that is let in.

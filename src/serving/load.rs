@@ -2,8 +2,8 @@
 //! [`Overload`] decides.
 //!
 //! A probe is a task that does nothing: it stands in line with every connection of this core that has something to do, and
-//! the time until its turn is what a request that is readable now has to wait. Requests send it, a few in the
-//! time that is bearable, by the clock that they read anyway; where none come, nothing is measured and nobody wakes.
+//! the time until its turn is what a request that is readable now has to wait. Requests send it, a few in the time that is
+//! bearable, by the clock that they read anyway; where none come, nothing is measured and nobody wakes.
 
 use super::core::Core;
 use super::front::Front;
@@ -58,8 +58,10 @@ impl Core {
         let (change, refused, calm) = {
             let mut overload = load.overload.borrow_mut();
             // A reload may have brought another.
-            let known = overload.take().filter(|known| known.bearable() == delay);
-            let overload = overload.insert(known.unwrap_or_else(|| Overload::new(delay, now)));
+            if overload.as_ref().is_some_and(|known| known.bearable() != delay) {
+                *overload = None;
+            }
+            let overload = overload.get_or_insert_with(|| Overload::new(delay, now));
             let change = match load.probing.get() {
                 Some(since) => overload.waiting(now.saturating_duration_since(since), now),
                 None => {
@@ -69,11 +71,8 @@ impl Core {
                 }
             };
             // A connection costs more than a request: whoever has just made one, and would make another, is cheaper to serve.
-            (
-                change,
-                !new && overload.refuses(now),
-                if overload.is_refusing() { Duration::ZERO } else { overload.pause() },
-            )
+            let refused = !new && overload.refuses(now);
+            (change, refused, if overload.is_refusing() { Duration::ZERO } else { overload.pause() })
         };
         load.calm_until.set(now + calm);
         self.tell(change, now);
