@@ -65,7 +65,7 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Denial> {
     rewrite::fields(&mut parts.headers, &permit, listener, open, log.request_id.clone());
     core.via.mark(&mut parts.headers, parts.version);
     let needle = permit.connection().needle.map(|needle| InForce::new(live.clone(), needle));
-    let (body, upload) = RequestBody::new(body, max_body, listener.timeouts.body_idle);
+    let (body, upload) = RequestBody::new(body, max_body, listener.timeouts.body_idle, log.started().into());
     log.sending(upload.clone());
     let reply = {
         let connection = permit.connection();

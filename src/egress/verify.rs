@@ -63,7 +63,7 @@ impl<'a> Subject<'a> {
         until: Instant,
     ) -> Result<Verdict, Denial> {
         let body = verify.body.as_ref().map_or(CallersBody::None, |text| CallersBody::Own(Full::from(text.clone())));
-        let (body, upload) = RequestBody::new(body, u64::MAX, self.connection.timeouts.idle);
+        let (body, upload) = RequestBody::new(body, u64::MAX, self.connection.timeouts.idle, Instant::now());
         let head = request(verification, verify)?;
         let patience = Patience { until, head: self.connection.timeouts.head };
         let sent = upstreams.send(self.connection, self.trust, &head, body, &upload, patience, |_, _| {});

@@ -87,7 +87,8 @@ impl Upstreams {
         mut early: impl FnMut(StatusCode, Fields),
     ) -> Result<Reply<UpstreamBody>, Denial> {
         let pool = self.pool(connection);
-        pool.ready(Instant::now(), || Instant::now() + connection.timeouts.connect).await?;
+        let mut now = Instant::now();
+        pool.ready(now, || now + connection.timeouts.connect).await?;
         if !connection.trailers.is_empty() {
             body.allow_trailers(connection.trailers.clone());
         }
@@ -97,8 +98,8 @@ impl Upstreams {
         let mut body = Some(body);
         let (mut left, mut asked) = (connection.retries, Asked::new());
         loop {
-            let first = journey.first(&pool, &asked);
-            let kept = first.as_ref().filter(|_| asked.is_empty()).and_then(|first| journey.kept(&pool, first));
+            let first = journey.first(&pool, &asked, now);
+            let kept = first.as_ref().filter(|_| asked.is_empty()).and_then(|first| journey.kept(&pool, first, now));
             let leased = match kept {
                 Some(leased) => leased,
                 // Boxed: it is rare, and its state would be carried, and copied, with every request.
@@ -113,8 +114,9 @@ impl Upstreams {
                 }
                 Err(failure) => failure,
             };
+            now = Instant::now();
             if failure.is_upstreams(reused) {
-                pool.failed(endpoint.address, Instant::now());
+                pool.failed(endpoint.address, now);
             }
             let again = match &failure {
                 Failure::Refused { body, .. } => bodyless || body.is_some(),
@@ -124,7 +126,7 @@ impl Upstreams {
             // A kept connection that was being closed, and to which nothing was sent: that is no retry.
             let free = reused && matches!(failure, Failure::Refused { body: Some(_), .. });
             if !free {
-                if !again || left == 0 || !pool.budget.borrow_mut().retry(Instant::now()) {
+                if !again || left == 0 || !pool.budget.borrow_mut().retry(now) {
                     return Err(failure.explain(upload));
                 }
                 pool.counters.retried();
@@ -160,15 +162,14 @@ impl Upstreams {
 
 impl Journey<'_> {
     /// Whom to ask: somebody else than before, if there is anybody.
-    fn first(&self, pool: &Pool, asked: &Asked) -> Option<Rc<Endpoint>> {
-        let now = Instant::now();
+    fn first(&self, pool: &Pool, asked: &Asked, now: Instant) -> Option<Rc<Endpoint>> {
         let other = if asked.is_empty() { None } else { pool.next(now, asked, false) };
         other.or_else(|| pool.next(now, &[], true))
     }
 
     /// A connection that is open already. Not for a second attempt: all that were kept may have gone stale at once.
-    fn kept(&self, pool: &Rc<Pool>, endpoint: &Rc<Endpoint>) -> Option<Leased> {
-        pool.take(endpoint, self.h1_only, Instant::now())
+    fn kept(&self, pool: &Rc<Pool>, endpoint: &Rc<Endpoint>, now: Instant) -> Option<Leased> {
+        pool.take(endpoint, self.h1_only, now)
     }
 
     /// A new connection, to the first of the addresses that answers and can be trusted.

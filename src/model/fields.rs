@@ -92,7 +92,9 @@ impl Fields {
 
     /// One more line.
     pub fn append(&mut self, name: impl Named, value: HeaderValue) {
-        self.lines.extend(name.into_name().map(|name| (name, value)));
+        if let Some(name) = name.into_name() {
+            self.lines.push((name, value));
+        }
     }
 
     /// The only line of this name from now on, where its first one stood, else at the end.

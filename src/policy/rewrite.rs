@@ -32,18 +32,17 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Rewrites the fields of an inbound request in place.
 pub fn fields(map: &mut Fields, run: &Invocation<'_>, listener: &Listener, open: PlaceMask, caller: Caller) {
     for_upstream(map, run, listener, open, caller.trusted, |map| {
+        // Whatever the caller had of these was stripped.
         match run.principal() {
             Principal::Key(key, _) => {
-                map.insert(USERNAME, username(key));
-                map.insert(KEY_ID, id(key));
+                map.append(USERNAME, username(key));
+                map.append(KEY_ID, id(key));
             }
-            Principal::Sender(webhook) => {
-                map.insert(USERNAME, webhook.username.clone());
-            }
+            Principal::Sender(webhook) => map.append(USERNAME, webhook.username.clone()),
         }
-        map.insert(WORKFLOW, run.workflow().header.clone());
-        map.insert(ENVIRONMENT, run.environment().header.clone());
-        map.insert(REQUEST_ID, caller.request_id);
+        map.append(WORKFLOW, run.workflow().header.clone());
+        map.append(ENVIRONMENT, run.environment().header.clone());
+        map.append(REQUEST_ID, caller.request_id);
         forwarded::extend(map, caller.side, listener.forwarded);
     });
 }
@@ -70,7 +69,7 @@ pub(super) fn for_upstream(
     let connection = permit.connection();
     let (te, trailer) = (trailers::are_read(map), trailers::announced(map, &connection.trailers));
     headers::strip(map, &listener.places, open, connection, trusted);
-    map.insert(HOST, connection.destination.authority.clone());
+    map.append(HOST, connection.destination.authority.clone());
     told(map);
     if te {
         map.insert(TE, HeaderValue::from_static("trailers"));

@@ -99,7 +99,7 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Ended> {
     if let Some(standing) = &standing {
         parts.headers.insert(header::UPGRADE, standing.protocol().clone());
     }
-    let (body, upload) = RequestBody::new(body, max_body, door.timeouts.body_idle);
+    let (body, upload) = RequestBody::new(body, max_body, door.timeouts.body_idle, log.started().into());
     log.sending(upload.clone());
     let reply = {
         let connection = run.connection();

@@ -54,7 +54,7 @@ async fn whole(
     door: &Listener,
     log: &mut Exchange,
 ) -> Result<Bytes, Denial> {
-    let (body, upload) = RequestBody::new(body, limit, door.timeouts.body_idle);
+    let (body, upload) = RequestBody::new(body, limit, door.timeouts.body_idle, log.started().into());
     log.receiving(upload.clone());
     let until = log.started() + door.timeouts.request;
     let taken = timeout_at(until.into(), take_in(body, shared)).await.unwrap_or(Err(Stopped::Late));

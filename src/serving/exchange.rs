@@ -16,7 +16,7 @@ use crate::model::{Denial, Key, Slot};
 use crate::policy::standing::Standing;
 use crate::policy::{Permit, Presented};
 use crate::telemetry::access_log::AccessRecord;
-use crate::telemetry::metrics::{InFlight, Sample};
+use crate::telemetry::metrics::Sample;
 use crate::telemetry::usage::Used;
 use http::header::USER_AGENT;
 use http::{HeaderValue, Method, Uri, Version};
@@ -74,7 +74,6 @@ pub struct Exchange {
     /// Secrets that were taken from the reply.
     scrubbed: u64,
     end: End,
-    _in_flight: InFlight,
 }
 
 /// What nginx taught operators to read as: the caller was gone before an answer was.
@@ -83,9 +82,9 @@ const GONE: u16 = 499;
 impl Exchange {
     pub fn begin(core: Rc<Core>, live: Local, front: &Front, parts: &RequestHead) -> Box<Exchange> {
         let now = now();
+        core.metrics.request_started();
         Box::new(Exchange {
             request_id: core.ids.next(now),
-            _in_flight: core.metrics.request_started(),
             started: Instant::now(),
             now,
             address: front.peer,
@@ -247,6 +246,7 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
+        self.core.metrics.request_ended();
         let snapshot = &self.live.snapshot;
         let total = self.started.elapsed();
         let bytes_in = self.upload.as_ref().map_or(0, |u| u.bytes.get()) + self.tunnelled.0;

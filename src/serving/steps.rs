@@ -27,7 +27,10 @@ pub fn authenticated<'s, 'p, 'r>(
 ) -> Result<(Authenticated<'s>, &'p Presented<'r>), Denial> {
     let failed = live.limits.failed(listener);
     let is_guess = |p: &Presented<'_>| token::shape(p.token()) != Shape::WellFormed;
-    let over = if presented.iter().any(is_guess) { failed.check(log.address, Instant::now()).err() } else { None };
+    let over = match failed.is_calm() || !presented.iter().any(is_guess) {
+        true => None,
+        false => failed.check(log.address, Instant::now()).err(),
+    };
     let (mut rejected, mut refused) = (None, over);
     for one in presented {
         if refused.is_some() && is_guess(one) {
@@ -51,7 +54,6 @@ pub fn authenticated<'s, 'p, 'r>(
             }
         }
     }
-    let guess = presented.iter().all(is_guess);
     let Some((Rejected { denial, whose }, one)) = rejected else {
         return Err(refused.map_or(Denial::MissingKey, Denial::RateLimited));
     };
@@ -60,7 +62,7 @@ pub fn authenticated<'s, 'p, 'r>(
         log.caller(key, slot);
     }
     match (denial, refused) {
-        (Denial::InvalidKey(_), Some(refusal)) if guess => Err(Denial::RateLimited(refusal)),
+        (Denial::InvalidKey(_), Some(refusal)) if presented.iter().all(is_guess) => Err(Denial::RateLimited(refusal)),
         (denial, _) => Err(denial),
     }
 }

@@ -19,7 +19,7 @@ pub enum Arrived {
 #[derive(Default)]
 pub struct Arriving {
     scanner: Scanner,
-    /// When its first byte came.
+    /// When its first byte came, if the rest had to be waited for.
     pub begun: Option<Instant>,
     /// One empty line before it was skipped.
     skipped: bool,
@@ -41,7 +41,6 @@ impl Arriving {
                 *self = Arriving { skipped: true, ..Arriving::default() };
             }
             if !wire.inbox.is_empty() {
-                self.begun.get_or_insert_with(Instant::now);
                 match self.scanner.scan(&wire.inbox, limits) {
                     Ok(None) => {}
                     Ok(Some(end)) => {
@@ -54,12 +53,18 @@ impl Arriving {
             }
             match wire.poll_read_head(cx) {
                 Poll::Ready(Ok(1..)) => {}
-                Poll::Ready(Ok(0)) if self.begun.is_some() => {
+                Poll::Ready(Ok(0)) if !wire.inbox.is_empty() => {
                     let broke_off = Denial::BadRequest("the connection ended within a head");
                     return Some(unreadable(broke_off, into));
                 }
                 Poll::Ready(_) => return Some(Arrived::Nobody),
-                Poll::Pending => return None,
+                Poll::Pending => {
+                    // Most heads come whole, and need no clock.
+                    if !wire.inbox.is_empty() {
+                        self.begun.get_or_insert_with(Instant::now);
+                    }
+                    return None;
+                }
             }
         }
     }

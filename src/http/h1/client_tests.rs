@@ -6,7 +6,7 @@ use crate::net::scripted::{Scripted, Then};
 fn exchange(reply: &'static [u8]) -> Exchange<RequestBody> {
     let (script, _) = Scripted::new([Bytes::from_static(reply)], Then::Close);
     let parts = RequestHead::default();
-    let (body, _) = RequestBody::new(CallersBody::None, 0, Duration::ZERO);
+    let (body, _) = RequestBody::new(CallersBody::None, 0, Duration::ZERO, Instant::now());
     Exchange::begin(Idle::new(Stream::Scripted(script)), &parts, body, Duration::from_secs(1))
 }
 
