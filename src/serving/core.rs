@@ -58,7 +58,7 @@ impl Core {
             via,
             replays,
             buffers,
-            load: Load::new(),
+            load: Load::default(),
             cut,
         })
     }

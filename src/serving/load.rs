@@ -28,8 +28,8 @@ pub struct Load {
     refused: Cell<u64>,
 }
 
-impl Load {
-    pub fn new() -> Load {
+impl Default for Load {
+    fn default() -> Load {
         Load {
             overload: RefCell::default(),
             calm_until: Cell::new(Instant::now()),
