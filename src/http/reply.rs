@@ -134,10 +134,10 @@ fn problem(denial: &Denial, request_id: &HeaderValue) -> Reply<Bytes> {
     let mut reply = Reply::new(Bytes::from(body));
     reply.status = status;
     let fields = &mut reply.headers;
-    fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-    fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    fields.insert(ERROR, HeaderValue::from_static(code));
-    fields.insert(REQUEST_ID, request_id.clone());
+    fields.append(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    fields.append(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    fields.append(ERROR, HeaderValue::from_static(code));
+    fields.append(REQUEST_ID, request_id.clone());
     reply
 }
 

@@ -16,15 +16,6 @@ pub struct RequestHead {
     pub flaw: Option<Box<Denial>>,
 }
 
-impl RequestHead {
-    /// Makes room for the next one. Nothing of this one stays, but the room its fields had.
-    pub fn clear(&mut self) {
-        self.headers.clear();
-        let headers = std::mem::take(&mut self.headers);
-        *self = RequestHead { headers, ..RequestHead::default() };
-    }
-}
-
 impl From<http::request::Parts> for RequestHead {
     fn from(parts: http::request::Parts) -> RequestHead {
         let http::request::Parts { method, uri, version, headers, .. } = parts;

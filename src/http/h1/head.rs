@@ -4,7 +4,7 @@
 use crate::model::Denial;
 use crate::model::{Fields, RequestHead};
 use bytes::Bytes;
-use http::header::{HeaderName, HeaderValue};
+use http::header::{self, HeaderName, HeaderValue};
 use http::{Method, StatusCode, Uri, Version};
 use hyper::ext::ReasonPhrase;
 
@@ -70,7 +70,7 @@ impl Scanner {
 
 /// Reads a request's head, from its first byte to its empty line. Of a wrong one `into` holds as much as could be read.
 pub fn read(head: &Bytes, into: &mut RequestHead) -> Result<(), Denial> {
-    into.clear();
+    *into = RequestHead { headers: Fields::with_room(), ..RequestHead::default() };
     let at = request_line(head, into)?;
     fields(head, at, &mut into.headers).map_err(Denial::BadRequest)
 }
@@ -83,8 +83,7 @@ pub fn request(head: &Bytes) -> Result<RequestHead, Denial> {
 
 /// What is recorded of a head of which nothing could be read.
 pub fn unreadable(into: &mut RequestHead) {
-    into.clear();
-    into.method = no_method();
+    *into = RequestHead { method: no_method(), ..RequestHead::default() };
 }
 
 /// A method that no request has, for the log.
@@ -172,7 +171,10 @@ fn field(head: &Bytes, start: usize, end: usize) -> Result<(HeaderName, HeaderVa
     if name.ends_with(b" ") || name.ends_with(b"\t") {
         return Err("white space before a field's colon");
     }
-    let name = HeaderName::from_bytes(name).map_err(|_| "a field's name is no token")?;
+    let name = match usual(name) {
+        Some(name) => name,
+        None => HeaderName::from_bytes(name).map_err(|_| "a field's name is no token")?,
+    };
     let (mut from, mut to) = (start + colon + 1, end);
     while from < to && matches!(head[from], b' ' | b'\t') {
         from += 1;
@@ -182,6 +184,33 @@ fn field(head: &Bytes, start: usize, end: usize) -> Result<(HeaderName, HeaderVa
     }
     let value = HeaderValue::from_maybe_shared(head.slice(from..to));
     Ok((name, value.map_err(|_| "a field's value holds a control byte")?))
+}
+
+/// The names that most messages have, as most write them: found by their length and a comparison.
+fn usual(name: &[u8]) -> Option<HeaderName> {
+    Some(match name {
+        b"Accept" | b"accept" => header::ACCEPT,
+        b"Accept-Encoding" | b"accept-encoding" => header::ACCEPT_ENCODING,
+        b"Accept-Language" | b"accept-language" => header::ACCEPT_LANGUAGE,
+        b"Accept-Ranges" | b"accept-ranges" => header::ACCEPT_RANGES,
+        b"Authorization" | b"authorization" => header::AUTHORIZATION,
+        b"Cache-Control" | b"cache-control" => header::CACHE_CONTROL,
+        b"Connection" | b"connection" => header::CONNECTION,
+        b"Content-Encoding" | b"content-encoding" => header::CONTENT_ENCODING,
+        b"Content-Length" | b"content-length" => header::CONTENT_LENGTH,
+        b"Content-Type" | b"content-type" => header::CONTENT_TYPE,
+        b"Cookie" | b"cookie" => header::COOKIE,
+        b"Date" | b"date" => header::DATE,
+        b"ETag" | b"etag" => header::ETAG,
+        b"Host" | b"host" => header::HOST,
+        b"Last-Modified" | b"last-modified" => header::LAST_MODIFIED,
+        b"Server" | b"server" => header::SERVER,
+        b"Set-Cookie" | b"set-cookie" => header::SET_COOKIE,
+        b"Transfer-Encoding" | b"transfer-encoding" => header::TRANSFER_ENCODING,
+        b"User-Agent" | b"user-agent" => header::USER_AGENT,
+        b"Vary" | b"vary" => header::VARY,
+        _ => return None,
+    })
 }
 
 /// A reply's head.

@@ -88,7 +88,7 @@ pub async fn serve<S: Service>(stream: Stream, rules: Rules, service: &S, stop: 
 struct Session {
     shared: Rc<RefCell<Shared>>,
     rules: Rules,
-    /// The present request's. Its room serves the next one.
+    /// The present request's.
     head: RequestHead,
     stop: watch::Receiver<bool>,
     stopped: bool,
@@ -201,8 +201,8 @@ impl Session {
             return Then::HandOver(reply.body);
         }
         drop(reply);
-        // It lies in the room for what is read next.
-        self.head.clear();
+        // It lies in the room for what is read next; and its own room is warm for whoever comes next.
+        self.head = RequestHead::default();
         if keep && closing::drained(&self.shared, &mut self.clock).await { Then::Next } else { Then::Close }
     }
 
