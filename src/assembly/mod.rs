@@ -34,7 +34,7 @@ use names::{Names, environments};
 use site::Site;
 use workflows::Workflows;
 
-use crate::config::scalar::Rate;
+use crate::config::scalar::{self, Rate};
 use crate::config::{self, At, Mistakes, View, schema};
 use crate::connector::Verify;
 use crate::model::directory::Directory;
@@ -252,6 +252,7 @@ fn assembled_beside(
         routes,
         handshakes,
         webhook_buffer: root.size("webhooks.buffer"),
+        overload: root.switch("overload.delay").and_then(|delay| scalar::duration(delay).ok()),
         url_key,
     };
     let snapshot = Snapshot { frame: Arc::new(frame), keys };

@@ -117,3 +117,8 @@ pub const LOG_ACCESS: &str = "stdout";
 /// thousand of the few kilobytes that most are: enough for any burst that an upstream would follow, and little beside what
 /// ten thousand connections take.
 pub const WEBHOOK_BUFFER: &str = "64MiB";
+
+/// A tenth of a second more is what callers hardly notice and their time-outs do not either; who waits much longer gives up,
+/// asks again and adds to the load. A core with two thousand requests to work on at once is behind by less, and so is one that
+/// loses the processor for a moment now and then.
+pub const OVERLOAD_DELAY: &str = "100ms";
