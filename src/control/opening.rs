@@ -68,7 +68,6 @@ fn keys(store: &Store<Effect>) -> anyhow::Result<Keys> {
     if let Some(name) = broken.first() {
         anyhow::bail!("{} keys cannot be read, the first is {name}: restore a backup", broken.len());
     }
-    keys.settle();
     Ok(keys)
 }
 

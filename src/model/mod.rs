@@ -7,6 +7,7 @@ pub mod digests;
 pub mod directory;
 pub mod environment;
 pub mod flood;
+pub mod grants;
 pub mod key;
 pub mod keys;
 pub mod listener;
