@@ -5,6 +5,8 @@
 //! does not have is a slip of ours and panics in the first test that reads it.
 
 use super::{
+    check::{check_part, report_second},
+    mistake::Mistakes,
     scalar::Wrong,
     shape::{Field, Shape},
     trail::{At, Trail},
@@ -89,6 +91,28 @@ impl<'a> View<'a> {
         written
             .filter_map(move |(node, trail)| Some(View::of(node, item?, trail)))
             .chain(defaults.filter_map(move |word| Some(View { shape: item?, default: Some(word), ..list })))
+    }
+
+    /// An item of this list that was read apart from it.
+    pub fn item<'i>(&self, index: usize, node: &'i Node) -> Option<View<'i>>
+    where
+        'a: 'i,
+    {
+        Some(View::of(node, *self.shape.item()?, self.at.trail.then(node.step(index))))
+    }
+
+    /// Checks this, where the file as a whole was not.
+    pub fn check(&self, mistakes: &mut Mistakes) {
+        if let Some(node) = self.node {
+            check_part(node, &self.shape, self.at.trail, mistakes);
+        }
+    }
+
+    /// Reports that this item of a list has the name of another one, which stands in line `first`.
+    pub fn report_second(&self, first: u32, mistakes: &mut Mistakes) {
+        if let Some(name) = self.node.and_then(|node| node.field("name")) {
+            report_second(name, self.at.trail, first, mistakes);
+        }
     }
 
     /// The values of a list's items.

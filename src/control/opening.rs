@@ -4,6 +4,7 @@
 use super::keys::rows;
 use super::resources::State;
 use super::state::{Effect, Outlet, Stored, apply};
+use crate::assembly::keys::Spec;
 use crate::assembly::{self, Document, Held, Holdings, Signing};
 use crate::model::{Keys, Resource, Uid, UrlKey};
 use crate::store::{Database, ResourceRow, Store};
@@ -17,6 +18,9 @@ use zeroize::Zeroizing;
 
 /// What the audit's key is derived for.
 pub const AUDIT: &str = "audit chain";
+
+/// So many documents of keys are remembered while all keys are read.
+const MOST_SPECS: usize = 1024;
 
 /// What a store had.
 pub struct Opened {
@@ -58,11 +62,23 @@ fn told(error: crate::vault::VaultError) -> anyhow::Error {
 fn keys(store: &Store<Effect>) -> anyhow::Result<Keys> {
     let mut keys = Keys::default();
     let mut broken = Vec::new();
+    // A million keys have few different documents: each is read once.
+    let mut specs: HashMap<String, Spec> = HashMap::new();
     store
-        .load_keys(|row| match rows::parts(&row) {
-            Ok(parts) => keys.put(parts.0(keys.next_id()), &[], &rows::tokens(&row)),
-            // It permits nothing, which is said below.
-            Err(_) => broken.push(row.name),
+        .load_keys(|row| {
+            if specs.len() >= MOST_SPECS {
+                specs.clear();
+            }
+            if !specs.contains_key(&row.document) {
+                match rows::spec(&row) {
+                    Ok(spec) => drop(specs.insert(row.document.clone(), spec)),
+                    // It permits nothing, which is said below.
+                    Err(_) => return broken.push(row.name),
+                }
+            }
+            if let Some(spec) = specs.get(&row.document) {
+                keys.put(rows::key(&row, spec, keys.next_id()), &[], &rows::tokens(&row));
+            }
         })
         .context("cannot read the keys")?;
     if let Some(name) = broken.first() {

@@ -2,8 +2,9 @@
 
 use crate::assembly::keys::{Spec, State};
 use crate::live::{KeyChange, KeyParts};
+use crate::model::key::KeyId;
 use crate::model::keys::Token;
-use crate::model::{Digest, Origin, Slot};
+use crate::model::{Digest, Key, Origin, Slot};
 use crate::store::KeyRow;
 
 /// What the key is, as it was kept.
@@ -14,15 +15,23 @@ pub fn spec(row: &KeyRow) -> serde_json::Result<Spec> {
 /// The key, for whatever number it gets.
 pub fn parts(row: &KeyRow) -> serde_json::Result<KeyParts> {
     let spec = spec(row)?;
-    let (uid, name) = (row.uid, row.name.clone());
-    let state = State {
+    let (uid, name, state) = (row.uid, row.name.clone(), state(row));
+    Ok(KeyParts(Box::new(move |index| spec.key(index, uid, &name, Origin::Store, state.clone()))))
+}
+
+/// The key of a row whose document is this spec.
+pub fn key(row: &KeyRow, spec: &Spec, index: KeyId) -> Key {
+    spec.key(index, row.uid, &row.name, Origin::Store, state(row))
+}
+
+fn state(row: &KeyRow) -> State {
+    State {
         enabled: row.enabled,
         revoked: row.revoked_at.is_some(),
         expires_at: row.expires_at,
         environment: row.environment,
         graced: row.graced.iter().map(|graced| (graced.digest, graced.until)).collect(),
-    };
-    Ok(KeyParts(Box::new(move |index| spec.key(index, uid, &name, Origin::Store, state.clone()))))
+    }
 }
 
 /// Every token that is, or for a while still is, the key's.
