@@ -14,7 +14,7 @@ use super::{
     mistake::Mistakes,
     names::Shared,
     parse::parse,
-    plain::plain,
+    plain::{blanks, plain},
     tree::{Node, Value},
 };
 
@@ -114,8 +114,8 @@ struct Reading {
 
 impl Reading {
     fn line(&mut self, text: &str, number: u32, take: &mut impl FnMut(usize, Node)) -> Result<(), Irregular> {
-        let behind = text.trim_start_matches(' ');
-        let depth = text.len() - behind.len();
+        let depth = blanks(text);
+        let behind = &text[depth..];
         let is_void = matches!(behind.as_bytes(), [] | [b'\n' | b'#', ..]);
         if !is_void && behind.starts_with("- ") && self.indent.is_none_or(|indent| indent == depth) {
             self.end(take)?;

@@ -12,14 +12,14 @@ pub fn plain(item: &str, line: u32, indent: usize, names: &mut Shared) -> Option
     let column = indent + 2;
     let mut entries: Vec<Entry> = Vec::with_capacity(8);
     for (number, text) in (line..).zip(item.lines()) {
-        let behind = text.trim_start_matches(' ');
-        if behind.is_empty() || behind.starts_with('#') {
-            continue;
-        }
+        let depth = blanks(text);
         let is_first = number == line;
-        let field = if is_first { behind.strip_prefix("- ")? } else { behind };
-        let depth = text.len() - behind.len();
-        if depth != if is_first { indent } else { column } || field.starts_with(' ') {
+        let field = match text.as_bytes().get(depth) {
+            None | Some(b'#') => continue,
+            Some(_) if is_first => text[depth..].strip_prefix("- ")?,
+            Some(_) => &text[depth..],
+        };
+        if depth != if is_first { indent } else { column } {
             return None;
         }
         let entry = entry(field, number, column, names)?;
@@ -31,14 +31,20 @@ pub fn plain(item: &str, line: u32, indent: usize, names: &mut Shared) -> Option
     Some(node(line, column, Value::Map(entries)))
 }
 
+/// How many blanks a line begins with.
+pub fn blanks(text: &str) -> usize {
+    text.bytes().take_while(|b| *b == b' ').count()
+}
+
 fn node(line: u32, column: usize, value: Value) -> Node {
     Node { line, column: u32::try_from(column + 1).unwrap_or(u32::MAX), value }
 }
 
 /// `name: value`
 fn entry(field: &str, line: u32, column: usize, names: &mut Shared) -> Option<Entry> {
-    let (name, value) = field.split_once(": ")?;
-    if name.is_empty() || !name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') {
+    let length = field.bytes().take_while(|b| b.is_ascii_lowercase() || *b == b'_').count();
+    let (name, value) = (&field[..length], field[length..].strip_prefix(": ")?);
+    if name.is_empty() {
         return None;
     }
     let at = column + name.len() + 2;
@@ -51,15 +57,20 @@ fn entry(field: &str, line: u32, column: usize, names: &mut Shared) -> Option<En
 }
 
 /// `one, two`
-fn words(list: &str, line: u32, mut at: usize) -> Option<Vec<Node>> {
+fn words(mut list: &str, line: u32, mut at: usize) -> Option<Vec<Node>> {
     let mut items = Vec::new();
-    for word in list.split(", ").filter(|_| !list.is_empty()) {
-        let is_quoted = word.starts_with('"');
-        if !is_quoted && word.contains([' ', ':']) {
+    while !list.is_empty() {
+        let length = list.bytes().take_while(|b| *b != b',').count();
+        let (word, behind) = list.split_at(length);
+        if !word.starts_with('"') && word.bytes().any(|b| matches!(b, b' ' | b':')) {
             return None;
         }
         items.push(node(line, at, value(word)?));
         at += word.len() + 2;
+        list = match behind {
+            "" => "",
+            _ => behind.strip_prefix(", ").filter(|rest| !rest.is_empty())?,
+        };
     }
     Some(items)
 }

@@ -58,7 +58,10 @@ impl<'a> View<'a> {
 
     /// A part by its field names, `timeouts.head`.
     pub fn part(&self, names: &str) -> View<'a> {
-        names.split('.').fold(*self, |view, name| view.child(name))
+        match names.bytes().any(|b| b == b'.') {
+            true => names.split('.').fold(*self, |view, name| view.child(name)),
+            false => self.child(names),
+        }
     }
 
     /// Whether something is written there.
@@ -99,6 +102,17 @@ impl<'a> View<'a> {
         'a: 'i,
     {
         Some(View::of(node, *self.shape.item()?, self.at.trail.then(node.step(index))))
+    }
+
+    /// What is written here but for some fields, whatever its place: the same for two that say the same.
+    pub fn written_but(&self, left_out: &[&str]) -> Vec<u8> {
+        let mut written = Vec::with_capacity(128);
+        if let Some(Node { value: Value::Map(entries), .. }) = self.node {
+            for entry in entries.iter().filter(|entry| !left_out.contains(&&*entry.key)) {
+                entry.write(&mut written);
+            }
+        }
+        written
     }
 
     /// Checks this, where the file as a whole was not.

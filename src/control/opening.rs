@@ -4,9 +4,8 @@
 use super::keys::rows;
 use super::resources::State;
 use super::state::{Effect, Outlet, Stored, apply};
-use crate::assembly::keys::Spec;
 use crate::assembly::{self, Document, Held, Holdings, Signing};
-use crate::model::{Keys, Resource, Uid, UrlKey};
+use crate::model::{Key, Keys, Resource, Uid, UrlKey};
 use crate::store::{Database, ResourceRow, Store};
 use crate::vault::{Binding, MasterKey, MasterKeySource, SIGNED_URLS, Vault};
 use anyhow::Context as _;
@@ -20,7 +19,7 @@ use zeroize::Zeroizing;
 pub const AUDIT: &str = "audit chain";
 
 /// So many documents of keys are remembered while all keys are read.
-const MOST_SPECS: usize = 1024;
+const MOST_ALIKE: usize = 1024;
 
 /// What a store had.
 pub struct Opened {
@@ -63,21 +62,21 @@ fn keys(store: &Store<Effect>) -> anyhow::Result<Keys> {
     let mut keys = Keys::default();
     let mut broken = Vec::new();
     // A million keys have few different documents: each is read once.
-    let mut specs: HashMap<String, Spec> = HashMap::new();
+    let mut alike: HashMap<String, Key> = HashMap::new();
     store
         .load_keys(|row| {
-            if specs.len() >= MOST_SPECS {
-                specs.clear();
-            }
-            if !specs.contains_key(&row.document) {
-                match rows::spec(&row) {
-                    Ok(spec) => drop(specs.insert(row.document.clone(), spec)),
+            if !alike.contains_key(&row.document) {
+                let Ok(spec) = rows::spec(&row) else {
                     // It permits nothing, which is said below.
-                    Err(_) => return broken.push(row.name),
+                    return broken.push(row.name);
+                };
+                if alike.len() >= MOST_ALIKE {
+                    alike.clear();
                 }
+                alike.insert(row.document.clone(), rows::any(&spec));
             }
-            if let Some(spec) = specs.get(&row.document) {
-                keys.put(rows::key(&row, spec, keys.next_id()), &[], &rows::tokens(&row));
+            if let Some(any) = alike.get(&row.document) {
+                keys.put(rows::like(any, &row, keys.next_id()), &[], &rows::tokens(&row));
             }
         })
         .context("cannot read the keys")?;

@@ -122,6 +122,12 @@ impl Key {
         }
     }
 
+    /// Another one that may do the same, for as long.
+    #[must_use]
+    pub fn like(&self, index: KeyId, uid: Uid, name: &str) -> Key {
+        Key { index, uid, name: name.into(), ..self.clone() }
+    }
+
     /// What few keys have.
     pub fn more(&self) -> &More {
         self.more.as_deref().unwrap_or(&NOTHING_MORE)

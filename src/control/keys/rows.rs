@@ -2,9 +2,9 @@
 
 use crate::assembly::keys::{Spec, State};
 use crate::live::{KeyChange, KeyParts};
-use crate::model::key::KeyId;
+use crate::model::key::{KeyId, More};
 use crate::model::keys::Token;
-use crate::model::{Digest, Key, Origin, Slot};
+use crate::model::{Digest, Key, Origin, Slot, Uid};
 use crate::store::KeyRow;
 
 /// What the key is, as it was kept.
@@ -19,9 +19,21 @@ pub fn parts(row: &KeyRow) -> serde_json::Result<KeyParts> {
     Ok(KeyParts(Box::new(move |index| spec.key(index, uid, &name, Origin::Store, state.clone()))))
 }
 
-/// The key of a row whose document is this spec.
-pub fn key(row: &KeyRow, spec: &Spec, index: KeyId) -> Key {
-    spec.key(index, row.uid, &row.name, Origin::Store, state(row))
+/// Any key whose document is this spec.
+pub fn any(spec: &Spec) -> Key {
+    spec.key(KeyId(0), Uid([0; 16]), "", Origin::Store, State::default())
+}
+
+/// The key of a row whose document is that of `any`.
+pub fn like(any: &Key, row: &KeyRow, index: KeyId) -> Key {
+    let State { enabled, revoked, expires_at, environment, graced } = state(row);
+    let mut key = any.like(index, row.uid, &row.name);
+    if !graced.is_empty() {
+        let more = any.more().clone();
+        key = key.with(More { graced, ..more });
+    }
+    (key.enabled, key.revoked, key.expires_at, key.environment) = (enabled, revoked, expires_at, environment);
+    key
 }
 
 fn state(row: &KeyRow) -> State {
