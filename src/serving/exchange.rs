@@ -83,17 +83,19 @@ impl Exchange {
     pub fn begin(core: Rc<Core>, live: Local, front: &Front, parts: &RequestHead) -> Box<Exchange> {
         let now = now();
         core.metrics.request_started();
+        // What only the log asks for.
+        let logged = core.access.is_on();
         Box::new(Exchange {
             request_id: core.ids.next(now),
             started: Instant::now(),
             now,
             address: front.peer,
             method: parts.method.clone(),
-            uri: parts.uri.clone(),
+            uri: if logged { parts.uri.clone() } else { Uri::default() },
             path: None,
             door: front.door,
             version: parts.version,
-            user_agent: parts.headers.get(USER_AGENT).cloned(),
+            user_agent: parts.headers.get(USER_AGENT).filter(|_| logged).cloned(),
             key: None,
             run: None,
             asked: (None, None),
@@ -257,7 +259,6 @@ impl Drop for Exchange {
         let connection = self.run.map(|(_, _, c)| &*snapshot.connection(c).name);
         let environment = self.run.map(|(_, e, _)| &*snapshot.environment(e).name);
         let key = self.key.and_then(|(key, _)| snapshot.key(key));
-        let key_id = key.map(|key| key.uid.digits());
         let end = match self.end {
             End::Complete => "complete",
             End::ClientGone if self.core.cut.get() => "stopped",
@@ -293,6 +294,10 @@ impl Drop for Exchange {
         if let Some(connection) = connection.filter(|_| self.scrubbed > 0) {
             self.core.metrics.upstream_pool(connection).scrubbed(self.scrubbed);
         }
+        if !self.core.access.is_on() {
+            return;
+        }
+        let key_id = key.map(|key| key.uid.digits());
         self.core.access.record(&AccessRecord {
             time_ms: self.now,
             request_id: self.request_id.to_str().unwrap_or_default(),

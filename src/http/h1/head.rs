@@ -41,8 +41,9 @@ impl Scanner {
     /// Where the head ends, once that is known. `bytes` are all that came so far, from the head's first.
     pub fn scan(&mut self, bytes: &[u8], limits: Limits) -> Result<Option<usize>, Flaw> {
         let (longest_line, longest) = (limits.uri.min(limits.head) + BEYOND, limits.head + BEYOND);
-        while let Some(found) = bytes.get(self.seen..).and_then(|rest| memchr::memchr(b'\n', rest)) {
-            let feed = self.seen + found;
+        let seen = self.seen.min(bytes.len());
+        for found in memchr::memchr_iter(b'\n', &bytes[seen..]) {
+            let feed = seen + found;
             // As if the bytes had come one by one.
             if self.line == 0 && feed > longest_line {
                 return Err(Flaw::LineTooLong);
@@ -140,17 +141,19 @@ fn target_of(target: Bytes, method: &Method) -> Result<Uri, Denial> {
 }
 
 /// Reads the fields that begin at `at`. A field's value keeps its bytes; blanks around it go.
-pub fn fields(head: &Bytes, mut at: usize, into: &mut Fields) -> Result<(), &'static str> {
-    while at < head.len() {
-        let end = line_end(head, at)?;
-        if end == at {
-            break;
+pub fn fields(head: &Bytes, at: usize, into: &mut Fields) -> Result<(), &'static str> {
+    let mut start = at;
+    for feed in memchr::memchr_iter(b'\n', &head[at..]) {
+        let end = (at + feed).checked_sub(1).filter(|end| *end >= start && head[*end] == b'\r');
+        let end = end.ok_or("a line of the head does not end in CRLF")?;
+        if end == start {
+            return Ok(());
         }
-        let (name, value) = field(head, at, end)?;
+        let (name, value) = field(head, start, end)?;
         into.append(name, value);
-        at = end + 2;
+        start = end + 2;
     }
-    Ok(())
+    if start == head.len() { Ok(()) } else { Err("a line of the head does not end in CRLF") }
 }
 
 /// Where the line that begins at `at` has its CRLF.
@@ -164,7 +167,7 @@ fn field(head: &Bytes, start: usize, end: usize) -> Result<(HeaderName, HeaderVa
     if matches!(line[0], b' ' | b'\t') {
         return Err("a folded line");
     }
-    let colon = memchr::memchr(b':', line).ok_or("a field without a colon")?;
+    let colon = line.iter().position(|b| *b == b':').ok_or("a field without a colon")?;
     let name = &line[..colon];
     if name.ends_with(b" ") || name.ends_with(b"\t") {
         return Err("white space before a field's colon");
