@@ -205,7 +205,9 @@ fn a_body_that_is_on_its_way_over_http_2_arrives_whole_through_reloads() {
 fn many(count: usize) -> String {
     let key = |n| {
         let digest = digest(&token(&format!("many-{n}")));
-        format!("  - name: many-{n}\n    primary: {digest}\n    workflows: [get-customer]\n    expires_at: 2040-01-01T00:00:00Z\n")
+        format!(
+            "  - name: many-{n}\n    primary: {digest}\n    workflows: [get-customer]\n    expires_at: 2040-01-01T00:00:00Z\n"
+        )
     };
     (0..count).map(key).collect()
 }

@@ -1,11 +1,14 @@
 //! `keys`: digests, grants and the states of K11.
 
+mod alike;
 mod spec;
 
 pub use spec::{Certificate, Granted, Spec, State};
 
 use super::key_list::KeyList;
 use super::{Document, Holdings, Names, Site};
+use alike::Alike;
+
 use crate::config::reference;
 use crate::config::view::Grant;
 use crate::config::{Mistakes, View, scalar};
@@ -14,7 +17,7 @@ use crate::model::key::{KeyId, Origin, ScopeName};
 use crate::model::keys::Token;
 use crate::model::listener::Listener;
 use crate::model::token::{self, Digest, Shape};
-use crate::model::{Environment, Frame, Key, Keys, Slot, Uid, Workflow};
+use crate::model::{Environment, Frame, Keys, Slot, Uid, Workflow};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Lints name this many keys one by one; the rest is counted.
@@ -72,38 +75,6 @@ pub fn assemble(
         site.warning(list.root.at("keys"), reason, "give them expires_at");
     }
     keys
-}
-
-/// What a key says of itself alone. The rest many have in common.
-const OWN: [&str; 8] = ["name", "id", "title", "description", "enabled", "primary", "secondary", "expires_at"];
-/// So many different rests are remembered.
-const MOST_ALIKE: usize = 1024;
-
-/// Keys that say the same but for what is their own: it is read once.
-#[derive(Default)]
-struct Alike(HashMap<Vec<u8>, Key>);
-
-impl Alike {
-    /// One that may do what this one may.
-    fn of(&mut self, site: &Site<'_>, view: &View<'_>, around: &Around<'_>) -> Key {
-        let rest = view.written_but(&OWN);
-        if let Some(key) = self.0.get(&rest) {
-            return key.clone();
-        }
-        let said = site.mistakes().borrow().iter().count();
-        let environment = around.names.environment(site, view, "environment");
-        let environment = environment.map(|id| around.environments[usize::from(id.0)].uid);
-        let state = State { environment, ..State::default() };
-        let key = spec(site, view, around).key(KeyId(0), Uid([0; 16]), "", Origin::File, state);
-        // What there is to say of one is to be said of each.
-        if said == site.mistakes().borrow().iter().count() {
-            if self.0.len() >= MOST_ALIKE {
-                self.0.clear();
-            }
-            self.0.insert(rest, key.clone());
-        }
-        key
-    }
 }
 
 /// A key as a document describes it: everything but its tokens.
