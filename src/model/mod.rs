@@ -8,6 +8,7 @@ pub mod directory;
 pub mod environment;
 pub mod fields;
 pub mod flood;
+pub mod grants;
 pub mod key;
 pub mod keys;
 pub mod listener;

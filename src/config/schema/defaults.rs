@@ -121,4 +121,4 @@ pub const WEBHOOK_BUFFER: &str = "64MiB";
 /// A tenth of a second more is what callers hardly notice and their time-outs do not either; who waits much longer gives up,
 /// asks again and adds to the load. A core with two thousand requests to work on at once is behind by less, and so is one that
 /// loses the processor for a moment now and then.
-pub const OVERLOAD_DELAY: &str = "100ms";
+pub const OVERLOAD_DELAY: &str = "250ms";
