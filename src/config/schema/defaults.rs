@@ -118,7 +118,7 @@ pub const LOG_ACCESS: &str = "stdout";
 /// ten thousand connections take.
 pub const WEBHOOK_BUFFER: &str = "64MiB";
 
-/// A tenth of a second more is what callers hardly notice and their time-outs do not either; who waits much longer gives up,
-/// asks again and adds to the load. A core with two thousand requests to work on at once is behind by less, and so is one that
-/// loses the processor for a moment now and then.
+/// A quarter of a second more is what callers notice and their time-outs do not; who waits much longer gives up, asks again and
+/// adds to the load. A core with thousands of requests to work on at once is behind by less, and so is one that has to share its
+/// processor with a busy neighbour.
 pub const OVERLOAD_DELAY: &str = "250ms";
