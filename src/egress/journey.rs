@@ -73,7 +73,7 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Denial> {
         let until = log.started() + listener.timeouts.request;
         let patience = Patience { until: until.into(), head: connection.timeouts.head };
         core.upstreams
-            .send(connection, trust, parts, body, &upload, patience, |status, mut fields| {
+            .send(connection, trust, parts, body, patience, |status, mut fields| {
                 if let Some(needle) = &needle {
                     scrub_fields(needle, &mut fields);
                 }

@@ -125,6 +125,11 @@ impl RequestBody {
         (RequestBody { from, upload: upload.clone(), idle, timer: None, trailers: None }, upload)
     }
 
+    /// How far it has come.
+    pub fn upload(&self) -> &Rc<Upload> {
+        &self.upload
+    }
+
     /// Of a request that had none, to be sent once more.
     pub fn none(upload: Rc<Upload>) -> RequestBody {
         RequestBody { from: CallersBody::None, upload, idle: Duration::ZERO, timer: None, trailers: None }

@@ -82,11 +82,11 @@ impl Upstreams {
         trust: Option<&Arc<ClientConfig>>,
         parts: &RequestHead,
         mut body: RequestBody,
-        upload: &Rc<Upload>,
         patience: Patience,
         mut early: impl FnMut(StatusCode, Fields),
     ) -> Result<Reply<UpstreamBody>, Denial> {
         let pool = self.pool(connection);
+        let upload = &body.upload().clone();
         let mut now = Instant::now();
         pool.ready(now, || now + connection.timeouts.connect).await?;
         if !connection.trailers.is_empty() {

@@ -182,7 +182,7 @@ impl Service for Answering {
     type Body = Answer;
 
     async fn call(&self, parts: &mut RequestHead, mut body: Option<Incoming>, early: Early) -> Reply<Answer> {
-        let verdict = inspect(&parts, &fixture::door());
+        let verdict = inspect(parts, &fixture::door());
         assert!(verdict.is_err() || parts.flaw.is_none(), "what has a flaw is refused");
         let fields: Vec<_> = parts.headers.iter().collect();
         let head = match &verdict {

@@ -231,7 +231,8 @@ fn request(parts: &RequestHead, secure: bool) -> Option<Request<()>> {
         [HOST, CONNECTION, TRANSFER_ENCODING, UPGRADE, TRAILER, HeaderName::from_static("keep-alive")];
     fields.reserve(parts.headers.len());
     for (name, value) in &parts.headers {
-        if !OURS.contains(name) && !(*name == TE && value != "trailers") {
+        let wrong = OURS.contains(name) || (*name == TE && value != "trailers");
+        if !wrong {
             fields.append(name, value.clone());
         }
     }
