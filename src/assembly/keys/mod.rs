@@ -18,6 +18,7 @@ use crate::model::keys::Token;
 use crate::model::listener::Listener;
 use crate::model::token::{self, Digest, Shape};
 use crate::model::{Environment, Frame, Keys, Slot, Uid, Workflow};
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Lints name this many keys one by one; the rest is counted.
@@ -43,7 +44,9 @@ pub fn assemble(
     mut noted: impl FnMut(&str, &View<'_>),
 ) -> Keys {
     let mut keys = before.only(Origin::Store);
-    let stored: HashSet<&str> = before.iter().filter(|key| key.origin == Origin::Store).map(|key| &*key.name).collect();
+    // Of a million: made only where the file has keys as well.
+    let stored = || before.iter().filter(|key| key.origin == Origin::Store).map(|key| &*key.name);
+    let stored: LazyCell<HashSet<&str>, _> = LazyCell::new(|| stored().collect());
     // A key keeps its number, and with it what is left of its limits.
     let numbers: HashMap<Uid, KeyId> =
         before.iter().filter(|key| key.origin == Origin::File).map(|key| (key.uid, key.index)).collect();
