@@ -27,7 +27,7 @@ use tokio::task::LocalSet;
 const MAX_BLOCK: u64 = 16 << 10;
 
 /// The frames behind the preface, found the simple way.
-fn found(bytes: &[u8]) -> Vec<Frame> {
+pub(super) fn found(bytes: &[u8]) -> Vec<Frame> {
     let (mut at, mut all) = (PREFACE.len(), Vec::new());
     while let Some(head) = bytes.get(at..at + 9) {
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);

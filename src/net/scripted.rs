@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// What comes after the last piece.
@@ -28,7 +28,14 @@ pub struct Scripted {
     paused: bool,
     /// There is no room for a last word.
     full: bool,
+    /// The first piece has gone.
+    said: bool,
+    /// What must have been written before the second piece comes, and who waits for that.
+    held: Option<(Heard, Option<Waker>)>,
 }
+
+/// Whether what was written is enough.
+type Heard = fn(&[u8]) -> bool;
 
 impl Scripted {
     /// Each of `pieces` is what one read brings, at most. What is written can be looked at.
@@ -43,6 +50,8 @@ impl Scripted {
             pauses: false,
             paused: false,
             full: false,
+            said: false,
+            held: None,
         };
         (scripted, written)
     }
@@ -50,6 +59,22 @@ impl Scripted {
     /// Takes at most so many bytes in one write, and lets every other attempt wait.
     pub fn slow(self, takes: usize) -> Scripted {
         Scripted { takes: takes.max(1), pauses: true, ..self }
+    }
+
+    /// Says the first piece at once, and the others when it has heard enough.
+    pub fn until(self, heard: Heard) -> Scripted {
+        Scripted { held: Some((heard, None)), ..self }
+    }
+
+    /// Whether the next piece has to wait.
+    fn holds_back(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some((heard, waiting)) = &mut self.held else { return false };
+        if heard(&self.written.borrow()) {
+            self.held = None;
+            return false;
+        }
+        *waiting = Some(cx.waker().clone());
+        true
     }
 
     /// Never takes a last word.
@@ -71,6 +96,9 @@ impl AsyncRead for Scripted {
         if self.pause(cx) {
             return Poll::Pending;
         }
+        if self.said && self.holds_back(cx) {
+            return Poll::Pending;
+        }
         let then = self.then;
         let Some(piece) = self.pieces.front_mut() else {
             return Poll::Ready(match then {
@@ -83,6 +111,7 @@ impl AsyncRead for Scripted {
         piece.advance(some);
         if piece.is_empty() {
             self.pieces.pop_front();
+            self.said = true;
         }
         Poll::Ready(Ok(()))
     }
@@ -95,6 +124,9 @@ impl AsyncWrite for Scripted {
         }
         let some = buf.len().min(self.takes);
         self.written.borrow_mut().extend_from_slice(&buf[..some]);
+        if let Some(waiting) = self.held.as_mut().and_then(|(_, waiting)| waiting.take()) {
+            waiting.wake();
+        }
         Poll::Ready(Ok(some))
     }
 
