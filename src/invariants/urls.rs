@@ -128,7 +128,8 @@ fn handshakes(which: u8, query: &str, body: &[u8]) {
     }
     if let Ok(Some(text)) = challenge(body) {
         sayable(&text);
-        let said: serde_json::Value = serde_json::from_slice(body).expect("JSON");
+        // What is passed over may hold what no text can.
+        let Ok(said) = serde_json::from_slice::<serde_json::Value>(body) else { return };
         assert_eq!((said["type"].as_str(), said["challenge"].as_str()), (Some("url_verification"), Some(&*text)));
     }
 }
