@@ -2,7 +2,8 @@
 
 use super::connectors::Catalogue;
 use crate::connector::{Choice, Connector, Reply, Verdict, Verify};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use crate::model::Fields;
+use http::{HeaderName, HeaderValue, StatusCode};
 use replies::CASES;
 
 #[path = "../../tests/spec/support/replies.rs"]
@@ -15,7 +16,7 @@ fn verify(connector: &Connector) -> Verify {
 }
 
 fn judged(verify: &Verify, status: u16, headers: &[(&'static str, &'static str)], body: &str, whole: bool) -> Verdict {
-    let headers: HeaderMap =
+    let headers: Fields =
         headers.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect();
     let status = StatusCode::from_u16(status).unwrap();
     Verdict::of_reply(verify, &Reply { status, headers: &headers, body: body.as_bytes(), whole })

@@ -3,8 +3,9 @@
 
 use super::{Meaning, Rule, Verify};
 use crate::model::Denial;
+use crate::model::Fields;
+use http::StatusCode;
 use http::header::CONTENT_ENCODING;
-use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
 /// What a verification says of a connection.
@@ -59,7 +60,7 @@ pub struct Verdict {
 #[derive(Debug)]
 pub struct Reply<'a> {
     pub status: StatusCode,
-    pub headers: &'a HeaderMap,
+    pub headers: &'a Fields,
     pub body: &'a [u8],
     /// The body is all there.
     pub whole: bool,

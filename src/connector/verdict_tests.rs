@@ -28,7 +28,7 @@ fn told_with(
     body: &str,
     whole: bool,
 ) -> &'static str {
-    let headers: HeaderMap =
+    let headers: Fields =
         headers.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect();
     let reply =
         Reply { status: StatusCode::from_u16(status).unwrap(), headers: &headers, body: body.as_bytes(), whole };
@@ -135,7 +135,7 @@ fn c8_no_reply_says_nothing_of_the_secret() {
 #[test]
 fn c8_a_clear_no_is_said_of_the_key_itself_and_not_of_what_it_may_do() {
     let verdict = |meaning| {
-        let reply = Reply { status: StatusCode::FORBIDDEN, headers: &HeaderMap::new(), body: b"", whole: true };
+        let reply = Reply { status: StatusCode::FORBIDDEN, headers: &Fields::new(), body: b"", whole: true };
         Verdict::of_reply(&verify(vec![rule((403, 403), &[], &[], meaning)]), &reply)
     };
     assert!(verdict(Meaning::BadKey).is_clear_no() && verdict(Meaning::WrongRegion).is_clear_no());

@@ -7,7 +7,7 @@ use crate::http::upstream::{Patience, UpstreamBody};
 use crate::model::directory::Named;
 use crate::model::key::KeyId;
 use crate::model::listener::Door;
-use crate::model::{Denial, Snapshot};
+use crate::model::{Denial, Reply, Snapshot};
 use crate::policy::authenticate::stood_for;
 use crate::policy::outbound::authorise::Call;
 use crate::policy::outbound::slots::{Filled, shown};
@@ -16,8 +16,8 @@ use crate::policy::{Authenticated, forwarded};
 use crate::serving::answer::{Arrival, Passed};
 use crate::serving::exchange::Exchange;
 use crate::serving::reply_body::{InForce, Passing};
-use crate::serving::steps::{authenticated, body_fits, say_early, upstream_request};
-use http::{Method, Response};
+use crate::serving::steps::{authenticated, body_fits, say_early};
+use http::Method;
 
 /// The journey itself. Whatever ends it early ends it before anything was sent.
 pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Denial> {
@@ -63,9 +63,8 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Denial> {
     parts.uri = target.ok_or_else(|| Denial::Internal { cause: "the provider's target is not valid".to_owned() })?;
     rewrite::fields(&mut parts.headers, &permit, listener, open, log.request_id.clone());
     core.via.mark(&mut parts.headers, parts.version);
-    let method = parts.method.clone();
     let needle = permit.connection().needle.map(|needle| InForce::new(live.clone(), needle));
-    let (body, upload) = RequestBody::new(body, max_body, listener.timeouts.body_idle);
+    let (body, upload) = RequestBody::new(body, max_body, listener.timeouts.body_idle, log.started().into());
     log.sending(upload.clone());
     let reply = {
         let connection = permit.connection();
@@ -73,7 +72,7 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Denial> {
         let until = log.started() + listener.timeouts.request;
         let patience = Patience { until: until.into(), head: connection.timeouts.head };
         core.upstreams
-            .send(connection, trust, upstream_request(parts, body), &upload, patience, |status, mut fields| {
+            .send(connection, trust, parts, body, &upload, patience, |status, mut fields| {
                 if let Some(needle) = &needle {
                     scrub_fields(needle, &mut fields);
                 }
@@ -81,16 +80,16 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Denial> {
             })
             .await?
     };
-    log.answered(reply.status().as_u16());
-    Ok(Passed { reply: without_secrets(reply, &method, needle)?, held, charged })
+    log.answered(reply.status.as_u16());
+    Ok(Passed { reply: without_secrets(reply, &parts.method, needle)?, held, charged })
 }
 
 /// C12: the provider's reply without the connection's secret; what cannot be looked through is stopped.
 fn without_secrets(
-    reply: Response<UpstreamBody>,
+    reply: Reply<UpstreamBody>,
     method: &Method,
     needle: Option<InForce>,
-) -> Result<Response<Passing>, Denial> {
+) -> Result<Reply<Passing>, Denial> {
     let Some(needle) = needle else { return Ok(reply.map(Passing::AsItIs)) };
     match scrubbed(reply, method, needle) {
         Ok(reply) => Ok(reply.map(Passing::Scrubbed)),

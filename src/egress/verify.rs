@@ -6,11 +6,11 @@ use crate::connector::{Reply, Verdict, Verify};
 use crate::http::body::{CallersBody, RequestBody};
 use crate::http::upstream::{Patience, UpstreamBody, Upstreams};
 use crate::model::connection::ConnectionId;
-use crate::model::{Connection, Denial};
+use crate::model::{Connection, Denial, RequestHead};
 use crate::policy::outbound::rewrite::templated;
 use crate::policy::outbound::{Trial, Verification};
+use http::HeaderValue;
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use rustls::ClientConfig;
 use std::rc::Rc;
@@ -63,15 +63,14 @@ impl<'a> Subject<'a> {
         until: Instant,
     ) -> Result<Verdict, Denial> {
         let body = verify.body.as_ref().map_or(CallersBody::None, |text| CallersBody::Own(Full::from(text.clone())));
-        let (body, upload) = RequestBody::new(body, u64::MAX, self.connection.timeouts.idle);
-        let request = request(verification, verify, body)?;
+        let (body, upload) = RequestBody::new(body, u64::MAX, self.connection.timeouts.idle, Instant::now());
+        let head = request(verification, verify)?;
         let patience = Patience { until, head: self.connection.timeouts.head };
-        let sent = upstreams.send(self.connection, self.trust, request, &upload, patience, |_, _| {});
+        let sent = upstreams.send(self.connection, self.trust, &head, body, &upload, patience, |_, _| {});
         let late = |_| Denial::UpstreamTimeout { phase: "verifying" };
-        let reply: Response<UpstreamBody> = timeout_at(until + GRACE, sent).await.map_err(late)??;
-        let (head, body) = reply.into_parts();
-        let (body, whole) = read(body, until).await;
-        Ok(Verdict::of_reply(verify, &Reply { status: head.status, headers: &head.headers, body: &body, whole }))
+        let reply = timeout_at(until + GRACE, sent).await.map_err(late)??;
+        let (body, whole) = read(reply.body, until).await;
+        Ok(Verdict::of_reply(verify, &Reply { status: reply.status, headers: &reply.headers, body: &body, whole }))
     }
 
     /// The call in words, with templates where the secret goes.
@@ -86,22 +85,14 @@ impl<'a> Subject<'a> {
     }
 }
 
-fn request(
-    verification: &Verification<'_>,
-    verify: &Verify,
-    body: RequestBody,
-) -> Result<Request<RequestBody>, Denial> {
+fn request(verification: &Verification<'_>, verify: &Verify) -> Result<RequestHead, Denial> {
     let value = |h: &crate::connector::Header| Some((h.name.clone(), HeaderValue::try_from(&h.value).ok()?));
     let json = verify.body.as_ref().map(|_| (CONTENT_TYPE, HeaderValue::from_static("application/json")));
     let headers: Vec<_> = json.into_iter().chain(verify.headers.iter().filter_map(value)).collect();
     let trial = Trial { path: &verify.path, headers: &headers };
     let wrong = || Denial::Internal { cause: "the connector's verify is no valid call".to_owned() };
     let (target, fields) = verification.request(&trial).ok_or_else(wrong)?;
-    let mut request = Request::new(body);
-    *request.method_mut() = verify.method.clone();
-    *request.uri_mut() = target;
-    *request.headers_mut() = fields;
-    Ok(request)
+    Ok(RequestHead { method: verify.method.clone(), uri: target, headers: fields, ..RequestHead::default() })
 }
 
 /// The beginning of a body, and whether that is all of it.

@@ -112,18 +112,16 @@ pub struct RequestBody {
 }
 
 impl RequestBody {
-    /// At most `limit` bytes, none more than `idle` after the one before.
-    pub fn new(from: CallersBody, limit: u64, idle: Duration) -> (RequestBody, Rc<Upload>) {
+    /// At most `limit` bytes, none more than `idle` after the one before. `now`: where there is none, it ends at once.
+    pub fn new(from: CallersBody, limit: u64, idle: Duration, now: Instant) -> (RequestBody, Rc<Upload>) {
+        let ended = from.is_end_stream();
         let upload = Rc::new(Upload {
             bytes: Cell::new(0),
             limit,
             awaited: Cell::new(false),
-            end: Cell::new(None),
-            finished_at: Cell::new(None),
+            end: Cell::new(ended.then_some(UploadEnd::Whole)),
+            finished_at: Cell::new(ended.then_some(now)),
         });
-        if from.is_end_stream() {
-            upload.finish(UploadEnd::Whole);
-        }
         (RequestBody { from, upload: upload.clone(), idle, timer: None, trailers: None }, upload)
     }
 

@@ -2,19 +2,18 @@
 //! repeated hosts, methods that are never forwarded and framing that HTTP/2 does not check are refused here.
 
 use super::h1::framing::of_request;
-use super::h1::server::Flawed;
 use crate::model::{Denial, Listener};
-use http::header::{EXPECT, HOST, HeaderMap};
-use http::request::Parts;
+use crate::model::{Fields, RequestHead};
+use http::header::{EXPECT, HOST};
 use http::{Method, Version};
 
 /// Most fields a head may hold.
 const MAX_FIELDS: usize = 100;
 
 /// Refuses what can be read in more than one way, or costs too much to read.
-pub fn inspect(parts: &Parts, door: &Listener) -> Result<(), Denial> {
-    if let Some(Flawed(denial)) = parts.extensions.get() {
-        return Err(denial.clone());
+pub fn inspect(parts: &RequestHead, door: &Listener) -> Result<(), Denial> {
+    if let Some(flaw) = &parts.flaw {
+        return Err((**flaw).clone());
     }
     if !matches!(parts.version, Version::HTTP_10 | Version::HTTP_11 | Version::HTTP_2) {
         return Err(Denial::VersionNotSupported);
@@ -36,7 +35,7 @@ pub fn inspect(parts: &Parts, door: &Listener) -> Result<(), Denial> {
 }
 
 /// The path and query are checked byte by byte: nothing unencoded that a URI cannot hold.
-fn target(parts: &Parts) -> Result<(), Denial> {
+fn target(parts: &RequestHead) -> Result<(), Denial> {
     let query = parts.uri.query().unwrap_or_default();
     if query.bytes().any(|b| b <= b' ' || b >= 0x7f || b == b'#') {
         return Err(Denial::BadRequest("a byte that a query cannot hold unencoded"));
@@ -44,7 +43,7 @@ fn target(parts: &Parts) -> Result<(), Denial> {
     Ok(())
 }
 
-fn size(parts: &Parts, door: &Listener) -> Result<(), Denial> {
+fn size(parts: &RequestHead, door: &Listener) -> Result<(), Denial> {
     let uri = parts.uri.path().len() + parts.uri.query().map_or(0, |q| q.len() + 1);
     if uri as u64 > door.max_uri {
         return Err(Denial::UriTooLong { limit: door.max_uri });
@@ -61,8 +60,8 @@ fn size(parts: &Parts, door: &Listener) -> Result<(), Denial> {
 }
 
 /// Exactly one valid host (hazard 11). The target's, where it has one, is authoritative.
-fn host(parts: &Parts) -> Result<(), Denial> {
-    let mut hosts = parts.headers.get_all(HOST).iter();
+fn host(parts: &RequestHead) -> Result<(), Denial> {
+    let mut hosts = parts.headers.get_all(HOST);
     let host = hosts.next();
     if hosts.next().is_some() {
         return Err(Denial::InvalidHost("Host is repeated"));
@@ -90,29 +89,36 @@ fn host(parts: &Parts) -> Result<(), Denial> {
 
 /// `host`, `host:port`, `[v6]`, `[v6]:port`; no userinfo, no list, no path.
 fn is_authority(text: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(text) else { return false };
-    let (host, port) = match text.strip_prefix('[') {
+    let (host, port) = match text.strip_prefix(b"[") {
         Some(rest) => {
-            let Some((address, rest)) = rest.split_once(']') else { return false };
+            let Some(end) = rest.iter().position(|b| *b == b']') else { return false };
+            let address = std::str::from_utf8(&rest[..end]).unwrap_or_default();
             if address.parse::<std::net::Ipv6Addr>().is_err() {
                 return false;
             }
-            ("v6", rest)
+            (&b"v6"[..], &rest[end + 1..])
         }
-        None => text.split_at(text.find(':').unwrap_or(text.len())),
+        None => text.split_at(text.iter().position(|b| *b == b':').unwrap_or(text.len())),
     };
-    let port_ok = match port.strip_prefix(':') {
-        Some(digits) => digits.parse::<u16>().is_ok() && digits.bytes().all(|b| b.is_ascii_digit()),
-        None => port.is_empty(),
+    let port_ok = match port.split_first() {
+        Some((b':', digits)) => is_port(digits),
+        Some(_) => false,
+        None => true,
     };
     port_ok
         && !host.is_empty()
         && host.len() <= 255
-        && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~'))
+        && host.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~'))
 }
 
-fn expectation(headers: &HeaderMap) -> Result<(), Denial> {
-    let understood = headers.get_all(EXPECT).iter().all(|v| v.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+/// Decimal digits, of no more than a port's number.
+fn is_port(digits: &[u8]) -> bool {
+    let number = |sum: u32, b: &u8| b.is_ascii_digit().then(|| (sum * 10 + u32::from(b - b'0')).min(1 << 20));
+    !digits.is_empty() && digits.iter().try_fold(0, number).is_some_and(|port| port <= u32::from(u16::MAX))
+}
+
+fn expectation(headers: &Fields) -> Result<(), Denial> {
+    let understood = headers.get_all(EXPECT).all(|v| v.as_bytes().eq_ignore_ascii_case(b"100-continue"));
     if understood { Ok(()) } else { Err(Denial::ExpectationFailed) }
 }
 
@@ -127,7 +133,7 @@ mod tests {
         for (name, value) in lines {
             request = request.header(*name, *value);
         }
-        let (parts, ()) = request.body(()).unwrap().into_parts();
+        let parts = RequestHead::from(request.body(()).unwrap().into_parts().0);
         inspect(&parts, &fixture::door()).map_err(|d| d.code())
     }
 
@@ -161,7 +167,7 @@ mod tests {
         assert_eq!(http11(&[("host", "h"), ("expect", "100-Continue")]), Ok(()));
         for method in ["TRACE", "TRACK", "CONNECT"] {
             let request = Request::builder().method(method).uri("/").header("host", "h");
-            let (parts, ()) = request.body(()).unwrap().into_parts();
+            let parts = RequestHead::from(request.body(()).unwrap().into_parts().0);
             assert_eq!(inspect(&parts, &fixture::door()).unwrap_err().code(), "method_not_allowed", "{method}");
         }
         assert_eq!(verdict("*", Version::HTTP_11, &[("host", "h")]), Err("method_not_allowed"));

@@ -1,9 +1,8 @@
 //! What is kept open to one address of a destination, and how that address fared.
 
 use super::endpoints::{Candidate, Health};
-use super::h1::client::Idle as H1;
 use super::h2::client::Line as H2;
-use super::pool::{Pool, Way};
+use super::pool::{H1, Pool, Way};
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;

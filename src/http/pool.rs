@@ -1,8 +1,9 @@
 //! The connections of one destination on one core: what its names lead to, how those addresses fared, and what is kept
 //! open to them. Nothing here is shared between cores, so nothing is locked.
 
+use super::body::RequestBody;
 use super::endpoints::{Candidate, Standing, choose, last_resort};
-use super::h1::client::Idle as H1;
+use super::h1::client::Idle;
 use super::h2::client::Line as H2;
 use super::kept::Endpoint;
 use super::retry::{RetryBudget, about};
@@ -50,6 +51,9 @@ pub struct Pool {
     pub budget: RefCell<RetryBudget>,
     pub counters: Arc<UpstreamPool>,
 }
+
+/// A kept connection that speaks HTTP/1.
+pub type H1 = Idle<RequestBody>;
 
 /// What a request travels on.
 pub enum Way {

@@ -4,10 +4,11 @@ use crate::model::Denial;
 use crate::model::denial::WEBHOOK_BUFFER;
 use crate::model::quota::{Allowance, Quota};
 use crate::model::webhook::OwnAnswer;
+use crate::model::{Fields, Reply};
 use crate::policy::rewrite::REQUEST_ID;
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Response, StatusCode};
+use http::StatusCode;
+use http::header::{self, HeaderName, HeaderValue};
 use std::borrow::Cow;
 
 /// Marks a reply that the gateway wrote; what an upstream says never carries it.
@@ -38,13 +39,13 @@ impl Answer {
     }
 
     /// The reply. What a sender wants to hear back is plain text, whatever it looks like.
-    pub fn reply(self, request_id: &HeaderValue) -> Response<Bytes> {
+    pub fn reply(self, request_id: &HeaderValue) -> Reply<Bytes> {
         let (body, replayed) = match self {
             Answer::Replayed => (Bytes::new(), true),
             Answer::Handshake(text) => (text, false),
         };
-        let mut reply = Response::new(body);
-        let fields = reply.headers_mut();
+        let mut reply = Reply::new(body);
+        let fields = &mut reply.headers;
         fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         fields.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -65,12 +66,12 @@ pub struct Asked<'a> {
 }
 
 /// The reply to a refused request.
-pub fn refusal(denial: &Denial, asked: &Asked<'_>) -> Response<Bytes> {
+pub fn refusal(denial: &Denial, asked: &Asked<'_>) -> Reply<Bytes> {
     if asked.conceal && denial.is_concealed() {
         return problem(&Denial::WorkflowNotFound, asked.request_id);
     }
     let mut reply = problem(denial, asked.request_id);
-    let fields = reply.headers_mut();
+    let fields = &mut reply.headers;
     match denial {
         Denial::MethodNotAllowed { allow } => {
             let list = allow.iter().map(http::Method::as_str).collect::<Vec<_>>().join(", ");
@@ -107,7 +108,7 @@ pub fn refusal(denial: &Denial, asked: &Asked<'_>) -> Response<Bytes> {
     reply
 }
 
-fn problem(denial: &Denial, request_id: &HeaderValue) -> Response<Bytes> {
+fn problem(denial: &Denial, request_id: &HeaderValue) -> Reply<Bytes> {
     let (code, status) = denial.code_and_status();
     let id = request_id.to_str().unwrap_or_default();
     let mut body = String::with_capacity(640);
@@ -130,9 +131,9 @@ fn problem(denial: &Denial, request_id: &HeaderValue) -> Response<Bytes> {
     push(&mut body, "\",\"instance\":\"urn:uuid:", id);
     push(&mut body, "\",\"request_id\":\"", id);
     body.push_str("\"}\n");
-    let mut reply = Response::new(Bytes::from(body));
-    *reply.status_mut() = status;
-    let fields = reply.headers_mut();
+    let mut reply = Reply::new(Bytes::from(body));
+    reply.status = status;
+    let fields = &mut reply.headers;
     fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     fields.insert(ERROR, HeaderValue::from_static(code));
@@ -166,7 +167,7 @@ pub fn scrub(replaced: u64) -> HeaderValue {
 }
 
 /// L2: the fields on a passed reply.
-pub fn allowances(fields: &mut HeaderMap, charged: &[Allowance]) {
+pub fn allowances(fields: &mut Fields, charged: &[Allowance]) {
     if charged.is_empty() {
         return;
     }
@@ -193,13 +194,13 @@ fn seconds_up(wait: std::time::Duration) -> u64 {
     (wait.as_millis().div_ceil(1000) as u64).max(1)
 }
 
-fn set(fields: &mut HeaderMap, name: HeaderName, value: String) {
+fn set(fields: &mut Fields, name: HeaderName, value: String) {
     if let Ok(value) = HeaderValue::try_from(value) {
         fields.insert(name, value);
     }
 }
 
-fn append(fields: &mut HeaderMap, name: HeaderName, value: String) {
+fn append(fields: &mut Fields, name: HeaderName, value: String) {
     if let Ok(value) = HeaderValue::try_from(value) {
         fields.append(name, value);
     }
@@ -281,7 +282,7 @@ mod tests {
         let id = HeaderValue::from_static("0f8fad5b-d9cb-469f-a165-70867728950e");
         for denial in every_denial() {
             let reply = refusal(&denial, &Asked { request_id: &id, bearer: false, conceal: false });
-            let body: serde_json::Value = serde_json::from_slice(reply.body()).unwrap();
+            let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
             assert_eq!(body["code"], denial.code());
             assert_eq!(body["status"], denial.status().as_u16());
             assert_eq!(body["detail"], *denial.detail());
@@ -289,8 +290,8 @@ mod tests {
             assert_eq!(body["title"], denial.title());
             assert_eq!(body["request_id"], "0f8fad5b-d9cb-469f-a165-70867728950e");
             assert!(body["type"].as_str().is_some_and(|t| t.contains(':')));
-            assert_eq!(reply.headers()[ERROR], denial.code());
-            assert_eq!(reply.headers()[header::CONTENT_TYPE], "application/problem+json");
+            assert_eq!(reply.headers[ERROR], denial.code());
+            assert_eq!(reply.headers[header::CONTENT_TYPE], "application/problem+json");
         }
     }
 
@@ -301,7 +302,7 @@ mod tests {
         let wanted = ask(&Denial::WorkflowNotFound);
         for denial in every_denial().iter().filter(|d| matches!(d.status().as_u16(), 401 | 403 | 404 | 405)) {
             let got = ask(denial);
-            assert_eq!((got.status(), got.headers(), got.body()), (wanted.status(), wanted.headers(), wanted.body()));
+            assert_eq!((got.status, &got.headers, &got.body), (wanted.status, &wanted.headers, &wanted.body));
         }
     }
 }

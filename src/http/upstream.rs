@@ -5,30 +5,34 @@
 use super::body::{RequestBody, Upload};
 use super::failure::Failure;
 use super::h1::client::{Exchange, Idle};
+use super::h1::head::ReplyHead;
 use super::h2::client::{self as h2, Line};
 use super::kept::Endpoint;
 use super::pool::{Leased, Pool, Way};
 use super::upstream_body::From;
 pub use super::upstream_body::UpstreamBody;
+use crate::model::Reply;
 use crate::model::connection::{Connection, DestinationId, HttpVersion};
 use crate::model::denial::Denial;
+use crate::model::{Fields, RequestHead};
+use crate::net::clock::Clock;
 use crate::net::dial::{self, Met};
 use crate::policy::trailers::announced;
 use crate::policy::upgrade;
 use crate::telemetry::metrics::CoreMetrics;
+use http::StatusCode;
 use http::header::{TRAILER, UPGRADE};
-use http::request::Parts;
-use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::Body;
 use rustls::ClientConfig;
 use smallvec::SmallVec;
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -53,7 +57,7 @@ type Asked = SmallVec<[SocketAddr; 4]>;
 struct Journey<'a> {
     connection: &'a Connection,
     trust: Option<&'a Arc<ClientConfig>>,
-    parts: &'a Parts,
+    parts: &'a RequestHead,
     upload: &'a Rc<Upload>,
     patience: Patience,
     /// It asks for an upgrade, which HTTP/2 knows in another form.
@@ -65,7 +69,7 @@ impl Upstreams {
         Upstreams { pools: RefCell::default(), metrics }
     }
 
-    /// Sends `request` to `connection`'s destination and waits for the reply's head.
+    /// Sends a request to `connection`'s destination and waits for the reply's head.
     ///
     /// It is sent again, to another address where there is one, only if the upstream says that it has not acted on it,
     /// or if acting twice does no harm (RFC 9110, section 9.2.2); never with a body that is gone by then, and never
@@ -76,25 +80,26 @@ impl Upstreams {
         &self,
         connection: &Connection,
         trust: Option<&Arc<ClientConfig>>,
-        request: Request<RequestBody>,
+        parts: &RequestHead,
+        mut body: RequestBody,
         upload: &Rc<Upload>,
         patience: Patience,
-        mut early: impl FnMut(StatusCode, HeaderMap),
-    ) -> Result<Response<UpstreamBody>, Denial> {
+        mut early: impl FnMut(StatusCode, Fields),
+    ) -> Result<Reply<UpstreamBody>, Denial> {
         let pool = self.pool(connection);
-        pool.ready(Instant::now(), || Instant::now() + connection.timeouts.connect).await?;
-        let (parts, mut body) = request.into_parts();
+        let mut now = Instant::now();
+        pool.ready(now, || now + connection.timeouts.connect).await?;
         if !connection.trailers.is_empty() {
             body.allow_trailers(connection.trailers.clone());
         }
         let bodyless = body.is_end_stream();
         let h1_only = parts.headers.contains_key(UPGRADE);
-        let journey = Journey { connection, trust, parts: &parts, upload, patience, h1_only };
+        let journey = Journey { connection, trust, parts, upload, patience, h1_only };
         let mut body = Some(body);
         let (mut left, mut asked) = (connection.retries, Asked::new());
         loop {
-            let first = journey.first(&pool, &asked);
-            let kept = first.as_ref().filter(|_| asked.is_empty()).and_then(|first| journey.kept(&pool, first));
+            let first = journey.first(&pool, &asked, now);
+            let kept = first.as_ref().filter(|_| asked.is_empty()).and_then(|first| journey.kept(&pool, first, now));
             let leased = match kept {
                 Some(leased) => leased,
                 // Boxed: it is rare, and its state would be carried, and copied, with every request.
@@ -109,8 +114,9 @@ impl Upstreams {
                 }
                 Err(failure) => failure,
             };
+            now = Instant::now();
             if failure.is_upstreams(reused) {
-                pool.failed(endpoint.address, Instant::now());
+                pool.failed(endpoint.address, now);
             }
             let again = match &failure {
                 Failure::Refused { body, .. } => bodyless || body.is_some(),
@@ -120,7 +126,7 @@ impl Upstreams {
             // A kept connection that was being closed, and to which nothing was sent: that is no retry.
             let free = reused && matches!(failure, Failure::Refused { body: Some(_), .. });
             if !free {
-                if !again || left == 0 || !pool.budget.borrow_mut().retry(Instant::now()) {
+                if !again || left == 0 || !pool.budget.borrow_mut().retry(now) {
                     return Err(failure.explain(upload));
                 }
                 pool.counters.retried();
@@ -156,15 +162,14 @@ impl Upstreams {
 
 impl Journey<'_> {
     /// Whom to ask: somebody else than before, if there is anybody.
-    fn first(&self, pool: &Pool, asked: &Asked) -> Option<Rc<Endpoint>> {
-        let now = Instant::now();
+    fn first(&self, pool: &Pool, asked: &Asked, now: Instant) -> Option<Rc<Endpoint>> {
         let other = if asked.is_empty() { None } else { pool.next(now, asked, false) };
         other.or_else(|| pool.next(now, &[], true))
     }
 
     /// A connection that is open already. Not for a second attempt: all that were kept may have gone stale at once.
-    fn kept(&self, pool: &Rc<Pool>, endpoint: &Rc<Endpoint>) -> Option<Leased> {
-        pool.take(endpoint, self.h1_only, Instant::now())
+    fn kept(&self, pool: &Rc<Pool>, endpoint: &Rc<Endpoint>, now: Instant) -> Option<Leased> {
+        pool.take(endpoint, self.h1_only, now)
     }
 
     /// A new connection, to the first of the addresses that answers and can be trusted.
@@ -252,33 +257,59 @@ impl Journey<'_> {
         &self,
         leased: Leased,
         body: RequestBody,
-        early: &mut impl FnMut(StatusCode, HeaderMap),
-    ) -> Result<Response<UpstreamBody>, Failure> {
+        early: &mut impl FnMut(StatusCode, Fields),
+    ) -> Result<Reply<UpstreamBody>, Failure> {
         let idle = self.connection.timeouts.idle;
         let Leased { way, lease, .. } = leased;
         let (mut reply, from) = match way {
             Way::H1(kept) => {
                 let mut exchange = Exchange::begin(kept, self.parts, body, idle);
-                let head = self.in_time(pin!(exchange.head(early))).await.map_err(Failure::Late)??;
-                let mut reply = Response::new(());
-                (*reply.status_mut(), *reply.headers_mut()) = (head.status, head.fields);
-                if let Some(reason) = head.reason {
-                    reply.extensions_mut().insert(reason);
-                }
-                (reply, From::H1(exchange))
+                let head = poll_fn(|cx| self.poll_head(&mut exchange, early, cx)).await?;
+                (Reply { status: head.status, headers: head.fields, reason: head.reason, body: () }, From::H1(exchange))
             }
             Way::H2(line) => {
                 // Boxed: its state is large, and most requests go over HTTP/1.
-                let (head, from) = Box::pin(self.over_h2(&line, body, idle, early)).await?;
-                (head, From::H2(Box::new(from)))
+                let ((status, headers), from) = Box::pin(self.over_h2(&line, body, idle, early)).await?;
+                (Reply { status, headers, reason: None, body: () }, From::H2(Box::new(from)))
             }
         };
         // What follows would be no HTTP.
-        if reply.status() == StatusCode::SWITCHING_PROTOCOLS && !self.was_asked_for(reply.headers()) {
+        if reply.status == StatusCode::SWITCHING_PROTOCOLS && !self.was_asked_for(&reply.headers) {
             return Err(Failure::Protocol("an upgrade that nobody asked for".to_owned()));
         }
-        announce(reply.headers_mut(), self.connection);
+        announce(&mut reply.headers, self.connection);
         Ok(reply.map(|()| UpstreamBody::new(from, lease, idle, &self.connection.trailers)))
+    }
+
+    /// The reply's head, if it comes in time.
+    fn poll_head(
+        &self,
+        exchange: &mut Exchange<RequestBody>,
+        early: &mut impl FnMut(StatusCode, Fields),
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<ReplyHead, Failure>> {
+        if let Poll::Ready(head) = exchange.poll_head(early, cx) {
+            return Poll::Ready(head.map_err(Failure::from));
+        }
+        match exchange.is_past(self.deadline(), cx) {
+            true => Poll::Ready(Err(Failure::Late(self.overdue()))),
+            false => Poll::Pending,
+        }
+    }
+
+    /// The whole request's time, and after the upload no longer than the head's.
+    fn deadline(&self) -> Instant {
+        let Patience { until, head } = self.patience;
+        self.upload.finished_at().map_or(until, |at| until.min(at + head))
+    }
+
+    /// Who was waited for.
+    fn overdue(&self) -> Denial {
+        match self.upload.finished_at() {
+            None if self.upload.is_awaited() => Denial::RequestTimeout,
+            None => Denial::UpstreamTimeout { phase: "taking the request's body" },
+            Some(_) => Denial::UpstreamTimeout { phase: "waiting for the upstream's answer" },
+        }
     }
 
     async fn over_h2(
@@ -286,8 +317,8 @@ impl Journey<'_> {
         line: &Rc<Line>,
         body: RequestBody,
         idle: Duration,
-        early: &mut impl FnMut(StatusCode, HeaderMap),
-    ) -> Result<(Response<()>, h2::Reply), Failure> {
+        early: &mut impl FnMut(StatusCode, Fields),
+    ) -> Result<((StatusCode, Fields), h2::Reply), Failure> {
         let secure = self.connection.destination.tls.is_some();
         let exchange = line.exchange(self.parts, secure, body, idle, early);
         let (head, reply) = match self.in_time(pin!(exchange)).await {
@@ -304,46 +335,33 @@ impl Journey<'_> {
                 return Err(Failure::Late(denial));
             }
         };
-        Ok((Response::from_parts(head, ()), reply))
+        Ok((head, reply))
     }
 
-    fn was_asked_for(&self, reply: &HeaderMap) -> bool {
+    fn was_asked_for(&self, reply: &Fields) -> bool {
         self.parts.headers.get(UPGRADE).is_some_and(|protocol| upgrade::granted(reply, protocol))
     }
 
-    /// Waits for the reply's head: until the whole request's time is up, and after the upload no longer than the head's.
+    /// Waits for what `sent` brings, no longer than [`Journey::deadline`], which moves once the upload has ended.
     async fn in_time<T>(&self, mut sent: Pin<&mut impl Future<Output = T>>) -> Result<T, Denial> {
-        let (upload, patience) = (self.upload, &self.patience);
-        loop {
-            let deadline = match upload.finished_at() {
-                Some(at) => patience.until.min(at + patience.head),
-                None => patience.until.min(Instant::now() + patience.head),
-            };
-            if let Ok(done) = timeout_at(deadline, sent.as_mut()).await {
-                return Ok(done);
+        let mut clock = Clock::new(self.patience.head);
+        poll_fn(|cx| {
+            if let Poll::Ready(done) = sent.as_mut().poll(cx) {
+                return Poll::Ready(Ok(done));
             }
-            let now = Instant::now();
-            match upload.finished_at() {
-                None if now >= patience.until && upload.is_awaited() => return Err(Denial::RequestTimeout),
-                None if now >= patience.until => {
-                    return Err(Denial::UpstreamTimeout { phase: "taking the request's body" });
-                }
-                Some(at) if now >= patience.until.min(at + patience.head) => {
-                    return Err(Denial::UpstreamTimeout { phase: "waiting for the upstream's answer" });
-                }
-                _ => {}
-            }
-        }
+            if clock.is_past(self.deadline(), cx) { Poll::Ready(Err(self.overdue())) } else { Poll::Pending }
+        })
+        .await
     }
 }
 
 /// Leaves in `Trailer` the names that may come.
-fn announce(fields: &mut HeaderMap, connection: &Connection) {
+fn announce(fields: &mut Fields, connection: &Connection) {
     if !fields.contains_key(TRAILER) {
         return;
     }
     match announced(fields, &connection.trailers) {
-        Some(names) => drop(fields.insert(TRAILER, names)),
+        Some(names) => fields.insert(TRAILER, names),
         None => drop(fields.remove(TRAILER)),
     }
 }

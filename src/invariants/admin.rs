@@ -86,7 +86,10 @@ fn call(bytes: &[u8]) -> Option<Request<Full<Bytes>>> {
         Framing::Chunked => rest,
         Framing::Empty | Framing::UntilClose => b"",
     };
-    Some(Request::from_parts(parts, Full::new(Bytes::copy_from_slice(body))))
+    let mut request = Request::new(Full::new(Bytes::copy_from_slice(body)));
+    (*request.method_mut(), *request.uri_mut(), *request.version_mut()) = (parts.method, parts.uri, parts.version);
+    *request.headers_mut() = parts.headers.into();
+    Some(request)
 }
 
 /// A whole call: one reply, which is what was asked for or a problem document that repeats no token; and nothing but the

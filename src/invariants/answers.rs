@@ -3,10 +3,11 @@
 use super::steer;
 use crate::cli::remote::problem::Problem;
 use crate::connector::{Meaning, Reply, Rule, Verdict, Verify};
+use crate::model::Fields;
 use crate::telemetry::access_log::{AccessRecord, Format, example, line_of};
 use crate::telemetry::redact::redact;
 use http::header::CONTENT_ENCODING;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::Value;
 
 /// What a terminal or a reader of logs may act on instead of showing it.
@@ -43,7 +44,7 @@ fn verify(alone: bool) -> Verify {
 fn tried(how: u8, cut: u8, body: &[u8]) {
     let verify = verify(how & 1 == 1);
     let status = [200, 204, 302, 401, 403, 404, 429, 500][usize::from(how >> 1) % 8];
-    let mut headers = HeaderMap::new();
+    let mut headers = Fields::new();
     if how & 16 != 0 {
         headers.insert("x-scope", HeaderValue::from_static("a"));
     }

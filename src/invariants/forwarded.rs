@@ -2,10 +2,11 @@
 
 use super::requests::request;
 use super::steer;
+use crate::model::Fields;
 use crate::model::listener::ForwardedField;
 use crate::policy::address::within;
 use crate::policy::forwarded::{Side, called, client, extend};
-use http::header::{FORWARDED, HeaderMap, HeaderName, HeaderValue};
+use http::header::{FORWARDED, HeaderName, HeaderValue};
 use ipnet::IpNet;
 use std::net::IpAddr;
 
@@ -19,15 +20,15 @@ fn ip(text: &str) -> IpAddr {
 }
 
 /// `fields` as a proxy passes them on that adds whom it heard them from, in the same line or in one of its own.
-fn passed_on(fields: &HeaderMap, name: &HeaderName, element: &str, same_line: bool) -> HeaderMap {
+fn passed_on(fields: &Fields, name: &HeaderName, element: &str, same_line: bool) -> Fields {
     let mut fields = fields.clone();
-    let last = fields.get_all(name).iter().next_back().cloned();
+    let last = fields.get_all(name).next_back().cloned();
     match last.filter(|_| same_line) {
         None => {
             fields.append(name, HeaderValue::from_str(element).expect("a value"));
         }
         Some(last) => {
-            let mut lines: Vec<HeaderValue> = fields.get_all(name).iter().cloned().collect();
+            let mut lines: Vec<HeaderValue> = fields.get_all(name).cloned().collect();
             lines.pop();
             let joined = [last.as_bytes(), b", ", element.as_bytes()].concat();
             lines.push(HeaderValue::from_bytes(&joined).expect("a value"));
@@ -62,9 +63,9 @@ pub fn forwarded(bytes: &[u8]) {
     assert_eq!(client(ip(TRUSTED), &through_two, &trusted, field), ip(CALLER), "another than was heard, over two");
     // What somebody puts in front changes at most what nobody vouched for.
     let alone = client(ip(TRUSTED), fields, &trusted, field);
-    let mut invented = HeaderMap::new();
+    let mut invented = Fields::new();
     invented.append(&name, HeaderValue::from_static("for=6.6.6.6, 6.6.6.6"));
-    invented.extend(fields.get_all(&name).iter().map(|line| (name.clone(), line.clone())));
+    invented.extend(fields.get_all(&name).map(|line| (name.clone(), line.clone())));
     let beside = client(ip(TRUSTED), &invented, &trusted, field);
     assert!(within(alone, &trusted) || beside == alone, "{alone} became {beside}");
     let _ = called(fields, field);
@@ -72,7 +73,7 @@ pub fn forwarded(bytes: &[u8]) {
 }
 
 /// The upstream, which trusts us, hears of the caller whom we heard.
-fn extended(fields: &HeaderMap, field: ForwardedField, trusted: &[IpNet]) {
+fn extended(fields: &Fields, field: ForwardedField, trusted: &[IpNet]) {
     let mut told = fields.clone();
     let side = Side {
         peer: HeaderValue::from_static(CALLER),

@@ -3,6 +3,7 @@
 use super::wires::finish;
 use super::{cut, steer};
 use crate::http::inspect::inspect;
+use crate::model::RequestHead;
 use crate::model::flood::Flood;
 use crate::net::flood::Floods;
 use crate::net::frame_guard::FrameGuard;
@@ -93,12 +94,13 @@ fn served(script: Scripted) {
 
 async fn answered(request: Request<Incoming>) -> Response<Full<Bytes>> {
     let (parts, mut body) = request.into_parts();
+    let parts = RequestHead::from(parts);
     let mut reply = Response::new(Full::new(Bytes::from_static(b"answer")));
     if let Err(denial) = inspect(&parts, &fixture::door()) {
         *reply.status_mut() = denial.status();
         return reply;
     }
-    let hosts: Vec<_> = parts.headers.get_all(HOST).iter().map(|host| host.as_bytes()).collect();
+    let hosts: Vec<_> = parts.headers.get_all(HOST).map(|host| host.as_bytes()).collect();
     match (parts.uri.authority(), hosts.as_slice()) {
         (None, [_]) => {}
         (Some(authority), []) => assert!(!authority.as_str().contains('@')),

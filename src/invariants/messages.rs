@@ -4,8 +4,9 @@ use super::{cut, steer};
 use crate::http::h1::chunks::{Decoded, Decoder};
 use crate::http::h1::framing::{Framing, of_reply, of_request};
 use crate::http::h1::head::{self as heads, Flaw, Limits, Scanner};
+use crate::model::Fields;
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method};
+use http::Method;
 use std::collections::HashMap;
 
 const LIMITS: Limits = Limits { head: 512, uri: 128 };
@@ -31,7 +32,7 @@ fn found(bytes: &[u8], longest: u8, seed: u8) -> Option<Bytes> {
 }
 
 /// What was read as fields stood there as lines: as many, in the same order, none of them holding the end of another.
-fn in_lines(head: &[u8], fields: &HeaderMap) {
+fn in_lines(head: &[u8], fields: &Fields) {
     let lines: Vec<&[u8]> = head.split_inclusive(|b| *b == b'\n').collect();
     assert_eq!(lines.len(), fields.len() + 2);
     let mut seen = HashMap::<String, usize>::new();
@@ -44,7 +45,7 @@ fn in_lines(head: &[u8], fields: &HeaderMap) {
         let colon = text.iter().position(|b| *b == b':').expect("a field has a colon");
         let name = std::str::from_utf8(&text[..colon]).expect("a name is a token").to_ascii_lowercase();
         let nth = seen.entry(name.clone()).or_default();
-        let value = fields.get_all(&name).iter().nth(*nth).expect("the field was read");
+        let value = fields.get_all(&*name).nth(*nth).expect("the field was read");
         *nth += 1;
         assert_eq!(text[colon + 1..].trim_ascii(), value.as_bytes().trim_ascii());
         assert!(!value.as_bytes().iter().any(|b| matches!(b, 0..=8 | 10..=31 | 127)));

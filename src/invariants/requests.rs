@@ -7,6 +7,7 @@ use crate::model::routes::{Found, Routes};
 use crate::model::template::{Segment, Template};
 use crate::model::token;
 use crate::model::workflow::WorkflowId;
+use crate::model::{Fields, RequestHead};
 use crate::model::{Slot, Snapshot};
 use crate::policy::authenticate::by_url;
 use crate::policy::forwarded::Side;
@@ -16,11 +17,10 @@ use crate::policy::{
 };
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
-use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderValue, Method};
 
 /// A request with the first line of `bytes` as its target and the others as its fields; `None` if it is none.
-pub(super) fn request(bytes: &[u8]) -> Option<Parts> {
+pub(super) fn request(bytes: &[u8]) -> Option<RequestHead> {
     let mut lines = bytes.split(|b| *b == b'\n');
     let mut head = [b"GET ", lines.next()?, b" HTTP/1.1\r\n"].concat();
     for line in lines.filter(|line| !line.is_empty()) {
@@ -44,7 +44,7 @@ fn decoded(text: &[u8]) -> Vec<u8> {
 }
 
 /// Every token in an open place, found the simple way.
-fn tokens(parts: &Parts, open: PlaceMask) -> Vec<Vec<u8>> {
+fn tokens(parts: &RequestHead, open: PlaceMask) -> Vec<Vec<u8>> {
     let mut all = Vec::new();
     if open.has(Place::Authorization) {
         for value in parts.headers.get_all(AUTHORIZATION) {
@@ -59,7 +59,7 @@ fn tokens(parts: &Parts, open: PlaceMask) -> Vec<Vec<u8>> {
         }
     }
     if open.has(Place::Header) {
-        all.extend(parts.headers.get_all("x-api-key").iter().map(|v| v.as_bytes().trim_ascii().to_vec()));
+        all.extend(parts.headers.get_all("x-api-key").map(|v| v.as_bytes().trim_ascii().to_vec()));
     }
     if open.has(Place::Query) {
         for pair in parts.uri.query().unwrap_or_default().split('&') {
@@ -78,7 +78,7 @@ fn spaced(text: &str) -> Vec<u8> {
 }
 
 /// Whether a signed URL is looked for and would be one, found the simple way.
-fn is_signed(parts: &Parts, open: PlaceMask) -> bool {
+fn is_signed(parts: &RequestHead, open: PlaceMask) -> bool {
     let names = parts.uri.query().unwrap_or_default().split('&').map(|pair| pair.split('=').next().unwrap_or_default());
     open.has(Place::SignedUrl) && names.into_iter().any(|name| decoded(&spaced(name)).eq_ignore_ascii_case(b"auth-sig"))
 }
@@ -101,7 +101,7 @@ pub fn credentials(bytes: &[u8]) {
             assert!(by_url(&world, url, &Found::Workflow(WorkflowId(0)), &asked, 0).is_err(), "nobody signed it");
         }
         Err(denial) => {
-            let tokens = parts.headers.get_all(AUTHORIZATION).iter().count() + expected.len();
+            let tokens = parts.headers.get_all(AUTHORIZATION).count() + expected.len();
             assert!(tokens > 1 || signed, "{denial:?}");
         }
     }
@@ -110,7 +110,7 @@ pub fn credentials(bytes: &[u8]) {
 /// A permit for `root`, of `snapshot`.
 fn permit(snapshot: &Snapshot) -> Invocation<'_> {
     let token = HeaderValue::from_str(&format!("Key={}", &*fixture::token("root", Slot::Primary))).expect("a value");
-    let honest: HeaderMap = [(AUTHORIZATION, token)].into_iter().collect();
+    let honest: Fields = [(AUTHORIZATION, token)].into_iter().collect();
     let presented = identify(&honest, None, &fixture::places(), PlaceMask::ALL).expect("one").expect("one");
     let caller = authenticate(snapshot, &presented, 0).expect("a key");
     let route = snapshot.routes.find(&Method::GET, &path::segments("/customers/1").expect("a path"));
@@ -139,7 +139,7 @@ pub fn rewriting(bytes: &[u8]) {
     let (permit, door) = (permit(&snapshot), &snapshot.listeners[0]);
     let mut fields = parts.headers.clone();
     rewrite::fields(&mut fields, &permit, door, open, from_nobody());
-    let listed = parts.headers.get_all("connection").iter().flat_map(|v| v.as_bytes().split(|b| *b == b','));
+    let listed = parts.headers.get_all("connection").flat_map(|v| v.as_bytes().split(|b| *b == b','));
     let listed: Vec<Vec<u8>> = listed.map(|name| name.trim_ascii().to_ascii_lowercase()).collect();
     for (name, value) in &fields {
         let folded: String = name.as_str().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
@@ -161,11 +161,11 @@ pub fn rewriting(bytes: &[u8]) {
             assert_eq!((name.as_str(), value.as_bytes()), ("x-engine-key", &b"s3cr3t"[..]));
         }
         if !ours && folded == name.as_str() && *name != http::header::COOKIE {
-            let before: Vec<_> = parts.headers.get_all(name).iter().collect();
-            assert_eq!(fields.get_all(name).iter().collect::<Vec<_>>(), before, "{name} is not as it came");
+            let before: Vec<_> = parts.headers.get_all(name).collect();
+            assert_eq!(fields.get_all(name).collect::<Vec<_>>(), before, "{name} is not as it came");
         }
     }
-    assert_eq!(fields.get_all("x-engine-key").iter().count(), 1);
+    assert_eq!(fields.get_all("x-engine-key").count(), 1);
     let Some(target) = rewrite::target(&parts.uri, &permit, door, open) else { panic!("no target") };
     assert_eq!(target.path(), parts.uri.path());
     let pairs = |query: Option<&str>| query.map_or(vec![], |q| q.split('&').map(str::to_owned).collect::<Vec<_>>());

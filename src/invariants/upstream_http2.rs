@@ -5,16 +5,18 @@ use super::wires::finish;
 use super::{cut, steer};
 use crate::http::body::{CallersBody, CutOff, RequestBody};
 use crate::http::h2::client::Line;
+use crate::model::{Fields, RequestHead};
 use crate::net::frames::{HEADERS, PREFACE};
 use crate::net::scripted::{Scripted, Then};
 use crate::net::stream::Stream;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HOST};
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::{HeaderValue, Method, StatusCode, Uri};
 use http_body_util::Full;
 use std::future::poll_fn;
 use std::time::Duration;
 use tokio::task::LocalSet;
+use tokio::time::Instant;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -36,21 +38,21 @@ fn asked(written: &[u8]) -> bool {
 
 fn exchange(method: &Method, pieces: Vec<Bytes>, then: Then, body: usize) -> Outcome {
     let script = Scripted::new(std::iter::once(Bytes::from_static(HELLO)).chain(pieces), then).0.until(asked);
-    let request = Request::builder().method(method).uri("/a").header(HOST, "h").body(()).expect("a request");
-    let (parts, ()) = request.into_parts();
+    let headers = Fields::from_iter([(HOST, HeaderValue::from_static("h"))]);
+    let parts = RequestHead { method: method.clone(), uri: Uri::from_static("/a"), headers, ..RequestHead::default() };
     let own = match body {
         0 => CallersBody::None,
         length => CallersBody::Own(Full::new(Bytes::from(vec![b'u'; length]))),
     };
-    let (body, _) = RequestBody::new(own, u64::MAX, HOUR);
-    let mut early = |status: StatusCode, _: HeaderMap| assert!(status.is_informational());
+    let (body, _) = RequestBody::new(own, u64::MAX, HOUR, Instant::now());
+    let mut early = |status: StatusCode, _: Fields| assert!(status.is_informational());
     let local = LocalSet::new();
     finish(local.run_until(async {
         let Ok(line) = Line::open(Stream::Scripted(script)).await else { return Outcome::Nothing };
-        let Ok((head, mut reply)) = line.exchange(&parts, false, body, HOUR, &mut early).await else {
+        let Ok(((status, headers), mut reply)) = line.exchange(&parts, false, body, HOUR, &mut early).await else {
             return Outcome::Nothing;
         };
-        assert!(!head.status.is_informational());
+        assert!(!status.is_informational());
         let mut body = Vec::new();
         loop {
             match poll_fn(|cx| reply.poll_part(cx)).await {
@@ -60,13 +62,13 @@ fn exchange(method: &Method, pieces: Vec<Bytes>, then: Then, body: usize) -> Out
             }
         }
         assert!(reply.is_whole());
-        let said: Vec<_> = head.headers.get_all(CONTENT_LENGTH).iter().collect();
+        let said: Vec<_> = headers.get_all(CONTENT_LENGTH).collect();
         assert!(said.len() < 2, "two lengths are one too many");
         if let (Some(said), Method::GET) = (said.first(), method.clone()) {
-            let bodiless = matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+            let bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
             assert!(bodiless || said.as_bytes() == body.len().to_string().as_bytes(), "{said:?}, not {}", body.len());
         }
-        Outcome::Whole(head.status, body)
+        Outcome::Whole(status, body)
     }))
 }
 

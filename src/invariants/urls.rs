@@ -6,7 +6,7 @@ use crate::model::listener::PlaceMask;
 use crate::model::token::Digest;
 use crate::model::webhook::Handshake;
 use crate::model::workflow::WorkflowId;
-use crate::model::{Slot, Snapshot};
+use crate::model::{RequestHead, Slot, Snapshot};
 use crate::policy::authenticate::by_url;
 use crate::policy::environment::asked;
 use crate::policy::signed_url::{Order, issue};
@@ -14,7 +14,6 @@ use crate::policy::webhook::handshake::{Greeting, challenge, greeting};
 use crate::policy::{Credential, credential, fixture, path};
 use bytes::Bytes;
 use http::Method;
-use http::request::Parts;
 use std::collections::BTreeMap;
 
 /// Unix milliseconds.
@@ -33,7 +32,7 @@ fn values(query: &str, wanted: &str, any_case: bool) -> Vec<Vec<u8>> {
 
 /// A request's first line, with what was signed in place of `@1` (whose), `@2` (until when), `@3` (the signature) and `@@`
 /// (all of it).
-fn arrived(method: &Method, text: &[u8], signed: &[&str; 3]) -> Option<Parts> {
+fn arrived(method: &Method, text: &[u8], signed: &[&str; 3]) -> Option<RequestHead> {
     let [id, expiry, signature] = signed;
     let whole = format!("auth-id={id}&auth-exp={expiry}&auth-sig={signature}");
     let mut head = [method.as_str().as_bytes(), b" "].concat();
@@ -58,7 +57,7 @@ fn arrived(method: &Method, text: &[u8], signed: &[&str; 3]) -> Option<Parts> {
 }
 
 /// Whether the request is let in by its URL; `Some` is the route that it is let in for.
-fn let_in(world: &Snapshot, parts: &Parts, now: i64) -> Option<WorkflowId> {
+fn let_in(world: &Snapshot, parts: &RequestHead, now: i64) -> Option<WorkflowId> {
     let door = &world.listeners[0];
     let route = world.routes.find(&parts.method, &path::segments(parts.uri.path()).ok()?);
     let asked = asked(parts.uri.query(), &door.environment_parameter);

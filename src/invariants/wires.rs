@@ -7,14 +7,15 @@ use crate::http::h1::client::{Exchange, Idle};
 use crate::http::h1::framing::{Framing, of_reply, of_request};
 use crate::http::h1::head::{self as heads, Limits};
 use crate::http::h1::incoming::{Early, Incoming};
-use crate::http::h1::server::{Flawed, ReplyBody, Rules, Service, serve};
+use crate::http::h1::server::{ReplyBody, Rules, Service, serve};
 use crate::http::inspect::inspect;
 use crate::model::listener::FrontTimeouts;
+use crate::model::{Reply, RequestHead};
 use crate::net::scripted::{Scripted, Then};
 use crate::net::stream::Stream;
 use crate::policy::fixture;
 use bytes::{Bytes, BytesMut};
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, StatusCode, Uri};
 use http_body::{Body, Frame, SizeHint};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -83,12 +84,14 @@ enum Outcome {
 
 /// What is made of `pieces` that an upstream says to a request with a body of `parts` parts.
 fn exchange(method: &Method, script: Scripted, parts: usize) -> Outcome {
-    let (head, ()) = Request::builder().method(method).uri("/a").body(()).expect("a request").into_parts();
+    let head = RequestHead { method: method.clone(), uri: Uri::from_static("/a"), ..RequestHead::default() };
     let body = Parts((0..parts).map(|n| Bytes::from(vec![b'u'; 1 + n * 1000])).collect());
     finish(async {
         let mut exchange = Exchange::begin(Idle::new(Stream::Scripted(script)), &head, body, HOUR);
-        let informational = |status: StatusCode, _| assert!(status.is_informational());
-        let Ok(head) = exchange.head(informational).await else { return Outcome::Nothing };
+        let mut informational = |status: StatusCode, _| assert!(status.is_informational());
+        let Ok(head) = std::future::poll_fn(|cx| exchange.poll_head(&mut informational, cx)).await else {
+            return Outcome::Nothing;
+        };
         if exchange.has_switched() {
             return Outcome::Nothing;
         }
@@ -178,10 +181,9 @@ struct Answering {
 impl Service for Answering {
     type Body = Answer;
 
-    async fn call(&self, request: Request<Option<Incoming>>, early: Early) -> Response<Answer> {
-        let (parts, mut body) = request.into_parts();
+    async fn call(&self, parts: &mut RequestHead, mut body: Option<Incoming>, early: Early) -> Reply<Answer> {
         let verdict = inspect(&parts, &fixture::door());
-        assert!(verdict.is_err() || parts.extensions.get::<Flawed>().is_none(), "what has a flaw is refused");
+        assert!(verdict.is_err() || parts.flaw.is_none(), "what has a flaw is refused");
         let fields: Vec<_> = parts.headers.iter().collect();
         let head = match &verdict {
             Ok(()) => format!("{} {:?} {fields:?}", parts.uri, parts.version),
@@ -208,9 +210,8 @@ impl Service for Answering {
         }
         let echo = body.filter(|_| self.manner == Manner::Echo && verdict.is_ok());
         let text = if echo.is_some() { None } else { Some(Bytes::from_static(b"answer")) };
-        let mut reply = Response::new(Answer { echo, text, broken: self.broken.clone() });
-        *reply.status_mut() = verdict.map_or_else(|denial| denial.status(), |()| StatusCode::OK);
-        reply
+        let status = verdict.map_or_else(|denial| denial.status(), |()| StatusCode::OK);
+        Reply { status, ..Reply::new(Answer { echo, text, broken: self.broken.clone() }) }
     }
 }
 

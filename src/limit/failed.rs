@@ -35,9 +35,14 @@ impl FailedAuth {
         self.len() == 0
     }
 
+    /// Whether nobody at all is over the limit.
+    pub fn is_calm(&self) -> bool {
+        self.count.load(Ordering::Relaxed) == 0
+    }
+
     /// Whether `address` is over the limit now. Costs nobody anything while no address is.
     pub fn check(&self, address: IpAddr, now: Instant) -> Result<(), Refusal> {
-        if self.count.load(Ordering::Relaxed) == 0 {
+        if self.is_calm() {
             return Ok(());
         }
         let until = self.over.get(&counted(address)).map(|u| *u);

@@ -26,19 +26,17 @@ pub fn is_uuid(text: &str) -> bool {
 
 /// `bytes` as `xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx`.
 pub fn format_uuid(bytes: &[u8; 16]) -> String {
-    uuid_digits(bytes).iter().map(|digit| char::from(*digit)).collect()
+    String::from_utf8_lossy(&uuid_digits(bytes)).into_owned()
 }
 
 /// The same without an allocation.
 pub fn uuid_digits(bytes: &[u8; 16]) -> [u8; 36] {
     const HEX: &[u8; 16] = b"0123456789abcdef";
+    const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
     let mut out = [b'-'; 36];
-    let mut at = 0;
-    for (n, b) in bytes.iter().enumerate() {
-        at += usize::from(matches!(n, 4 | 6 | 8 | 10));
+    for (b, at) in bytes.iter().zip(PLACES) {
         out[at] = HEX[usize::from(b >> 4)];
         out[at + 1] = HEX[usize::from(b & 15)];
-        at += 2;
     }
     out
 }

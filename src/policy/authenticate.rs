@@ -148,7 +148,7 @@ mod tests {
     fn verdict(change: impl FnOnce(&mut Snapshot), query: &str, now: i64) -> Result<(String, Slot), &'static str> {
         let mut snapshot = fixture::snapshot();
         change(&mut snapshot);
-        let headers = http::HeaderMap::new();
+        let headers = crate::model::Fields::new();
         let presented = identify(&headers, Some(query), &fixture::places(), PlaceMask::ALL).unwrap().unwrap();
         authenticate(&snapshot, &presented, now)
             .map(|a| (a.key().name.to_string(), a.slot().unwrap()))

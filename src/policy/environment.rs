@@ -1,9 +1,10 @@
 //! E1–E3: where a request runs.
 
 use super::query;
+use crate::model::Fields;
 use crate::model::listener::EnvironmentParameter;
 use crate::model::{Denial, EnvironmentId, Key, Snapshot};
-use http::header::{HeaderMap, HeaderName};
+use http::header::HeaderName;
 use std::borrow::Cow;
 
 /// What the query says of the environment.
@@ -78,8 +79,8 @@ fn fixed(snapshot: &Snapshot, key: &Key) -> Result<Option<EnvironmentId>, Denial
 pub const HEADER: HeaderName = HeaderName::from_static("keystile-environment");
 
 /// E5: the environment of an outbound call: the key's, else the header's, else the default one.
-pub fn of_call(snapshot: &Snapshot, key: &Key, headers: &HeaderMap) -> Result<EnvironmentId, Denial> {
-    let mut lines = headers.get_all(HEADER).iter();
+pub fn of_call(snapshot: &Snapshot, key: &Key, headers: &Fields) -> Result<EnvironmentId, Denial> {
+    let mut lines = headers.get_all(HEADER);
     let line = lines.next();
     if lines.next().is_some() {
         return Err(Denial::EnvironmentRepeated);

@@ -2,8 +2,9 @@
 //! extended for the upstream.
 
 use super::address::{canonical, within};
+use crate::model::Fields;
 use crate::model::listener::ForwardedField;
-use http::header::{FORWARDED, HeaderMap, HeaderName, HeaderValue};
+use http::header::{FORWARDED, HeaderName, HeaderValue};
 use ipnet::IpNet;
 use std::net::IpAddr;
 
@@ -13,7 +14,7 @@ const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// The caller's address: the peer's, or behind trusted proxies the right-most hop that is not one of them. Only the one
 /// field counts that these proxies write: another may be the caller's own invention.
-pub fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet], field: ForwardedField) -> IpAddr {
+pub fn client(peer: IpAddr, headers: &Fields, trusted: &[IpNet], field: ForwardedField) -> IpAddr {
     let peer = canonical(peer);
     if trusted.is_empty() || !within(peer, trusted) {
         return peer;
@@ -23,7 +24,7 @@ pub fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet], field: Forwa
         ForwardedField::Forwarded => (FORWARDED, element as Read),
     };
     let mut nearest = peer;
-    for line in headers.get_all(name).iter().rev() {
+    for line in headers.get_all(name).rev() {
         for part in split(line.as_bytes(), b',', field).rev() {
             // What cannot be read ends the chain: everything to its left is hearsay.
             let Some(hop) = read(part) else { return nearest };
@@ -97,7 +98,7 @@ pub struct Called<'a> {
 }
 
 /// What the outermost proxy says of how it was called. Nothing may be permitted by it.
-pub fn called(headers: &HeaderMap, field: ForwardedField) -> Called<'_> {
+pub fn called(headers: &Fields, field: ForwardedField) -> Called<'_> {
     let first = |name: HeaderName| {
         let line = headers.get(name)?;
         std::str::from_utf8(split(line.as_bytes(), b',', field).next()?.trim_ascii()).ok()
@@ -128,7 +129,7 @@ pub struct Side {
 }
 
 /// What trusted proxies said is extended; from others nothing is left to extend.
-pub fn extend(map: &mut HeaderMap, side: Side, field: ForwardedField) {
+pub fn extend(map: &mut Fields, side: Side, field: ForwardedField) {
     if field == ForwardedField::Forwarded {
         // These are not what the proxies write.
         for name in [&FOR, &PROTO, &HOST] {
@@ -138,7 +139,7 @@ pub fn extend(map: &mut HeaderMap, side: Side, field: ForwardedField) {
             map.append(FORWARDED, mine);
         }
     }
-    let before: Vec<&[u8]> = map.get_all(&FOR).iter().map(HeaderValue::as_bytes).collect();
+    let before: Vec<&[u8]> = map.get_all(&FOR).map(HeaderValue::as_bytes).collect();
     let chain = if before.is_empty() {
         side.peer
     } else {
@@ -146,9 +147,9 @@ pub fn extend(map: &mut HeaderMap, side: Side, field: ForwardedField) {
         HeaderValue::from_bytes(&list).unwrap_or(side.peer)
     };
     map.insert(FOR, chain);
-    map.entry(PROTO).or_insert(side.scheme);
+    map.insert_if_absent(PROTO, side.scheme);
     if let Some(host) = side.host {
-        map.entry(HOST).or_insert(host);
+        map.insert_if_absent(HOST, host);
     }
 }
 
@@ -177,7 +178,7 @@ mod tests {
     #[test]
     fn how_the_first_caller_called_is_what_the_outermost_proxy_says() {
         let field = |name: &'static str, value: &'static str| {
-            HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static(value))])
+            Fields::from_iter([(HeaderName::from_static(name), HeaderValue::from_static(value))])
         };
         let mut x = field("x-forwarded-proto", " https, http");
         x.extend(field("x-forwarded-host", "hooks.example:8443, inner"));
@@ -188,13 +189,13 @@ mod tests {
             field("forwarded", "for=1.2.3.4;Proto=https;host=\"hooks.example:8443\", for=10.0.0.1;proto=http");
         assert_eq!(called(&forwarded, ForwardedField::Forwarded), https);
         assert_eq!(called(&forwarded, ForwardedField::XForwardedFor), Called::default());
-        assert_eq!(called(&HeaderMap::new(), ForwardedField::Forwarded), Called::default());
+        assert_eq!(called(&Fields::new(), ForwardedField::Forwarded), Called::default());
     }
     use proptest::prelude::*;
 
     fn from(field: ForwardedField, peer: &str, lines: &[&str]) -> String {
         let trusted: Vec<IpNet> = ["10.0.0.0/8", "fd00::/8"].iter().map(|n| n.parse().unwrap()).collect();
-        let mut headers = HeaderMap::new();
+        let mut headers = Fields::new();
         for line in lines {
             let name = if field == ForwardedField::Forwarded { FORWARDED } else { FOR };
             headers.append(name, HeaderValue::from_str(line).unwrap());

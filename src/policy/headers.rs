@@ -3,10 +3,11 @@
 use super::path::percent_decode_lossy;
 use super::query::folds_to;
 use crate::model::Connection;
+use crate::model::Fields;
 use crate::model::connection::InjectRule;
 use crate::model::listener::{Place, PlaceMask, Places};
 use crate::model::token;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderName, HeaderValue};
 use smallvec::SmallVec;
 
 pub(super) type Names = SmallVec<[HeaderName; 8]>;
@@ -15,50 +16,35 @@ pub(super) type Names = SmallVec<[HeaderName; 8]>;
 /// credential in every place and alias, tokens of ours in switched-off places, forged identity, method overrides, and
 /// whatever stands, in any spelling, in a slot that will be injected. Runs before injection, so that no `Connection` line
 /// can name the injected field away (hazard 2).
-pub fn strip(headers: &mut HeaderMap, places: &Places, open: PlaceMask, connection: &Connection, trusted: bool) {
-    let mut doomed = connection_listed(headers);
-    for name in headers.keys() {
-        if goes(name, headers, places, open, connection, trusted) {
-            doomed.push(name.clone());
-        }
-    }
-    for name in &doomed {
-        headers.remove(name);
-    }
+pub fn strip(headers: &mut Fields, places: &Places, open: PlaceMask, connection: &Connection, trusted: bool) {
+    let listed = connection_listed(headers);
+    // One line that goes takes the others of its name along.
+    let any = |name: &HeaderName, is: &dyn Fn(&HeaderValue) -> bool| headers.get_all(name).any(is);
+    let authorization = any(&header::AUTHORIZATION, &|value| is_credential(value, open));
+    let header = open.has(Place::Header) || any(&places.header, &|value| token::mentioned_in(value.as_bytes()));
+    headers.retain(|name, _| {
+        let goes = match name {
+            name if *name == header::AUTHORIZATION => authorization,
+            name if *name == places.header => header,
+            name => goes(name, places, trusted),
+        };
+        !(goes || injected(name.as_str(), connection) || listed.contains(name))
+    });
     join_cookies(headers);
 }
 
 /// Removes from a reply what is between us and the upstream, and what only we may say. `Trailer` stays: what it
 /// announces was filtered when the reply was read.
-pub fn strip_reply(headers: &mut HeaderMap) {
-    let mut doomed = connection_listed(headers);
-    doomed.extend(
-        headers
-            .keys()
-            .filter(|n| (is_hop_by_hop(n.as_str()) && **n != header::TRAILER) || is_ours_alone(n.as_str()))
-            .cloned(),
-    );
-    for name in &doomed {
-        headers.remove(name);
-    }
+pub fn strip_reply(headers: &mut Fields) {
+    let listed = connection_listed(headers);
+    headers.retain(|name, _| {
+        let own = (is_hop_by_hop(name.as_str()) && *name != header::TRAILER) || is_ours_alone(name.as_str());
+        !(own || listed.contains(name))
+    });
 }
 
-fn goes(
-    name: &HeaderName,
-    headers: &HeaderMap,
-    places: &Places,
-    open: PlaceMask,
-    connection: &Connection,
-    trusted: bool,
-) -> bool {
-    if *name == header::AUTHORIZATION {
-        return headers.get_all(name).iter().any(|v| is_credential(v, open)) || injected(name.as_str(), connection);
-    }
-    if *name == places.header {
-        return open.has(Place::Header)
-            || headers.get_all(name).iter().any(|v| token::mentioned_in(v.as_bytes()))
-            || injected(name.as_str(), connection);
-    }
+/// Whether a field goes by its name alone.
+fn goes(name: &HeaderName, places: &Places, trusted: bool) -> bool {
     let mut room = [0u8; LONGEST_FOLDED];
     let folded = fold(name.as_str(), &mut room);
     let alias = !name.as_str().starts_with(folded);
@@ -71,7 +57,6 @@ fn goes(
         || (alias && matches!(folded, "content-length" | "content-type"))
         || (alias && folded == "authorization")
         || folds_to(name.as_str().as_bytes(), places.header.as_str().as_bytes())
-        || injected(name.as_str(), connection)
 }
 
 /// Whether an `Authorization` value is ours to take away. A foreign scheme passes, unless a token of ours hides in it.
@@ -193,7 +178,7 @@ fn is_ours_alone(name: &str) -> bool {
 }
 
 /// The fields that every `Connection` line names, but those that carry the message itself.
-fn connection_listed(headers: &HeaderMap) -> Names {
+fn connection_listed(headers: &Fields) -> Names {
     let mut names = Names::new();
     for line in headers.get_all(header::CONNECTION) {
         for token in line.as_bytes().split(|b| *b == b',').map(<[u8]>::trim_ascii) {
@@ -209,12 +194,11 @@ fn connection_listed(headers: &HeaderMap) -> Names {
 }
 
 /// HTTP/2 callers may send one cookie a field; HTTP/1.1 upstreams want one line (RFC 9113, section 8.2.3).
-fn join_cookies(headers: &mut HeaderMap) {
-    let mut lines = headers.get_all(header::COOKIE).iter();
-    if lines.next().is_none() || lines.next().is_none() {
+fn join_cookies(headers: &mut Fields) {
+    if headers.get_all(header::COOKIE).nth(1).is_none() {
         return;
     }
-    let all: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    let all: Vec<&[u8]> = headers.get_all(header::COOKIE).map(HeaderValue::as_bytes).collect();
     if let Ok(joined) = HeaderValue::from_bytes(&all.join(&b"; "[..])) {
         headers.insert(header::COOKIE, joined);
     }

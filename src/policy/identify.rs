@@ -3,8 +3,8 @@
 use super::query;
 use super::signed_url::{Reading, SignedUrl};
 use crate::model::Denial;
+use crate::model::Fields;
 use crate::model::listener::{Place, PlaceMask, Places};
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use std::borrow::Cow;
 
@@ -49,7 +49,7 @@ pub enum Credential<'a> {
 
 /// A token or a signed URL, in the places that `open` leaves open; both together are `conflicting_credentials`.
 pub fn credential<'a>(
-    headers: &'a HeaderMap,
+    headers: &'a Fields,
     query: Option<&'a str>,
     places: &Places,
     open: PlaceMask,
@@ -68,14 +68,14 @@ pub fn credential<'a>(
 /// Every value in an open place counts. `Ok(None)`: there is none. Errors: `conflicting_credentials` for two different
 /// ones and for two `Authorization` lines, `credential_repeated` for a repeated query parameter.
 pub fn identify<'a>(
-    headers: &'a HeaderMap,
+    headers: &'a Fields,
     query: Option<&'a str>,
     places: &Places,
     open: PlaceMask,
 ) -> Result<Option<Presented<'a>>, Denial> {
     let mut found: Option<Presented<'a>> = None;
     if open.has(Place::Authorization) {
-        let mut lines = headers.get_all(AUTHORIZATION).iter();
+        let mut lines = headers.get_all(AUTHORIZATION);
         if let Some(line) = lines.next() {
             if lines.next().is_some() {
                 return Err(Denial::ConflictingCredentials);
@@ -157,7 +157,7 @@ mod tests {
         query: Option<&str>,
         open: PlaceMask,
     ) -> Result<Option<(String, &'static str, bool)>, &'static str> {
-        let mut headers = HeaderMap::new();
+        let mut headers = Fields::new();
         for (name, value) in lines {
             headers.append(*name, HeaderValue::from_str(value).unwrap());
         }

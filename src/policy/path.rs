@@ -15,31 +15,34 @@ pub type Segments<'a> = SmallVec<[Cow<'a, [u8]>; 8]>;
 pub fn segments(path: &str) -> Result<Segments<'_>, Denial> {
     let ambiguous = |why| Err(Denial::AmbiguousPath(why));
     let Some(rest) = path.strip_prefix('/') else { return ambiguous("the path does not begin with a slash") };
-    if rest.bytes().any(|b| b == b'\\' || b <= b' ' || b >= 0x7f || b == b'#') {
-        return ambiguous("a byte that a path cannot hold unencoded");
-    }
-    let mut out = Segments::new();
-    let mut parts = rest.split('/').peekable();
-    while let Some(part) = parts.next() {
-        if part.is_empty() && parts.peek().is_some() {
-            return ambiguous("two slashes in a row");
+    let rest = rest.as_bytes();
+    let (mut out, mut begin, mut encoded) = (Segments::new(), 0, false);
+    for (at, byte) in rest.iter().enumerate() {
+        match byte {
+            b'/' if at == begin => return ambiguous("two slashes in a row"),
+            b'/' => {
+                out.push(segment(&rest[begin..at], encoded)?);
+                (begin, encoded) = (at + 1, false);
+            }
+            b'%' => encoded = true,
+            b'\\' | b'#' | ..=b' ' | 0x7f.. => return ambiguous("a byte that a path cannot hold unencoded"),
+            _ => {}
         }
-        let decoded = decode(part)?;
-        if is_dots(&decoded) {
-            return ambiguous("a dot segment");
-        }
-        out.push(decoded);
     }
+    out.push(segment(&rest[begin..], encoded)?);
     Ok(out)
 }
 
+/// One segment, decoded.
+fn segment(part: &[u8], encoded: bool) -> Result<Cow<'_, [u8]>, Denial> {
+    let decoded = if encoded { Cow::Owned(decode(part)?) } else { Cow::Borrowed(part) };
+    if is_dots(&decoded) { Err(Denial::AmbiguousPath("a dot segment")) } else { Ok(decoded) }
+}
+
 /// Percent-decodes one segment and refuses what decoding must not bring forth.
-fn decode(part: &str) -> Result<Cow<'_, [u8]>, Denial> {
-    if !part.contains('%') {
-        return Ok(Cow::Borrowed(part.as_bytes()));
-    }
+fn decode(part: &[u8]) -> Result<Vec<u8>, Denial> {
     let ambiguous = |why| Err(Denial::AmbiguousPath(why));
-    let Some(decoded) = percent_decode(part.as_bytes()) else { return ambiguous("broken percent-encoding") };
+    let Some(decoded) = percent_decode(part) else { return ambiguous("broken percent-encoding") };
     if std::str::from_utf8(&decoded).is_err() {
         return ambiguous("percent-encoded bytes that are not UTF-8");
     }
@@ -51,11 +54,14 @@ fn decode(part: &str) -> Result<Cow<'_, [u8]>, Denial> {
     {
         return ambiguous("a doubly encoded dot segment, slash, backslash or NUL");
     }
-    Ok(Cow::Owned(decoded))
+    Ok(decoded)
 }
 
 /// Whether an upstream might take the segment for `.` or `..`; `..;x` is one to servlet containers.
 fn is_dots(segment: &[u8]) -> bool {
+    if segment.first() != Some(&b'.') {
+        return false;
+    }
     let end = segment.iter().position(|b| *b == b';').unwrap_or(segment.len());
     matches!(&segment[..end], b"." | b"..") && (end == segment.len() || end > 0)
 }

@@ -4,13 +4,14 @@ use super::environment::asked;
 use super::forwarded::Side;
 use super::rewrite::Caller;
 use super::{Origin, Proven, authenticate, authorise, fixture, identify, path, rewrite};
+use crate::model::Fields;
 use crate::model::certificate::AcceptedCertificate;
 use crate::model::environment::EnvironmentId;
 use crate::model::key::{Grants, ScopeName, Scopes};
 use crate::model::listener::PlaceMask;
 use crate::model::token;
 use crate::model::{ClientCertificate, Digest, Slot, Snapshot};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use http::{HeaderName, HeaderValue, Method, Uri};
 use proptest::prelude::*;
 
 /// The whole decision over one request line and an `Authorization` token: where it runs, or the refusal's code.
@@ -25,7 +26,7 @@ fn decide(
     let uri: Uri = uri.parse().map_err(|_| "unparsable")?;
     let segments = path::segments(uri.path()).map_err(|d| d.code())?;
     let route = snapshot.routes.find(&method.parse::<Method>().unwrap(), &segments);
-    let mut headers = HeaderMap::new();
+    let mut headers = Fields::new();
     headers.insert("authorization", HeaderValue::from_str(&format!("Key={token}")).map_err(|_| "unparsable")?);
     let door = &snapshot.listeners[0];
     let presented = identify(&headers, uri.query(), &door.places, PlaceMask::ALL).map_err(|d| d.code())?;
@@ -138,7 +139,7 @@ proptest! {
         });
         let origin = Origin { address: "::1".parse().unwrap(), certificate: certificate.as_ref() };
         let bearer = HeaderValue::from_str(&format!("Key={}", &*fixture::token("root", Slot::Primary))).unwrap();
-        let headers: HeaderMap = [(http::header::AUTHORIZATION, bearer)].into_iter().collect();
+        let headers: Fields = [(http::header::AUTHORIZATION, bearer)].into_iter().collect();
         let presented = identify(&headers, None, &s.listeners[0].places, PlaceMask::ALL).unwrap().unwrap();
         let caller = authenticate(&s, &presented, now).unwrap();
         let route = s.routes.find(&Method::GET, &path::segments("/customers/1").unwrap());
@@ -174,7 +175,7 @@ proptest! {
         for (on, place) in [(open.0, Place::Authorization), (open.1, Place::Header), (open.2, Place::Query)] {
             if !on { mask = mask.without(place); }
         }
-        let mut headers = HeaderMap::new();
+        let mut headers = Fields::new();
         let mut uri = format!("/customers/1?{query}");
         for place in places {
             let (name, value) = match place {
@@ -189,7 +190,7 @@ proptest! {
         }
         let uri: Uri = match uri.parse() { Ok(u) => u, Err(_) => return Ok(()) };
         // The permit comes from an honest request; what is rewritten is the hostile one.
-        let honest: HeaderMap = [(http::header::AUTHORIZATION, HeaderValue::from_str(&format!("Key={}", &*token)).unwrap())].into_iter().collect();
+        let honest: Fields = [(http::header::AUTHORIZATION, HeaderValue::from_str(&format!("Key={}", &*token)).unwrap())].into_iter().collect();
         let presented = identify(&honest, None, &s.listeners[0].places, PlaceMask::ALL).unwrap().unwrap();
         let caller = authenticate(&s, &presented, 0).unwrap();
         let route = s.routes.find(&Method::GET, &path::segments("/customers/1").unwrap());
@@ -208,8 +209,8 @@ proptest! {
         for (name, value) in &headers {
             prop_assert!(!token::mentioned_in(value.as_bytes()), "{name}");
         }
-        prop_assert_eq!(headers.get_all("x-engine-key").iter().map(|v| v.as_bytes().to_vec()).collect::<Vec<_>>(), [b"s3cr3t".to_vec()]);
-        prop_assert_eq!(headers.get_all("x-keystile-username").iter().collect::<Vec<_>>(), ["Key: root"]);
+        prop_assert_eq!(headers.get_all("x-engine-key").map(|v| v.as_bytes().to_vec()).collect::<Vec<_>>(), [b"s3cr3t".to_vec()]);
+        prop_assert_eq!(headers.get_all("x-keystile-username").collect::<Vec<_>>(), ["Key: root"]);
         prop_assert!(!headers.contains_key("connection") && !headers.contains_key("x_engine-key"));
         let (once, first) = (headers.clone(), target.clone());
         rewrite::fields(&mut headers, &permit, &s.listeners[0], mask, who());

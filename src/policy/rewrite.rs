@@ -4,12 +4,13 @@ use super::authorise::Invocation;
 use super::forwarded::{self, Side};
 use super::permit::{Injects, Permit, Principal};
 use super::{headers, query, signed_url, trailers};
+use crate::model::Fields;
 use crate::model::connection::InjectRule;
 use crate::model::listener::{DoorKind, Place, PlaceMask};
 use crate::model::token;
 use crate::model::{Key, Listener};
 use bytes::Bytes;
-use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, TE, TRAILER};
+use http::header::{HOST, HeaderName, HeaderValue, TE, TRAILER};
 use http::uri::{PathAndQuery, Uri};
 use std::borrow::Cow;
 
@@ -29,20 +30,19 @@ const ENVIRONMENT: HeaderName = HeaderName::from_static("x-keystile-environment"
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Rewrites the fields of an inbound request in place.
-pub fn fields(map: &mut HeaderMap, run: &Invocation<'_>, listener: &Listener, open: PlaceMask, caller: Caller) {
+pub fn fields(map: &mut Fields, run: &Invocation<'_>, listener: &Listener, open: PlaceMask, caller: Caller) {
     for_upstream(map, run, listener, open, caller.trusted, |map| {
+        // Whatever the caller had of these was stripped.
         match run.principal() {
             Principal::Key(key, _) => {
-                map.insert(USERNAME, username(key));
-                map.insert(KEY_ID, id(key));
+                map.append(USERNAME, username(key));
+                map.append(KEY_ID, id(key));
             }
-            Principal::Sender(webhook) => {
-                map.insert(USERNAME, webhook.username.clone());
-            }
+            Principal::Sender(webhook) => map.append(USERNAME, webhook.username.clone()),
         }
-        map.insert(WORKFLOW, run.workflow().header.clone());
-        map.insert(ENVIRONMENT, run.environment().header.clone());
-        map.insert(REQUEST_ID, caller.request_id);
+        map.append(WORKFLOW, run.workflow().header.clone());
+        map.append(ENVIRONMENT, run.environment().header.clone());
+        map.append(REQUEST_ID, caller.request_id);
         forwarded::extend(map, caller.side, listener.forwarded);
     });
 }
@@ -59,17 +59,17 @@ fn id(key: &Key) -> HeaderValue {
 
 /// What both doors do: strip, tell (`told`), inject.
 pub(super) fn for_upstream(
-    map: &mut HeaderMap,
+    map: &mut Fields,
     permit: &Permit<'_>,
     listener: &Listener,
     open: PlaceMask,
     trusted: bool,
-    told: impl FnOnce(&mut HeaderMap),
+    told: impl FnOnce(&mut Fields),
 ) {
     let connection = permit.connection();
     let (te, trailer) = (trailers::are_read(map), trailers::announced(map, &connection.trailers));
     headers::strip(map, &listener.places, open, connection, trusted);
-    map.insert(HOST, connection.destination.authority.clone());
+    map.append(HOST, connection.destination.authority.clone());
     told(map);
     if te {
         map.insert(TE, HeaderValue::from_static("trailers"));

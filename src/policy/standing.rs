@@ -7,11 +7,11 @@ use super::environment;
 use super::identify::Credential;
 use super::path;
 use super::signed_url::Reading;
+use crate::model::RequestHead;
 use crate::model::connection::Destination;
 use crate::model::listener::{Assurance, EnvironmentParameter};
 use crate::model::token::Digest;
 use crate::model::{ClientCertificate, Denial, Snapshot};
-use http::request::Parts;
 use http::{HeaderValue, Method, Uri};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -77,7 +77,7 @@ pub struct Asking<'a> {
 
 impl Standing {
     /// `parts` as they came from the caller.
-    pub fn new(parts: &Parts, permit: &Invocation<'_>, asking: Asking<'_>) -> Standing {
+    pub fn new(parts: &RequestHead, permit: &Invocation<'_>, asking: Asking<'_>) -> Standing {
         Standing {
             credential: asking.credential,
             address: asking.origin.address,
@@ -149,7 +149,7 @@ mod tests {
     fn stands(change: impl FnOnce(&mut Snapshot), now: i64) -> bool {
         let mut snapshot = snapshot();
         let digest = Digest::of(fixture::token("crm", Slot::Primary).as_bytes());
-        let (parts, ()) = Request::builder().uri("/customers/1").body(()).unwrap().into_parts();
+        let parts = RequestHead::from(Request::builder().uri("/customers/1").body(()).unwrap().into_parts().0);
         let standing = {
             let caller = by_digest(&snapshot, &digest, false, 0).unwrap();
             let route = snapshot.routes.find(&parts.method, &path::segments(parts.uri.path()).unwrap());

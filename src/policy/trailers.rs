@@ -1,6 +1,7 @@
 //! Which fields may come after a body, and whether anybody reads them.
 
 use super::headers::{LONGEST_FOLDED, Names, fold, is_hearsay, is_hop_by_hop, is_replaced};
+use crate::model::Fields;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 /// Whether a trailer goes on, in either direction. An allow-list: what is read after the body must not be able to say
@@ -34,8 +35,8 @@ pub fn strip(trailers: &mut HeaderMap, more: &[HeaderName]) {
 }
 
 /// What `Trailer` announces, without the names that will not come.
-pub fn announced(headers: &HeaderMap, more: &[HeaderName]) -> Option<HeaderValue> {
-    let lines = headers.get_all(header::TRAILER).iter();
+pub fn announced(headers: &Fields, more: &[HeaderName]) -> Option<HeaderValue> {
+    let lines = headers.get_all(header::TRAILER);
     let names = lines.flat_map(|line| line.as_bytes().split(|b| *b == b','));
     let pass = |token: &&[u8]| HeaderName::from_bytes(token).is_ok_and(|name| may_pass(&name, more));
     let kept: Vec<&[u8]> = names.map(<[u8]>::trim_ascii).filter(pass).collect();
@@ -43,8 +44,8 @@ pub fn announced(headers: &HeaderMap, more: &[HeaderName]) -> Option<HeaderValue
 }
 
 /// Whether the caller reads trailers: the one word of `TE` that goes on (RFC 9110, section 10.1.4).
-pub fn are_read(headers: &HeaderMap) -> bool {
-    let members = headers.get_all(header::TE).iter().flat_map(|line| line.as_bytes().split(|b| *b == b','));
+pub fn are_read(headers: &Fields) -> bool {
+    let members = headers.get_all(header::TE).flat_map(|line| line.as_bytes().split(|b| *b == b','));
     members.map(<[u8]>::trim_ascii).any(|member| member.eq_ignore_ascii_case(b"trailers"))
 }
 
@@ -77,8 +78,8 @@ fn is_no_trailer(folded: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn map(lines: &[(&'static str, &'static str)]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
+    fn map(lines: &[(&'static str, &'static str)]) -> Fields {
+        let mut headers = Fields::new();
         for (name, value) in lines {
             headers.append(*name, HeaderValue::from_static(value));
         }
@@ -108,7 +109,7 @@ mod tests {
         let headers = map(&[("trailer", "Grpc-Status, Authorization"), ("trailer", "x-row-count,,b d")]);
         assert_eq!(announced(&headers, &more).unwrap(), "Grpc-Status, x-row-count");
         assert_eq!(announced(&map(&[("trailer", "host")]), &more), None);
-        let mut trailers = map(&[("grpc-status", "0"), ("authorization", "x"), ("x-row-count", "7")]);
+        let mut trailers: HeaderMap = map(&[("grpc-status", "0"), ("authorization", "x"), ("x-row-count", "7")]).into();
         strip(&mut trailers, &more);
         assert_eq!(trailers.keys().collect::<Vec<_>>(), ["grpc-status", "x-row-count"]);
     }

@@ -2,12 +2,12 @@
 //! ask for it in the one way that cannot be misread; all others stay plain requests, without the field.
 
 use crate::model::Workflow;
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING, UPGRADE};
-use http::request::Parts;
+use crate::model::{Fields, RequestHead};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING, UPGRADE};
 use http::{Method, Version};
 
 /// The protocol that `parts` ask for, if `workflow` allows it.
-pub fn asked(parts: &Parts, workflow: &Workflow) -> Option<HeaderValue> {
+pub fn asked(parts: &RequestHead, workflow: &Workflow) -> Option<HeaderValue> {
     if workflow.upgrades.is_empty() || parts.version != Version::HTTP_11 || parts.method != Method::GET {
         return None;
     }
@@ -19,19 +19,19 @@ pub fn asked(parts: &Parts, workflow: &Workflow) -> Option<HeaderValue> {
 }
 
 /// Whether a reply switches to `protocol` and to nothing else.
-pub fn granted(fields: &HeaderMap, protocol: &HeaderValue) -> bool {
+pub fn granted(fields: &Fields, protocol: &HeaderValue) -> bool {
     only(fields).is_some_and(|said| said.as_bytes().eq_ignore_ascii_case(protocol.as_bytes())) && lists_upgrade(fields)
 }
 
 /// The one `Upgrade` line.
-fn only(fields: &HeaderMap) -> Option<&HeaderValue> {
-    let mut lines = fields.get_all(UPGRADE).iter();
+fn only(fields: &Fields) -> Option<&HeaderValue> {
+    let mut lines = fields.get_all(UPGRADE);
     let line = lines.next()?;
     lines.next().is_none().then_some(line)
 }
 
-fn lists_upgrade(fields: &HeaderMap) -> bool {
-    let mut tokens = fields.get_all(CONNECTION).iter().flat_map(|line| line.as_bytes().split(|b| *b == b','));
+fn lists_upgrade(fields: &Fields) -> bool {
+    let mut tokens = fields.get_all(CONNECTION).flat_map(|line| line.as_bytes().split(|b| *b == b','));
     tokens.any(|token| token.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
 }
 
@@ -48,7 +48,7 @@ mod tests {
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
-        let (parts, ()) = request.body(()).unwrap().into_parts();
+        let parts = RequestHead::from(request.body(()).unwrap().into_parts().0);
         asked(&parts, &snapshot.workflows[0]).map(|v| v.to_str().unwrap().to_owned())
     }
 

@@ -1,8 +1,9 @@
 //! Hazard 21: every request that is sent on says that it came through here (RFC 9110, section 7.6.3), so that one which
 //! comes back is known.
 
+use crate::model::Fields;
 use http::Version;
-use http::header::{HeaderMap, HeaderValue, VIA};
+use http::header::{HeaderValue, VIA};
 
 /// One process's mark.
 #[derive(Debug)]
@@ -22,13 +23,13 @@ impl Via {
     }
 
     /// Whether a request has been sent on by this very process.
-    pub fn has_marked(&self, fields: &HeaderMap) -> bool {
+    pub fn has_marked(&self, fields: &Fields) -> bool {
         let mine = self.pseudonym.as_bytes();
-        fields.get_all(VIA).iter().any(|line| line.as_bytes().windows(mine.len()).any(|part| part == mine))
+        fields.get_all(VIA).any(|line| line.as_bytes().windows(mine.len()).any(|part| part == mine))
     }
 
     /// Marks a request that came over `version`, behind the marks of others.
-    pub fn mark(&self, fields: &mut HeaderMap, version: Version) {
+    pub fn mark(&self, fields: &mut Fields, version: Version) {
         let line = match version {
             Version::HTTP_10 => &self.by_version[0],
             Version::HTTP_2 => &self.by_version[2],
@@ -45,18 +46,18 @@ mod tests {
     #[test]
     fn hazard_21_a_process_knows_its_own_mark_and_no_other() {
         let (here, there) = (Via::new([1; 8]), Via::new([2; 8]));
-        let mut fields = HeaderMap::new();
+        let mut fields = Fields::new();
         assert!(!here.has_marked(&fields));
         fields.append(VIA, HeaderValue::from_static("1.1 proxy.example, 1.0 fred (keystile)"));
         there.mark(&mut fields, Version::HTTP_2);
         assert!(!here.has_marked(&fields) && there.has_marked(&fields));
         here.mark(&mut fields, Version::HTTP_11);
         assert!(here.has_marked(&fields));
-        let lines: Vec<_> = fields.get_all(VIA).iter().collect();
+        let lines: Vec<_> = fields.get_all(VIA).collect();
         assert_eq!(lines[1..], ["2 keystile-0202020202020202", "1.1 keystile-0101010101010101"]);
         // A proxy in between may join the lines.
         let joined = lines.iter().map(|l| l.to_str().unwrap()).collect::<Vec<_>>().join(", ");
-        let mut other = HeaderMap::new();
+        let mut other = Fields::new();
         other.insert(VIA, HeaderValue::try_from(joined).unwrap());
         assert!(here.has_marked(&other));
     }

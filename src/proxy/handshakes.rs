@@ -2,6 +2,7 @@
 
 use crate::http::reply::Answer;
 use crate::live::Live;
+use crate::model::RequestHead;
 use crate::model::routes::Found;
 use crate::model::webhook::{Handshake, Require};
 use crate::model::{Denial, Snapshot, Workflow};
@@ -13,7 +14,6 @@ use crate::serving::answer::Ended;
 use crate::serving::exchange::Exchange;
 use bytes::Bytes;
 use http::Method;
-use http::request::Parts;
 use std::time::Instant;
 
 /// A handshake that is asked for by a URL, and of whom.
@@ -30,7 +30,7 @@ pub fn asked<'s, S: AsRef<[u8]>>(
     snapshot: &'s Snapshot,
     route: &Found,
     path: &[S],
-    parts: &Parts,
+    parts: &RequestHead,
     has_body: bool,
 ) -> Option<Asked<'s>> {
     let id = match route {

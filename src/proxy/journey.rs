@@ -7,6 +7,7 @@ use crate::http::reply::Answer;
 use crate::http::upstream::Patience;
 use crate::limit::replays::{Reserved, Seen};
 use crate::live::Live;
+use crate::model::RequestHead;
 use crate::model::listener::{Door, PlaceMask};
 use crate::model::routes::Found;
 use crate::model::webhook::ReplayAnswer;
@@ -24,11 +25,10 @@ use crate::serving::delivery;
 use crate::serving::exchange::Exchange;
 use crate::serving::front::Front;
 use crate::serving::reply_body::Passing;
-use crate::serving::steps::{authenticated, body_fits, by_signed_url, say_early, upstream_request};
+use crate::serving::steps::{authenticated, body_fits, by_signed_url, say_early};
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{self, HeaderValue};
-use http::request::Parts;
 use http_body_util::Full;
 use std::net::IpAddr;
 use std::slice;
@@ -98,7 +98,7 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Ended> {
     if let Some(standing) = &standing {
         parts.headers.insert(header::UPGRADE, standing.protocol().clone());
     }
-    let (body, upload) = RequestBody::new(body, max_body, door.timeouts.body_idle);
+    let (body, upload) = RequestBody::new(body, max_body, door.timeouts.body_idle, log.started().into());
     log.sending(upload.clone());
     let reply = {
         let connection = run.connection();
@@ -106,17 +106,17 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Ended> {
         let until = log.started() + door.timeouts.request;
         let patience = Patience { until: until.into(), head: connection.timeouts.head };
         core.upstreams
-            .send(connection, trust, upstream_request(parts, body), &upload, patience, |status, fields| {
+            .send(connection, trust, parts, body, &upload, patience, |status, fields| {
                 say_early(early.as_ref(), status, fields)
             })
             .await?
     };
-    log.answered(reply.status().as_u16());
-    if let Some((reserved, remember)) = reserved.filter(|_| reply.status().is_success()) {
+    log.answered(reply.status.as_u16());
+    if let Some((reserved, remember)) = reserved.filter(|_| reply.status.is_success()) {
         // Whether a delivery is of now was asked when its head came; its body may have come as late as that.
         reserved.remember(log.now, remember + door.timeouts.request);
     }
-    let switched = standing.filter(|_| reply.status() == StatusCode::SWITCHING_PROTOCOLS);
+    let switched = standing.filter(|_| reply.status == StatusCode::SWITCHING_PROTOCOLS);
     let reply = reply.map(|body| match switched {
         Some(standing) => Passing::Switched(body, Box::new(standing)),
         None => Passing::AsItIs(body),
@@ -127,7 +127,7 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Ended> {
 /// W1, H6: where the request goes, and whether it is a handshake there.
 pub fn routed<'s>(
     snapshot: &'s Snapshot,
-    parts: &Parts,
+    parts: &RequestHead,
     has_body: bool,
 ) -> Result<(Found, Option<handshakes::Asked<'s>>), Denial> {
     let path = path::segments(parts.uri.path())?;
@@ -152,7 +152,7 @@ pub fn places(snapshot: &Snapshot, door: &Listener, route: &Found) -> PlaceMask 
 fn claimed<'s, 'r>(
     snapshot: &'s Snapshot,
     route: &Found,
-    parts: &'r Parts,
+    parts: &'r RequestHead,
     with_key: bool,
     now: i64,
 ) -> Result<Option<Claim<'s, 'r>>, Denial> {
@@ -165,7 +165,7 @@ fn claimed<'s, 'r>(
 /// H2: the whole body, verified.
 async fn received<'s>(
     claim: Claim<'s, '_>,
-    parts: &Parts,
+    parts: &RequestHead,
     body: CallersBody,
     (core, live, listener): (&Core, &Live, usize),
     peer: IpAddr,
@@ -196,7 +196,7 @@ fn reserved<'c>(
 
 /// Strips, says who called, injects.
 fn rewrite_request(
-    parts: &mut Parts,
+    parts: &mut RequestHead,
     run: &Invocation<'_>,
     door: &Listener,
     open: PlaceMask,
@@ -226,7 +226,7 @@ fn rewrite_request(
 
 /// Hazard 15: what this request may switch to, and what has to stay true while it does.
 fn standing(
-    parts: &Parts,
+    parts: &RequestHead,
     run: &Invocation<'_>,
     door: &Listener,
     shown: &Credential<'_>,

@@ -12,13 +12,12 @@ use crate::limit::table::{Allowances, Held};
 use crate::live::Local;
 use crate::model::listener::DoorKind;
 use crate::model::{Denial, Listener};
+use crate::model::{Fields, Reply, RequestHead};
 use crate::net::guard::Running;
 use crate::policy::headers::strip_reply;
 use crate::policy::rewrite;
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::request::Parts;
-use http::{Request, Response};
+use http::header::{self, HeaderName, HeaderValue};
 use std::pin::pin;
 use std::rc::Rc;
 
@@ -27,7 +26,7 @@ pub struct Arrival<'a> {
     pub core: &'a Rc<Core>,
     pub live: &'a Local,
     pub front: &'a Front,
-    pub parts: &'a mut Parts,
+    pub parts: &'a mut RequestHead,
     pub body: CallersBody,
     /// Whom to tell what the upstream says before its reply.
     pub early: Option<Early>,
@@ -36,7 +35,7 @@ pub struct Arrival<'a> {
 
 /// What a journey brings home: the upstream's reply, and what goes with it.
 pub struct Passed {
-    pub reply: Response<Passing>,
+    pub reply: Reply<Passing>,
     pub held: Held,
     pub charged: Allowances,
 }
@@ -65,61 +64,57 @@ pub trait Journeys: Copy + 'static {
 /// Answers one request: never fails, never panics.
 pub async fn answer(
     journeys: impl Journeys,
-    core: Rc<Core>,
-    front: Rc<Front>,
-    request: Request<CallersBody>,
+    core: &Rc<Core>,
+    front: &Front,
+    parts: &mut RequestHead,
+    body: CallersBody,
     early: Option<Early>,
-) -> Response<ReplyBody> {
+) -> Reply<ReplyBody> {
     let running = Running::on(front.activity.as_ref());
     let live = core.live();
-    let (mut parts, body) = request.into_parts();
-    let mut exchange = Exchange::begin(core.clone(), live.clone(), &front, &parts);
-    let arrival =
-        Arrival { core: &core, live: &live, front: &front, parts: &mut parts, body, early, log: &mut exchange };
+    let mut exchange = Exchange::begin(core.clone(), live.clone(), front, parts);
+    let arrival = Arrival { core, live: &live, front, parts, body, early, log: &mut exchange };
     let outcome = caught(pin!(journeys.travel(arrival))).await;
     let listener = live.listener(&front.address).map(|at| &live.snapshot.listeners[at]);
     match outcome {
         Ok(Passed { reply, held, charged }) => {
-            let (mut head, body) = reply.into_parts();
-            sign(&mut head.headers, &exchange, listener, &charged);
-            match &body {
+            let mut reply = reply;
+            sign(&mut reply.headers, &exchange, listener, &charged);
+            match &reply.body {
                 Passing::AsItIs(_) => {}
                 Passing::Switched(_, standing) => {
-                    head.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-                    head.headers.insert(header::UPGRADE, standing.protocol().clone());
+                    reply.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+                    reply.headers.insert(header::UPGRADE, standing.protocol().clone());
                 }
                 Passing::Scrubbed(body) => {
-                    head.headers.insert(reply::SCRUB, reply::scrub(body.replaced()));
+                    reply.headers.insert(reply::SCRUB, reply::scrub(body.replaced()));
                 }
             }
-            Response::from_parts(head, ReplyBody::passed(body, exchange, held, running))
+            reply.map(|body| ReplyBody::passed(body, exchange, held, running))
         }
         Err(Ended::Answered(answer)) => {
             exchange.answered_here(answer.kind());
-            let (head, body) = answer.reply(&exchange.request_id).into_parts();
-            Response::from_parts(head, ReplyBody::own(body, exchange, running))
+            answer.reply(&exchange.request_id).map(|body| ReplyBody::own(body, exchange, running))
         }
         Err(Ended::Refused(denial)) => {
-            let (head, body) = refused(&denial, &denial, &mut exchange, listener).into_parts();
-            Response::from_parts(head, ReplyBody::own(body, exchange, running))
+            refused(&denial, &denial, &mut exchange, listener).map(|body| ReplyBody::own(body, exchange, running))
         }
         Err(Ended::Unproven(denial)) => {
             let conceal = listener.is_some_and(|l| l.conceal);
             let said = if conceal { &Denial::WorkflowNotFound } else { &denial };
-            let (head, body) = refused(&denial, said, &mut exchange, listener).into_parts();
-            Response::from_parts(head, ReplyBody::own(body, exchange, running))
+            refused(&denial, said, &mut exchange, listener).map(|body| ReplyBody::own(body, exchange, running))
         }
     }
 }
 
 /// Records a refusal; what is said of it may be less.
-fn refused(denial: &Denial, said: &Denial, exchange: &mut Exchange, listener: Option<&Listener>) -> Response<Bytes> {
+fn refused(denial: &Denial, said: &Denial, exchange: &mut Exchange, listener: Option<&Listener>) -> Reply<Bytes> {
     exchange.refused(denial);
     let conceal = listener.is_some_and(|l| l.conceal);
     let asked = reply::Asked { request_id: &exchange.request_id, bearer: exchange.bearer, conceal };
     let mut reply = reply::refusal(said, &asked);
     if !conceal {
-        deprecate(reply.headers_mut(), exchange);
+        deprecate(&mut reply.headers, exchange);
     }
     reply
 }
@@ -128,7 +123,7 @@ fn refused(denial: &Denial, said: &Denial, exchange: &mut Exchange, listener: Op
 const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-upstream-request-id");
 
 /// What is added to, and taken from, a reply that passes.
-fn sign(fields: &mut HeaderMap, exchange: &Exchange, listener: Option<&Listener>, charged: &Allowances) {
+fn sign(fields: &mut Fields, exchange: &Exchange, listener: Option<&Listener>, charged: &Allowances) {
     let theirs = fields.remove(&rewrite::REQUEST_ID);
     strip_reply(fields);
     if listener.is_some_and(|l| l.door.kind() == DoorKind::Outbound) {
@@ -147,7 +142,7 @@ fn sign(fields: &mut HeaderMap, exchange: &Exchange, listener: Option<&Listener>
 }
 
 /// K6: a key in the URL is answered with `Deprecation` (RFC 9745) and, where its end is set, `Sunset` (RFC 8594).
-fn deprecate(fields: &mut HeaderMap, exchange: &Exchange) {
+fn deprecate(fields: &mut Fields, exchange: &Exchange) {
     if !exchange.in_query {
         return;
     }

@@ -2,6 +2,7 @@
 
 use super::explanation::Question;
 use crate::config::mistake::nearest;
+use crate::model::RequestHead;
 use crate::model::listener::DoorKind;
 use crate::model::{ClientCertificate, Listener, Snapshot};
 use bytes::Bytes;
@@ -84,7 +85,7 @@ impl Asked {
             .ok_or_else(|| unclear("listener", "there is no such listener", format!("there is {}", known().join(", "))))
     }
 
-    fn request(&self, listener: &Listener) -> Result<http::request::Parts, Unclear> {
+    fn request(&self, listener: &Listener) -> Result<RequestHead, Unclear> {
         let wrong_method = |_| unclear("method", "the method is not valid", "write GET, POST, …");
         let method: Method = self.method.parse().map_err(wrong_method)?;
         let wrong_url = || unclear("url", "the URL is not valid", "write /customers/7 or https://gateway/customers/7");
@@ -97,7 +98,7 @@ impl Asked {
             unclear("url", "the URL has no path", "write /customers/7 or https://gateway/customers/7")
         })?;
         let request = Request::builder().method(method).uri(target).body(()).map_err(|_| wrong_url())?;
-        let (mut parts, ()) = request.into_parts();
+        let mut parts = RequestHead::from(request.into_parts().0);
         for (name, value) in &self.headers {
             let wrong_name = |_| unclear("headers", "a header's name is not valid", "write Name: value");
             let name: HeaderName = name.trim().parse().map_err(wrong_name)?;

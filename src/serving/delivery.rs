@@ -10,11 +10,11 @@ use crate::http::body::{CallersBody, RequestBody, UploadEnd};
 use crate::limit::Buffers;
 use crate::limit::buffers::Room;
 use crate::live::Live;
+use crate::model::RequestHead;
 use crate::model::denial::WEBHOOK_BUFFER;
 use crate::model::{Denial, Listener};
 use crate::policy::webhook::{Addressed, Claim, Verified};
 use bytes::Bytes;
-use http::request::Parts;
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use std::net::IpAddr;
@@ -29,7 +29,7 @@ const FIRST: usize = 4 * 1024;
 /// authentication of its address (L3).
 pub async fn received<'s>(
     claim: Claim<'s, '_>,
-    parts: &Parts,
+    parts: &RequestHead,
     body: CallersBody,
     (core, live, listener): (&Core, &Live, usize),
     peer: IpAddr,
@@ -54,7 +54,7 @@ async fn whole(
     door: &Listener,
     log: &mut Exchange,
 ) -> Result<Bytes, Denial> {
-    let (body, upload) = RequestBody::new(body, limit, door.timeouts.body_idle);
+    let (body, upload) = RequestBody::new(body, limit, door.timeouts.body_idle, log.started().into());
     log.receiving(upload.clone());
     let until = log.started() + door.timeouts.request;
     let taken = timeout_at(until.into(), take_in(body, shared)).await.unwrap_or(Err(Stopped::Late));

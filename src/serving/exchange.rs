@@ -5,6 +5,7 @@ use super::core::Core;
 use super::front::Front;
 use crate::http::body::Upload;
 use crate::live::Local;
+use crate::model::RequestHead;
 use crate::model::connection::ConnectionId;
 use crate::model::environment::EnvironmentId;
 use crate::model::key::KeyId;
@@ -15,10 +16,9 @@ use crate::model::{Denial, Key, Slot};
 use crate::policy::standing::Standing;
 use crate::policy::{Permit, Presented};
 use crate::telemetry::access_log::AccessRecord;
-use crate::telemetry::metrics::{InFlight, Sample};
+use crate::telemetry::metrics::Sample;
 use crate::telemetry::usage::Used;
 use http::header::USER_AGENT;
-use http::request::Parts;
 use http::{HeaderValue, Method, Uri, Version};
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -74,18 +74,17 @@ pub struct Exchange {
     /// Secrets that were taken from the reply.
     scrubbed: u64,
     end: End,
-    _in_flight: InFlight,
 }
 
 /// What nginx taught operators to read as: the caller was gone before an answer was.
 const GONE: u16 = 499;
 
 impl Exchange {
-    pub fn begin(core: Rc<Core>, live: Local, front: &Front, parts: &Parts) -> Box<Exchange> {
+    pub fn begin(core: Rc<Core>, live: Local, front: &Front, parts: &RequestHead) -> Box<Exchange> {
         let now = now();
+        core.metrics.request_started();
         Box::new(Exchange {
             request_id: core.ids.next(now),
-            _in_flight: core.metrics.request_started(),
             started: Instant::now(),
             now,
             address: front.peer,
@@ -247,6 +246,7 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
+        self.core.metrics.request_ended();
         let snapshot = &self.live.snapshot;
         let total = self.started.elapsed();
         let bytes_in = self.upload.as_ref().map_or(0, |u| u.bytes.get()) + self.tunnelled.0;

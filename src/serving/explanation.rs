@@ -2,17 +2,17 @@
 
 use crate::model::denial::BadCertificate;
 use crate::model::{ClientCertificate, Denial, Key, Listener, Snapshot, Workflow};
+use crate::model::{Fields, RequestHead};
 use crate::policy::Permit;
 use bytes::Bytes;
-use http::header::{HeaderMap, HeaderName};
-use http::request::Parts;
+use http::header::HeaderName;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::net::IpAddr;
 
 /// What is asked about.
 pub struct Question {
-    pub parts: Parts,
+    pub parts: RequestHead,
     /// A key by its name, instead of a credential in the request.
     pub key: Option<String>,
     pub peer: IpAddr,
@@ -150,7 +150,7 @@ impl Steps {
     }
 
     /// What of the caller's fields goes no further.
-    pub fn stripped(&mut self, before: &HeaderMap, after: &HeaderMap) {
+    pub fn stripped(&mut self, before: &Fields, after: &Fields) {
         let removed: Vec<&str> = before.keys().filter(|n| !after.contains_key(*n)).map(HeaderName::as_str).collect();
         if !removed.is_empty() {
             self.ok("strip", format!("the caller's {} would be removed", removed.join(", ")));

@@ -27,7 +27,8 @@ pub struct ReplyBody {
     exchange: Box<Exchange>,
     held: Held,
     running: Running,
-    standing: Option<Standing>,
+    /// Boxed: a tunnel is rare.
+    standing: Option<Box<Standing>>,
 }
 
 enum From {
@@ -97,7 +98,7 @@ impl ReplyBody {
     pub fn passed(body: Passing, mut exchange: Box<Exchange>, held: Held, running: Running) -> ReplyBody {
         let (from, standing) = match body {
             Passing::AsItIs(body) => (From::Upstream(Box::new(body)), None),
-            Passing::Switched(body, standing) => (From::Upstream(Box::new(body)), Some(*standing)),
+            Passing::Switched(body, standing) => (From::Upstream(Box::new(body)), Some(standing)),
             Passing::Scrubbed(body) => (From::Scrubbed(Box::new(body)), None),
         };
         if standing.is_none() && from.has_ended() {
@@ -169,6 +170,6 @@ impl h1::server::ReplyBody for ReplyBody {
         };
         let (upstream, lease) = body.into_stream()?;
         let relay = Relay::new((caller, read), upstream);
-        Some(Box::pin(Tunnel { standing, exchange, held, running, lease }.run(relay)))
+        Some(Box::pin(Tunnel { standing: *standing, exchange, held, running, lease }.run(relay)))
     }
 }

@@ -1,7 +1,7 @@
 //! `X-Request-Id`: UUIDs of version 7, so that they sort by time. They need to be unique, not secret: the random part is
 //! drawn once a core, then counted on.
 
-use crate::model::name::format_uuid;
+use crate::model::name::uuid_digits;
 use http::HeaderValue;
 use std::cell::Cell;
 
@@ -36,7 +36,7 @@ impl RequestIds {
         bytes[7] = self.node[1];
         bytes[8] = 0x80 | (bytes[8] & 0x3f);
         // Shared by all who send it: upstream, caller, log.
-        let shared = bytes::Bytes::from(format_uuid(&bytes));
+        let shared = bytes::Bytes::copy_from_slice(&uuid_digits(&bytes));
         HeaderValue::from_maybe_shared(shared).unwrap_or(HeaderValue::from_static("-"))
     }
 }

@@ -6,7 +6,7 @@ use super::front::Front;
 use super::reply_body::ReplyBody;
 use crate::http::body::CallersBody;
 use crate::http::h1::{self, incoming::Early};
-use crate::model::Listener;
+use crate::model::{Listener, Reply, RequestHead};
 use crate::net::accepted::Accepted;
 use crate::net::certificate;
 use crate::net::frame_guard::FrameGuard;
@@ -15,7 +15,7 @@ use crate::net::prior_knowledge::begins_http2;
 use crate::net::stream::Stream;
 use crate::telemetry::metrics::FrontProtocol;
 use crate::telemetry::timestamp::now_ms;
-use http::{Request, Response};
+use http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
@@ -89,7 +89,11 @@ pub async fn connection<J: Journeys>(
     let guarded = FrameGuard::new(stream, head.saturating_mul(2), peer.ip(), core.metrics.clone());
     let service = service_fn(move |request: Request<Incoming>| {
         let (core, front) = (core.clone(), front.clone());
-        async move { Ok::<_, Infallible>(answer(journeys, core, front, request.map(CallersBody::H2), None).await) }
+        async move {
+            let (parts, body) = request.into_parts();
+            let reply = answer(journeys, &core, &front, &mut parts.into(), CallersBody::H2(body), None).await;
+            Ok::<_, Infallible>(reply.into_response())
+        }
     });
     let connection = http2(head).serve_connection(Guarded::new(guarded, activity), service);
     until(stopped(&mut stop), pin!(connection), |c| c.graceful_shutdown()).await;
@@ -112,9 +116,14 @@ struct Door<J> {
 impl<J: Journeys> h1::server::Service for Door<J> {
     type Body = ReplyBody;
 
-    async fn call(&self, request: Request<Option<h1::incoming::Incoming>>, early: Early) -> Response<ReplyBody> {
-        let request = request.map(|body| body.map_or(CallersBody::None, CallersBody::H1));
-        answer(self.journeys, self.core.clone(), self.front.clone(), request, Some(early)).await
+    async fn call(
+        &self,
+        head: &mut RequestHead,
+        body: Option<h1::incoming::Incoming>,
+        early: Early,
+    ) -> Reply<ReplyBody> {
+        let body = body.map_or(CallersBody::None, CallersBody::H1);
+        answer(self.journeys, &self.core, &self.front, head, body, Some(early)).await
     }
 }
 

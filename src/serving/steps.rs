@@ -1,20 +1,19 @@
 //! Steps that both journeys take.
 
 use super::exchange::Exchange;
-use crate::http::body::RequestBody;
 use crate::http::h1::incoming::Early;
 use crate::live::Live;
 use crate::model::routes::Found;
 use crate::model::token::{self, Shape};
 use crate::model::{Denial, Listener};
+use crate::model::{Fields, RequestHead};
 use crate::policy::authenticate::{Rejected, by_url};
 use crate::policy::environment::Asked;
 use crate::policy::headers::strip_reply;
 use crate::policy::signed_url::Reading;
 use crate::policy::{Authenticated, Presented, authenticate};
-use http::header::{self, HeaderMap};
-use http::request::Parts;
-use http::{Request, StatusCode};
+use http::StatusCode;
+use http::header;
 use std::time::Instant;
 
 /// Authenticates by the one of `presented` that is somebody's, and counts failures by address (L3): over the limit, what
@@ -28,7 +27,10 @@ pub fn authenticated<'s, 'p, 'r>(
 ) -> Result<(Authenticated<'s>, &'p Presented<'r>), Denial> {
     let failed = live.limits.failed(listener);
     let is_guess = |p: &Presented<'_>| token::shape(p.token()) != Shape::WellFormed;
-    let over = if presented.iter().any(is_guess) { failed.check(log.address, Instant::now()).err() } else { None };
+    let over = match failed.is_calm() || !presented.iter().any(is_guess) {
+        true => None,
+        false => failed.check(log.address, Instant::now()).err(),
+    };
     let (mut rejected, mut refused) = (None, over);
     for one in presented {
         if refused.is_some() && is_guess(one) {
@@ -52,7 +54,6 @@ pub fn authenticated<'s, 'p, 'r>(
             }
         }
     }
-    let guess = presented.iter().all(is_guess);
     let Some((Rejected { denial, whose }, one)) = rejected else {
         return Err(refused.map_or(Denial::MissingKey, Denial::RateLimited));
     };
@@ -61,7 +62,7 @@ pub fn authenticated<'s, 'p, 'r>(
         log.caller(key, slot);
     }
     match (denial, refused) {
-        (Denial::InvalidKey(_), Some(refusal)) if guess => Err(Denial::RateLimited(refusal)),
+        (Denial::InvalidKey(_), Some(refusal)) if presented.iter().all(is_guess) => Err(Denial::RateLimited(refusal)),
         (denial, _) => Err(denial),
     }
 }
@@ -95,25 +96,16 @@ pub fn by_signed_url<'s>(
 }
 
 /// L5: the most bytes this request's body may have; refused at once if it says that it has more.
-pub fn body_fits(parts: &Parts, listener: &Listener, narrower: Option<u64>) -> Result<u64, Denial> {
+pub fn body_fits(parts: &RequestHead, listener: &Listener, narrower: Option<u64>) -> Result<u64, Denial> {
     let limit = narrower.unwrap_or(listener.max_body);
     let said = parts.headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     if said.is_some_and(|bytes| bytes > limit) { Err(Denial::BodyTooLarge { limit }) } else { Ok(limit) }
 }
 
 /// Passes on what an upstream says before its reply (RFC 8297), without what is not the caller's business.
-pub fn say_early(early: Option<&Early>, status: StatusCode, mut fields: HeaderMap) {
+pub fn say_early(early: Option<&Early>, status: StatusCode, mut fields: Fields) {
     if let Some(early) = early {
         strip_reply(&mut fields);
         early.say(status, &fields);
     }
-}
-
-/// Takes what is sent on out of the caller's parts; version and extensions are the caller's own.
-pub fn upstream_request(parts: &mut Parts, body: RequestBody) -> Request<RequestBody> {
-    let mut request = Request::new(body);
-    *request.method_mut() = std::mem::take(&mut parts.method);
-    *request.uri_mut() = std::mem::take(&mut parts.uri);
-    *request.headers_mut() = std::mem::take(&mut parts.headers);
-    request
 }

@@ -19,7 +19,7 @@ use prometheus_client::registry::Registry;
 
 use self::core::Sum;
 pub(super) use self::core::locked;
-pub use self::core::{CoreMetrics, FrontConnection, FrontProtocol, InFlight, UpstreamPool};
+pub use self::core::{CoreMetrics, FrontConnection, FrontProtocol, UpstreamPool};
 use self::exposition::Exposition;
 pub use self::series::Sample;
 use super::access_log::AccessCounters;
@@ -258,7 +258,7 @@ mod tests {
     fn what_a_core_counts_is_shown() {
         let metrics = metrics();
         let core = metrics.core();
-        let _request = core.request_started();
+        core.request_started();
         let _connection = core.front_connection(FrontProtocol::H2);
         core.limited(crate::model::quota::Scope::FailedAuth);
         core.connection_refused(crate::model::listener::ConnectionRefusal::ProxyHeader);

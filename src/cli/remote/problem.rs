@@ -36,7 +36,7 @@ impl Problem {
         }
         match said("hint") {
             Some(hint) => line("  ", &printable(hint)),
-            None => line("  ", &format!("{} {code}", status.as_u16())),
+            None => line("  ", &format!("{} {}", status.as_u16(), printable(code))),
         }
         if status == StatusCode::UNAUTHORIZED {
             line("  ", "a new token: keystile login");

@@ -1,20 +1,16 @@
 //! A request's head on its way in.
 
-use super::head::{self, Broken, Flaw, Limits, Scanner};
+use super::head::{self, Flaw, Limits, Scanner};
 use super::wire::Wire;
-use crate::model::Denial;
+use crate::model::{Denial, RequestHead};
 use bytes::Buf;
-use http::request::Parts;
 use std::task::{Context, Poll};
 use tokio::time::Instant;
 
 /// What came.
-#[expect(clippy::large_enum_variant, reason = "moved once; a box would be an allocation for every request")]
 pub enum Arrived {
-    /// A head that could be read.
-    Request(Parts),
-    /// One that could not.
-    Broken(Broken),
+    /// A head; a flaw of it says why it is refused.
+    Request,
     /// The caller has left, or says nothing.
     Nobody,
 }
@@ -23,15 +19,21 @@ pub enum Arrived {
 #[derive(Default)]
 pub struct Arriving {
     scanner: Scanner,
-    /// When its first byte came.
+    /// When its first byte came, if the rest had to be waited for.
     pub begun: Option<Instant>,
     /// One empty line before it was skipped.
     skipped: bool,
 }
 
 impl Arriving {
-    /// Reads until the head is whole, or something else is clear. `None`: the caller has to be waited for.
-    pub fn read(&mut self, wire: &mut Wire, limits: Limits, cx: &mut Context<'_>) -> Option<Arrived> {
+    /// Reads until a head is whole, into `into`, or something else is clear. `None`: the caller has to be waited for.
+    pub fn read(
+        &mut self,
+        wire: &mut Wire,
+        limits: Limits,
+        into: &mut RequestHead,
+        cx: &mut Context<'_>,
+    ) -> Option<Arrived> {
         loop {
             // Some clients append an empty line to a request (RFC 9112, section 2.2); it begins none.
             if !self.skipped && wire.inbox.starts_with(b"\r\n") {
@@ -39,27 +41,40 @@ impl Arriving {
                 *self = Arriving { skipped: true, ..Arriving::default() };
             }
             if !wire.inbox.is_empty() {
-                self.begun.get_or_insert_with(Instant::now);
                 match self.scanner.scan(&wire.inbox, limits) {
                     Ok(None) => {}
                     Ok(Some(end)) => {
                         let head = wire.inbox.split_to(end).freeze();
-                        return Some(head::request(&head).map_or_else(Arrived::Broken, Arrived::Request));
+                        into.flaw = head::read(&head, into).err().map(Box::new);
+                        return Some(Arrived::Request);
                     }
-                    Err(flaw) => return Some(Arrived::Broken(head::unreadable(refusal(flaw, limits)))),
+                    Err(flaw) => return Some(unreadable(refusal(flaw, limits), into)),
                 }
             }
             match wire.poll_read_head(cx) {
                 Poll::Ready(Ok(1..)) => {}
-                Poll::Ready(Ok(0)) if self.begun.is_some() => {
+                Poll::Ready(Ok(0)) if !wire.inbox.is_empty() => {
                     let broke_off = Denial::BadRequest("the connection ended within a head");
-                    return Some(Arrived::Broken(head::unreadable(broke_off)));
+                    return Some(unreadable(broke_off, into));
                 }
                 Poll::Ready(_) => return Some(Arrived::Nobody),
-                Poll::Pending => return None,
+                Poll::Pending => {
+                    // Most heads come whole, and need no clock.
+                    if !wire.inbox.is_empty() {
+                        self.begun.get_or_insert_with(Instant::now);
+                    }
+                    return None;
+                }
             }
         }
     }
+}
+
+/// A head of which nothing could be read.
+pub fn unreadable(why: Denial, into: &mut RequestHead) -> Arrived {
+    head::unreadable(into);
+    into.flaw = Some(Box::new(why));
+    Arrived::Request
 }
 
 fn refusal(flaw: Flaw, limits: Limits) -> Denial {

@@ -3,6 +3,7 @@
 
 use super::framing::Framing;
 use super::head::{self, Limits, Scanner};
+use crate::model::Fields;
 use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderMap;
 
@@ -174,8 +175,9 @@ fn trailers(scanner: &mut Scanner, bytes: &mut BytesMut) -> Result<Option<Header
         Err(_) => return Err("the trailers are too long, or a line of them does not end in CRLF"),
     };
     let section = bytes.split_to(end).freeze();
-    let fields = head::fields(&section, 0)?;
-    if fields.len() > MOST_TRAILERS { Err("too many trailers") } else { Ok(Some(fields)) }
+    let mut fields = Fields::new();
+    head::fields(&section, 0, &mut fields)?;
+    if fields.len() > MOST_TRAILERS { Err("too many trailers") } else { Ok(Some(fields.into())) }
 }
 
 #[cfg(test)]

@@ -8,17 +8,18 @@ use super::reply::{Sending, names};
 use super::request;
 use super::wire::Wire;
 use crate::http::body::{CutOff, waited};
+use crate::model::{Fields, RequestHead};
+use crate::net::clock::Clock;
 use crate::net::stream::Stream;
 use bytes::{Bytes, BytesMut};
 use http::header::CONNECTION;
-use http::request::Parts;
-use http::{HeaderMap, Method, StatusCode, Version};
+use http::{Method, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 /// Longest reply head, and most fields in it.
 const LIMITS: Limits = Limits { head: 64 * 1024, uri: 64 * 1024 };
@@ -27,21 +28,35 @@ const MOST_FIELDS: usize = 256;
 const MOST_INFORMATIONAL: u8 = 16;
 
 /// A connection to an upstream on which nothing is under way.
-pub struct Idle(Box<Wire>);
+pub struct Idle<B>(Box<State<B>>);
 
-impl Idle {
-    pub fn new(stream: Stream) -> Idle {
-        Idle(Box::new(Wire::new(stream)))
+impl<B> Idle<B> {
+    pub fn new(stream: Stream) -> Idle<B> {
+        Idle(Box::new(State {
+            wire: Wire::new(stream),
+            clock: None,
+            upload: None,
+            sending: Sending::Nothing,
+            deaf: None,
+            patience: Duration::ZERO,
+            slow: None,
+            scanner: Scanner::default(),
+            informational: 0,
+            reply: Decoder::new(framing::Framing::Empty),
+            method: Method::default(),
+            keep: false,
+            switched: false,
+        }))
     }
 
     /// Gives back the room for a reply that may not come for long.
     pub fn rest(&mut self) {
-        self.0.rest();
+        self.0.wire.rest();
     }
 
     /// Whether it can be used: not closed, and nothing was said that nobody asked for.
     pub fn is_open(&mut self) -> bool {
-        self.0.inbox.is_empty() && self.0.poll_unasked(&mut Context::from_waker(Waker::noop())).is_pending()
+        self.0.wire.inbox.is_empty() && self.0.wire.poll_unasked(&mut Context::from_waker(Waker::noop())).is_pending()
     }
 }
 
@@ -59,8 +74,13 @@ pub enum Failure {
 }
 
 /// An exchange under way: the request's body on its way out, the reply on its way in.
-pub struct Exchange<B> {
-    wire: Box<Wire>,
+pub struct Exchange<B>(Box<State<B>>);
+
+/// A connection and what is under way on it. It stays in its place while requests come and go.
+struct State<B> {
+    wire: Wire,
+    /// Armed now and then, not with every request.
+    clock: Option<Clock>,
     /// What is left to be sent.
     upload: Option<B>,
     sending: Sending,
@@ -69,73 +89,73 @@ pub struct Exchange<B> {
     /// For so long the upstream may take nothing.
     patience: Duration,
     slow: Option<Pin<Box<Sleep>>>,
+    scanner: Scanner,
+    /// How many heads came before the reply's own.
+    informational: u8,
     reply: Decoder,
     method: Method,
     keep: bool,
     switched: bool,
-    /// Something came, if only what comes before a reply.
-    heard: bool,
 }
 
 impl<B: Body<Data = Bytes, Error = CutOff> + Unpin> Exchange<B> {
     /// Begins: the head is ready to be written, with as much of the body as is there.
-    pub fn begin(idle: Idle, parts: &Parts, body: B, patience: Duration) -> Exchange<B> {
-        let Idle(mut wire) = idle;
+    pub fn begin(idle: Idle<B>, parts: &RequestHead, body: B, patience: Duration) -> Exchange<B> {
+        let Idle(mut state) = idle;
         let hint = if body.is_end_stream() { SizeHint::with_exact(0) } else { body.size_hint() };
-        let sending = request::head(wire.outbox.gather(), &parts.method, &parts.uri, &parts.headers, &hint);
-        Exchange {
-            wire,
-            upload: Some(body),
-            sending,
-            deaf: None,
-            patience,
-            slow: None,
-            reply: Decoder::new(framing::Framing::Empty),
-            method: parts.method.clone(),
-            keep: false,
-            switched: false,
-            heard: false,
-        }
+        let out = state.wire.outbox.gather();
+        state.sending = request::head(out, &parts.method, &parts.uri, &parts.headers, &hint);
+        state.upload = Some(body);
+        state.patience = patience;
+        state.scanner = Scanner::default();
+        state.informational = 0;
+        state.method.clone_from(&parts.method);
+        Exchange(state)
     }
 
     /// Waits for the reply's head. What comes before it goes to `informational`; a 101 is a reply as well.
-    pub async fn head(&mut self, mut informational: impl FnMut(StatusCode, HeaderMap)) -> Result<ReplyHead, Failure> {
-        let (mut scanner, mut before) = (Scanner::default(), 0);
-        std::future::poll_fn(|cx| {
-            if let Poll::Ready(Err(failure)) = self.poll_upload(cx) {
-                return Poll::Ready(Err(failure));
+    pub fn poll_head(
+        &mut self,
+        informational: &mut impl FnMut(StatusCode, Fields),
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<ReplyHead, Failure>> {
+        if let Poll::Ready(Err(failure)) = self.poll_upload(cx) {
+            return Poll::Ready(Err(failure));
+        }
+        loop {
+            let state = &mut *self.0;
+            if !may_begin_reply(&state.wire.inbox) {
+                return Poll::Ready(Err(Failure::Protocol("the reply does not begin with HTTP/1")));
             }
-            loop {
-                if !may_begin_reply(&self.wire.inbox) {
-                    return Poll::Ready(Err(Failure::Protocol("the reply does not begin with HTTP/1")));
-                }
-                let end = match scanner.scan(&self.wire.inbox, LIMITS) {
-                    Ok(Some(end)) => end,
-                    Ok(None) => match ready!(self.poll_read(cx))? {
-                        0 => return Poll::Ready(Err(self.closed(io::ErrorKind::UnexpectedEof.into()))),
-                        _ => continue,
-                    },
-                    Err(_) => return Poll::Ready(Err(Failure::Protocol("a head too long, or a line without CRLF"))),
-                };
-                let head = self.wire.inbox.split_to(end).freeze();
-                scanner = Scanner::default();
-                let head = head::reply(&head).map_err(Failure::Protocol)?;
-                if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS {
-                    before += 1;
-                    self.heard = true;
-                    if before > MOST_INFORMATIONAL {
-                        return Poll::Ready(Err(Failure::Protocol("informational replies without end")));
-                    }
-                    // Ours was said when the body was wanted.
-                    if head.status != StatusCode::CONTINUE {
-                        informational(head.status, head.fields);
-                    }
-                    continue;
-                }
+            let end = match state.scanner.scan(&state.wire.inbox, LIMITS) {
+                Ok(Some(end)) => end,
+                Ok(None) => match ready!(self.poll_read(cx))? {
+                    0 => return Poll::Ready(Err(self.closed(io::ErrorKind::UnexpectedEof.into()))),
+                    _ => continue,
+                },
+                Err(_) => return Poll::Ready(Err(Failure::Protocol("a head too long, or a line without CRLF"))),
+            };
+            let head = state.wire.inbox.split_to(end).freeze();
+            state.scanner = Scanner::default();
+            let head = head::reply(&head).map_err(Failure::Protocol)?;
+            if !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS {
                 return Poll::Ready(self.accept(&head).map(|()| head).map_err(Failure::Protocol));
             }
-        })
-        .await
+            state.informational += 1;
+            if state.informational > MOST_INFORMATIONAL {
+                return Poll::Ready(Err(Failure::Protocol("informational replies without end")));
+            }
+            // Ours was said when the body was wanted.
+            if head.status != StatusCode::CONTINUE {
+                informational(head.status, head.fields);
+            }
+        }
+    }
+
+    /// Whether `deadline` has passed; if not, the task is woken when it has.
+    pub fn is_past(&mut self, deadline: Instant, cx: &mut Context<'_>) -> bool {
+        let clock = self.0.clock.get_or_insert_with(|| Clock::new(deadline.saturating_duration_since(Instant::now())));
+        clock.is_past(deadline, cx)
     }
 
     /// Takes note of how the reply's body ends, and whether the connection can be used again.
@@ -143,53 +163,56 @@ impl<B: Body<Data = Bytes, Error = CutOff> + Unpin> Exchange<B> {
         if head.fields.len() > MOST_FIELDS {
             return Err("too many fields");
         }
-        let framing = framing::of_reply(&self.method, head.status, head.version, &head.fields)?;
-        self.reply = Decoder::new(framing);
-        self.switched = head.status == StatusCode::SWITCHING_PROTOCOLS;
+        let framing = framing::of_reply(&self.0.method, head.status, head.version, &head.fields)?;
+        self.0.reply = Decoder::new(framing);
+        self.0.switched = head.status == StatusCode::SWITCHING_PROTOCOLS;
         let said = |token| names(&head.fields, &CONNECTION, token);
-        self.keep = match head.version {
+        self.0.keep = match head.version {
             Version::HTTP_10 => said("keep-alive") && !said("close"),
             _ => !said("close"),
         };
-        self.keep &= framing != framing::Framing::UntilClose;
+        self.0.keep &= framing != framing::Framing::UntilClose;
         Ok(())
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Failure>> {
-        self.wire.poll_read_body(cx).map_err(|error| self.closed(error))
+        self.0.wire.poll_read_body(cx).map_err(|error| self.closed(error))
     }
 
     /// The connection has ended without a reply; an earlier error while writing tells more of the reason.
     fn closed(&mut self, error: io::Error) -> Failure {
-        Failure::Closed { error: self.deaf.take().unwrap_or(error), silent: !self.heard && self.wire.inbox.is_empty() }
+        Failure::Closed {
+            error: self.0.deaf.take().unwrap_or(error),
+            silent: self.0.informational == 0 && self.0.wire.inbox.is_empty(),
+        }
     }
 
     /// Sends what is left of the request. Ready once all is gone, or can go no more.
     fn poll_upload(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         loop {
-            if self.deaf.is_some() {
+            if self.0.deaf.is_some() {
                 return Poll::Ready(Ok(()));
             }
-            if self.upload.is_none() || !self.wire.outbox.has_room() {
+            if self.0.upload.is_none() || !self.0.wire.outbox.has_room() {
                 ready!(self.poll_written(cx))?;
-                if self.upload.is_none() {
+                if self.0.upload.is_none() {
                     return Poll::Ready(Ok(()));
                 }
             }
-            let Some(body) = &mut self.upload else { continue };
+            let Some(body) = &mut self.0.upload else { continue };
             if body.is_end_stream() {
                 self.end(None)?;
                 continue;
             }
             match Pin::new(body).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                    Ok(part) => self.sending.part(&mut self.wire.outbox, part).map_err(|_| Failure::Upload)?,
+                    Ok(part) => self.0.sending.part(&mut self.0.wire.outbox, part).map_err(|_| Failure::Upload)?,
                     Err(frame) => self.end(frame.trailers_ref())?,
                 },
                 Poll::Ready(None) => self.end(None)?,
                 Poll::Ready(Some(Err(CutOff))) => {
                     // Nothing may follow that looks like the body's end.
-                    self.deaf = Some(io::ErrorKind::ConnectionAborted.into());
+                    self.0.deaf = Some(io::ErrorKind::ConnectionAborted.into());
                     return Poll::Ready(Err(Failure::Upload));
                 }
                 Poll::Pending => {
@@ -202,21 +225,21 @@ impl<B: Body<Data = Bytes, Error = CutOff> + Unpin> Exchange<B> {
         }
     }
 
-    fn end(&mut self, trailers: Option<&HeaderMap>) -> Result<(), Failure> {
-        self.upload = None;
-        self.sending.end(&mut self.wire.outbox, trailers).map_err(|_| Failure::Upload)
+    fn end(&mut self, trailers: Option<&http::HeaderMap>) -> Result<(), Failure> {
+        self.0.upload = None;
+        self.0.sending.end(&mut self.0.wire.outbox, trailers).map_err(|_| Failure::Upload)
     }
 
     fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
-        let before = self.wire.sent;
-        match self.wire.poll_write_out(cx) {
-            Poll::Ready(Ok(())) => self.slow = None,
-            Poll::Ready(Err(error)) => self.deaf = Some(error),
+        let before = self.0.wire.sent;
+        match self.0.wire.poll_write_out(cx) {
+            Poll::Ready(Ok(())) => self.0.slow = None,
+            Poll::Ready(Err(error)) => self.0.deaf = Some(error),
             Poll::Pending => {
-                if self.wire.sent > before {
-                    self.slow = None;
+                if self.0.wire.sent > before {
+                    self.0.slow = None;
                 }
-                if waited(&mut self.slow, self.patience, cx) {
+                if waited(&mut self.0.slow, self.0.patience, cx) {
                     return Poll::Ready(Err(Failure::NotTaken));
                 }
                 return Poll::Pending;
@@ -231,16 +254,16 @@ impl<B: Body<Data = Bytes, Error = CutOff> + Unpin> Exchange<B> {
             return Poll::Ready(Some(Err(CutOff)));
         }
         loop {
-            match self.reply.decode(&mut self.wire.inbox) {
+            match self.0.reply.decode(&mut self.0.wire.inbox) {
                 Ok(Decoded::Data(part)) => return Poll::Ready(Some(Ok(Frame::data(part)))),
                 Ok(Decoded::Trailers(fields)) => return Poll::Ready(Some(Ok(Frame::trailers(fields)))),
                 Ok(Decoded::End) => return Poll::Ready(None),
                 Ok(Decoded::More) => {}
                 Err(_) => return Poll::Ready(Some(Err(CutOff))),
             }
-            match ready!(self.wire.poll_read_body(cx)) {
+            match ready!(self.0.wire.poll_read_body(cx)) {
                 Ok(1..) => {}
-                Ok(0) if self.reply.connection_ended() => return Poll::Ready(None),
+                Ok(0) if self.0.reply.connection_ended() => return Poll::Ready(None),
                 Ok(0) | Err(_) => return Poll::Ready(Some(Err(CutOff))),
             }
         }
@@ -248,38 +271,38 @@ impl<B: Body<Data = Bytes, Error = CutOff> + Unpin> Exchange<B> {
 
     /// Whether the reply was read to its end.
     pub fn is_whole(&self) -> bool {
-        self.reply.is_done()
+        self.0.reply.is_done()
     }
 
     /// Whether the reply was a 101: what follows is no HTTP.
     pub fn has_switched(&self) -> bool {
-        self.switched
+        self.0.switched
     }
 
     /// What is left of the reply's body.
     pub fn size_hint(&self) -> SizeHint {
-        self.reply.left().map_or_else(SizeHint::default, SizeHint::with_exact)
+        self.0.reply.left().map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 
     /// The connection, if another exchange may follow on it: both messages are whole, and nothing is left over.
-    pub fn into_idle(self) -> Option<Idle> {
-        let usable = self.keep
-            && self.reply.is_done()
-            && self.upload.is_none()
-            && self.deaf.is_none()
-            && self.wire.outbox.is_empty()
-            && self.wire.inbox.is_empty();
-        usable.then_some(Idle(self.wire))
+    pub fn into_idle(self) -> Option<Idle<B>> {
+        let usable = self.0.keep
+            && self.0.reply.is_done()
+            && self.0.upload.is_none()
+            && self.0.deaf.is_none()
+            && self.0.wire.outbox.is_empty()
+            && self.0.wire.inbox.is_empty();
+        usable.then_some(Idle(self.0))
     }
 
     /// The request's body, if nothing of it was asked for: then nothing is lost if the exchange failed.
-    pub fn into_upload(self) -> Option<B> {
-        self.upload
+    pub fn into_upload(mut self) -> Option<B> {
+        self.0.upload.take()
     }
 
     /// After a 101: the stream, and what was read of it beyond the head.
     pub fn into_stream(self) -> (Stream, BytesMut) {
-        self.wire.into_parts()
+        self.0.wire.into_parts()
     }
 }
 

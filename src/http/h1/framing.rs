@@ -1,7 +1,8 @@
 //! Where a body ends: said once, in one way, or the message is refused (RFC 9112, section 6; hazard 10).
 
 use crate::model::Denial;
-use http::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
+use crate::model::Fields;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{Method, StatusCode, Version};
 
 /// How a body's end is told.
@@ -17,7 +18,7 @@ pub enum Framing {
 }
 
 /// A request's body.
-pub fn of_request(version: Version, fields: &HeaderMap) -> Result<Framing, Denial> {
+pub fn of_request(version: Version, fields: &Fields) -> Result<Framing, Denial> {
     match stated(version, fields).map_err(Denial::BadRequest)? {
         None => Ok(Framing::Empty),
         Some(framing) => Ok(framing),
@@ -29,7 +30,7 @@ pub fn of_reply(
     method: &Method,
     status: StatusCode,
     version: Version,
-    fields: &HeaderMap,
+    fields: &Fields,
 ) -> Result<Framing, &'static str> {
     let stated = stated(version, fields)?;
     let never = *method == Method::HEAD
@@ -40,9 +41,9 @@ pub fn of_reply(
 }
 
 /// What the fields say, if they speak of it.
-fn stated(version: Version, fields: &HeaderMap) -> Result<Option<Framing>, &'static str> {
+fn stated(version: Version, fields: &Fields) -> Result<Option<Framing>, &'static str> {
     let length = length(fields)?;
-    let mut codings = fields.get_all(TRANSFER_ENCODING).iter();
+    let mut codings = fields.get_all(TRANSFER_ENCODING);
     let Some(coding) = codings.next() else { return Ok(length.map(Framing::Length)) };
     if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
         return Err("Transfer-Encoding is not exactly `chunked`");
@@ -57,8 +58,8 @@ fn stated(version: Version, fields: &HeaderMap) -> Result<Option<Framing>, &'sta
 }
 
 /// Decimal digits and nothing else, once. Eighteen of them are more than any disk.
-fn length(fields: &HeaderMap) -> Result<Option<u64>, &'static str> {
-    let mut lengths = fields.get_all(CONTENT_LENGTH).iter();
+fn length(fields: &Fields) -> Result<Option<u64>, &'static str> {
+    let mut lengths = fields.get_all(CONTENT_LENGTH);
     let Some(length) = lengths.next() else { return Ok(None) };
     if lengths.next().is_some() {
         return Err("Content-Length is repeated");
@@ -74,8 +75,8 @@ fn length(fields: &HeaderMap) -> Result<Option<u64>, &'static str> {
 mod tests {
     use super::*;
 
-    fn map(lines: &[(&'static str, &'static str)]) -> HeaderMap {
-        let mut fields = HeaderMap::new();
+    fn map(lines: &[(&'static str, &'static str)]) -> Fields {
+        let mut fields = Fields::new();
         for (name, value) in lines {
             fields.append(*name, http::HeaderValue::from_static(value));
         }

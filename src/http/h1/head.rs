@@ -2,10 +2,10 @@
 //! nothing is folded, guessed or mended (hazard 10).
 
 use crate::model::Denial;
+use crate::model::{Fields, RequestHead};
 use bytes::Bytes;
-use http::header::{HeaderMap, HeaderName, HeaderValue};
-use http::request::Parts;
-use http::{Method, Request, StatusCode, Uri, Version};
+use http::header::{HeaderName, HeaderValue};
+use http::{Method, StatusCode, Uri, Version};
 use hyper::ext::ReasonPhrase;
 
 /// How long a head may be.
@@ -67,27 +67,23 @@ impl Scanner {
     }
 }
 
-/// A request's head as far as it could be read, with what is wrong with it.
-pub type Broken = Box<(Parts, Denial)>;
+/// Reads a request's head, from its first byte to its empty line. Of a wrong one `into` holds as much as could be read.
+pub fn read(head: &Bytes, into: &mut RequestHead) -> Result<(), Denial> {
+    into.clear();
+    let at = request_line(head, into)?;
+    fields(head, at, &mut into.headers).map_err(Denial::BadRequest)
+}
 
-/// Reads a request's head, from its first byte to its empty line.
-pub fn request(head: &Bytes) -> Result<Parts, Broken> {
-    let (mut parts, ()) = Request::new(()).into_parts();
-    let read = request_line(head, &mut parts).and_then(|at| {
-        parts.headers = fields(head, at).map_err(Denial::BadRequest)?;
-        Ok(())
-    });
-    match read {
-        Ok(()) => Ok(parts),
-        Err(denial) => Err(Box::new((parts, denial))),
-    }
+/// The same, into a new one.
+pub fn request(head: &Bytes) -> Result<RequestHead, Denial> {
+    let mut parts = RequestHead::default();
+    read(head, &mut parts).map(|()| parts)
 }
 
 /// What is recorded of a head of which nothing could be read.
-pub fn unreadable(denial: Denial) -> Broken {
-    let (mut parts, ()) = Request::new(()).into_parts();
-    parts.method = no_method();
-    Box::new((parts, denial))
+pub fn unreadable(into: &mut RequestHead) {
+    into.clear();
+    into.method = no_method();
 }
 
 /// A method that no request has, for the log.
@@ -96,7 +92,7 @@ fn no_method() -> Method {
 }
 
 /// Fills `parts` from the first line; says where the next one begins.
-fn request_line(head: &Bytes, parts: &mut Parts) -> Result<usize, Denial> {
+fn request_line(head: &Bytes, parts: &mut RequestHead) -> Result<usize, Denial> {
     parts.method = no_method();
     let end = line_end(head, 0).map_err(Denial::BadRequest)?;
     let line = &head[..end];
@@ -144,18 +140,17 @@ fn target_of(target: Bytes, method: &Method) -> Result<Uri, Denial> {
 }
 
 /// Reads the fields that begin at `at`. A field's value keeps its bytes; blanks around it go.
-pub fn fields(head: &Bytes, mut at: usize) -> Result<HeaderMap, &'static str> {
-    let mut map = HeaderMap::with_capacity(24);
+pub fn fields(head: &Bytes, mut at: usize, into: &mut Fields) -> Result<(), &'static str> {
     while at < head.len() {
         let end = line_end(head, at)?;
         if end == at {
             break;
         }
         let (name, value) = field(head, at, end)?;
-        map.try_append(name, value).map_err(|_| "too many fields")?;
+        into.append(name, value);
         at = end + 2;
     }
-    Ok(map)
+    Ok(())
 }
 
 /// Where the line that begins at `at` has its CRLF.
@@ -191,7 +186,7 @@ fn field(head: &Bytes, start: usize, end: usize) -> Result<(HeaderName, HeaderVa
 pub struct ReplyHead {
     pub status: StatusCode,
     pub version: Version,
-    pub fields: HeaderMap,
+    pub fields: Fields,
     /// Where it is not the usual one.
     pub reason: Option<ReasonPhrase>,
 }
@@ -218,7 +213,9 @@ pub fn reply(head: &Bytes) -> Result<ReplyHead, &'static str> {
     } else {
         Some(ReasonPhrase::try_from(said).map_err(|_| "the reply's reason holds a control byte")?)
     };
-    Ok(ReplyHead { status, version, fields: fields(head, end + 2)?, reason })
+    let mut read = Fields::with_room();
+    fields(head, end + 2, &mut read)?;
+    Ok(ReplyHead { status, version, fields: read, reason })
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@ use proptest::prelude::*;
 
 const LIMITS: Limits = Limits { head: 4096, uri: 1024 };
 
-fn read(text: &str) -> Result<Parts, Denial> {
-    request(&Bytes::copy_from_slice(text.as_bytes())).map_err(|broken| broken.1)
+fn read(text: &str) -> Result<RequestHead, Denial> {
+    request(&Bytes::copy_from_slice(text.as_bytes()))
 }
 
 fn refused(bytes: &[u8]) -> bool {

@@ -5,8 +5,9 @@ use super::framing::Framing;
 use super::reply;
 use super::wire::Wire;
 use crate::http::body::CutOff;
+use crate::model::Fields;
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, Version};
+use http::{StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -115,7 +116,7 @@ impl Early {
     }
 
     /// Says it, unless the caller is slow to take what was said before: such words may be lost.
-    pub fn say(&self, status: StatusCode, fields: &HeaderMap) {
+    pub fn say(&self, status: StatusCode, fields: &Fields) {
         let mut shared = self.shared.borrow_mut();
         // HTTP/1.0 knew none.
         if shared.wire.outbox.has_room() && self.version == Version::HTTP_11 {

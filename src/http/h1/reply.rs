@@ -1,15 +1,14 @@
 //! Replies as bytes: their heads, and the framing of their bodies.
 
+use super::outbox::Outbox;
+use crate::model::{Fields, Reply, RequestHead};
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderMap, HeaderName, TE, TRANSFER_ENCODING};
-use http::request::Parts;
-use http::{Method, StatusCode, Version, response};
+use http::{Method, StatusCode, Version};
 use http_body::SizeHint;
 use hyper::ext::ReasonPhrase;
 use std::cell::RefCell;
 use std::time::{SystemTime, UNIX_EPOCH};
-
-use super::outbox::Outbox;
 
 /// What a reply needs to know of its request.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +22,7 @@ pub struct Asked {
 }
 
 impl Asked {
-    pub fn of(parts: &Parts) -> Asked {
+    pub fn of(parts: &RequestHead) -> Asked {
         let said = |token: &str| names(&parts.headers, &CONNECTION, token);
         let keep = match parts.version {
             Version::HTTP_10 => said("keep-alive") && !said("close"),
@@ -39,8 +38,8 @@ impl Asked {
 }
 
 /// Whether the list in the fields called `name` holds `token`.
-pub fn names(fields: &HeaderMap, name: &HeaderName, token: &str) -> bool {
-    let mut all = fields.get_all(name).iter().flat_map(|line| line.as_bytes().split(|b| *b == b','));
+pub fn names(fields: &Fields, name: &HeaderName, token: &str) -> bool {
+    let mut all = fields.get_all(name).flat_map(|line| line.as_bytes().split(|b| *b == b','));
     all.any(|item| item.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
 }
 
@@ -99,11 +98,11 @@ impl Sending {
 
 /// Writes a reply's head; says how its body is sent. `keep`: the connection stays open after it, which a body without
 /// a stated end can prevent.
-pub fn head(out: &mut Vec<u8>, head: &response::Parts, body: &SizeHint, asked: &Asked, keep: &mut bool) -> Sending {
+pub fn head<B>(out: &mut Vec<u8>, head: &Reply<B>, body: &SizeHint, asked: &Asked, keep: &mut bool) -> Sending {
     let switched = head.status == StatusCode::SWITCHING_PROTOCOLS;
     let sending = sending(head, body, asked);
     *keep = *keep && sending != Sending::UntilClose && !names(&head.headers, &CONNECTION, "close");
-    status_line(out, head.status, head.extensions.get::<ReasonPhrase>());
+    status_line(out, head.status, head.reason.as_ref());
     for (name, value) in &head.headers {
         let ours = *name == TRANSFER_ENCODING
             || (*name == CONNECTION && !switched)
@@ -135,7 +134,7 @@ pub fn head(out: &mut Vec<u8>, head: &response::Parts, body: &SizeHint, asked: &
     sending
 }
 
-fn sending(head: &response::Parts, body: &SizeHint, asked: &Asked) -> Sending {
+fn sending<B>(head: &Reply<B>, body: &SizeHint, asked: &Asked) -> Sending {
     let status = head.status;
     let never = asked.head
         || status.is_informational()
@@ -153,7 +152,7 @@ fn sending(head: &response::Parts, body: &SizeHint, asked: &Asked) -> Sending {
 }
 
 /// Writes what is said before a reply.
-pub fn informational(out: &mut Vec<u8>, status: StatusCode, fields: &HeaderMap) {
+pub fn informational(out: &mut Vec<u8>, status: StatusCode, fields: &Fields) {
     status_line(out, status, None);
     // No body follows (RFC 9110, section 8.6), whatever was said.
     for (name, value) in fields.iter().filter(|(name, _)| !matches!(**name, CONTENT_LENGTH | TRANSFER_ENCODING)) {
@@ -225,21 +224,20 @@ fn date(out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::Response;
 
     const ASKED: Asked = Asked { version: Version::HTTP_11, head: false, keep: true, trailers: true };
 
-    fn written(reply: Response<()>, hint: SizeHint, asked: Asked) -> (String, Sending, bool) {
-        let (parts, ()) = reply.into_parts();
+    fn written(reply: Reply<()>, hint: SizeHint, asked: Asked) -> (String, Sending, bool) {
         let (mut out, mut keep) = (Vec::new(), asked.keep);
-        let sending = head(&mut out, &parts, &hint, &asked, &mut keep);
+        let sending = head(&mut out, &reply, &hint, &asked, &mut keep);
         let text = String::from_utf8(out).unwrap();
         let without_date = text.split_inclusive("\r\n").filter(|l| !l.starts_with("date: ")).collect();
         (without_date, sending, keep)
     }
 
-    fn reply(status: u16, fields: &[(&str, &str)]) -> Response<()> {
-        fields.iter().fold(Response::builder().status(status), |r, (n, v)| r.header(*n, *v)).body(()).unwrap()
+    fn reply(status: u16, fields: &[(&str, &str)]) -> Reply<()> {
+        let headers = fields.iter().map(|(n, v)| (n.parse().unwrap(), v.parse().unwrap())).collect();
+        Reply { status: StatusCode::from_u16(status).unwrap(), headers, ..Reply::new(()) }
     }
 
     #[test]

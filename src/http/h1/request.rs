@@ -1,13 +1,14 @@
 //! Requests as bytes: their heads, and how their bodies are framed.
 
 use super::reply::{Sending, length, line};
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, TE, TRANSFER_ENCODING, UPGRADE};
+use crate::model::Fields;
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGRADE};
 use http::{Method, Uri};
 use http_body::SizeHint;
 
 /// Writes a request's head; says how its body is sent. `fields` are what the upstream is to see; what belongs to this
 /// connection alone is said here. A body is announced by what the caller announced, else by what is known of it.
-pub fn head(out: &mut Vec<u8>, method: &Method, target: &Uri, fields: &HeaderMap, body: &SizeHint) -> Sending {
+pub fn head(out: &mut Vec<u8>, method: &Method, target: &Uri, fields: &Fields, body: &SizeHint) -> Sending {
     out.extend_from_slice(method.as_str().as_bytes());
     out.push(b' ');
     out.extend_from_slice(target.path_and_query().map_or("/", |p| p.as_str()).as_bytes());
@@ -48,7 +49,7 @@ mod tests {
     use super::*;
 
     fn written(fields: &[(&'static str, &'static str)], body: SizeHint) -> (String, Sending) {
-        let mut map = HeaderMap::new();
+        let mut map = Fields::new();
         for (name, value) in fields {
             map.append(*name, http::HeaderValue::from_static(value));
         }

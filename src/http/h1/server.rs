@@ -1,11 +1,11 @@
 //! A caller's HTTP/1 connection: heads in, replies out, one after the other, with a stated time for everything that the
 //! caller could draw out (hazard 13).
 
-use super::arriving::{Arrived, Arriving};
+use super::arriving::{Arrived, Arriving, unreadable};
 use super::chunks::Decoder;
 use super::closing;
 use super::framing::{self, Framing};
-use super::head::{self, Limits};
+use super::head::Limits;
 use super::incoming::{Early, Incoming, Shared};
 use super::reply::{self, Asked, Sending};
 use super::sender::Sender;
@@ -13,12 +13,12 @@ use super::wire::Wire;
 use crate::http::body::CutOff;
 use crate::model::Denial;
 use crate::model::listener::FrontTimeouts;
+use crate::model::{Reply, RequestHead};
 use crate::net::clock::Clock;
 use crate::net::stream::Stream;
 use bytes::{Bytes, BytesMut};
 use http::header::EXPECT;
-use http::request::Parts;
-use http::{Request, Response, StatusCode, Version};
+use http::{StatusCode, Version};
 use http_body::Body;
 use std::cell::RefCell;
 use std::future::Future;
@@ -33,9 +33,13 @@ use tokio::time::Instant;
 pub trait Service {
     type Body: ReplyBody;
 
-    /// Answers one request. It is dropped if the caller leaves. A head that could not be read comes with its [`Flawed`]
-    /// among the extensions.
-    fn call(&self, request: Request<Option<Incoming>>, early: Early) -> impl Future<Output = Response<Self::Body>>;
+    /// Answers one request. It is dropped if the caller leaves.
+    fn call(
+        &self,
+        head: &mut RequestHead,
+        body: Option<Incoming>,
+        early: Early,
+    ) -> impl Future<Output = Reply<Self::Body>>;
 }
 
 /// A reply's body.
@@ -43,10 +47,6 @@ pub trait ReplyBody: Body<Data = Bytes, Error = CutOff> + Unpin {
     /// After a 101: takes the caller's side over, with what was read of it already, until both have had enough.
     fn take_over(self, caller: Stream, read: BytesMut) -> Option<Pin<Box<dyn Future<Output = ()>>>>;
 }
-
-/// Why a head is refused, for [`Service::call`] to say so.
-#[derive(Debug, Clone)]
-pub struct Flawed(pub Denial);
 
 /// What a connection may be, and how long it may take.
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +63,14 @@ pub async fn serve<S: Service>(stream: Stream, rules: Rules, service: &S, stop: 
     let shared = Rc::new(RefCell::new(Shared::new(Wire::new(stream))));
     let mut heard = stop.clone();
     let mut stopped = pin!(async move { heard.wait_for(|stop| *stop).await.is_ok() });
-    let mut session = Session { shared, rules, stop, stopped: false, clock: Clock::new(rules.timeouts.head) };
+    let mut session = Session {
+        shared,
+        rules,
+        head: RequestHead::default(),
+        stop,
+        stopped: false,
+        clock: Clock::new(rules.timeouts.head),
+    };
     let mut first = true;
     loop {
         let arrived = session.next_head(first, stopped.as_mut()).await;
@@ -81,6 +88,8 @@ pub async fn serve<S: Service>(stream: Stream, rules: Rules, service: &S, stop: 
 struct Session {
     shared: Rc<RefCell<Shared>>,
     rules: Rules,
+    /// The present request's. Its room serves the next one.
+    head: RequestHead,
     stop: watch::Receiver<bool>,
     stopped: bool,
     clock: Clock,
@@ -98,19 +107,19 @@ enum Then<B> {
 impl Session {
     /// Waits for a whole head.
     async fn next_head(&mut self, first: bool, mut stopped: Pin<&mut impl Future<Output = bool>>) -> Arrived {
-        let Session { shared, rules, clock, stopped: told, .. } = self;
+        let Session { shared, rules, head, clock, stopped: told, .. } = self;
         let since = Instant::now();
         let mut arriving = Arriving::default();
         let mut patience = if first { rules.timeouts.head } else { rules.timeouts.idle };
         std::future::poll_fn(|cx| {
             let wire = &mut shared.borrow_mut().wire;
-            if let Some(arrived) = arriving.read(wire, rules.limits, cx) {
+            if let Some(arrived) = arriving.read(wire, rules.limits, head, cx) {
                 return Poll::Ready(arrived);
             }
             if let Some(begun) = arriving.begun {
                 return match clock.is_past(begun + rules.timeouts.head, cx) {
                     false => Poll::Pending,
-                    true => Poll::Ready(Arrived::Broken(head::unreadable(Denial::RequestTimeout))),
+                    true => Poll::Ready(unreadable(Denial::RequestTimeout, head)),
                 };
             }
             wire.rest();
@@ -126,25 +135,23 @@ impl Session {
 
     /// Has a request answered, and sends the reply.
     async fn exchange<S: Service>(&mut self, arrived: Arrived, service: &S) -> Then<S::Body> {
-        let (mut parts, mut flaw) = match arrived {
-            Arrived::Nobody => return Then::Close,
-            Arrived::Request(parts) => (parts, None),
-            Arrived::Broken(broken) => (broken.0, Some(broken.1)),
-        };
-        let framing = framing::of_request(parts.version, &parts.headers).unwrap_or_else(|denial| {
-            flaw.get_or_insert(denial);
+        if let Arrived::Nobody = arrived {
+            return Then::Close;
+        }
+        let framing = framing::of_request(self.head.version, &self.head.headers).unwrap_or_else(|denial| {
+            self.head.flaw.get_or_insert_with(|| Box::new(denial));
             Framing::Empty
         });
-        let mut asked = Asked::of(&parts);
-        if let Some(denial) = flaw {
+        let mut asked = Asked::of(&self.head);
+        if self.head.flaw.is_some() {
             // Where its body would end, and the next request begin, nobody knows.
             asked.keep = false;
             self.shared.borrow_mut().broken = true;
-            parts.extensions.insert(Flawed(denial));
         }
-        let body = self.begin(framing, &parts);
-        let early = Early::new(self.shared.clone(), parts.version);
-        let reply = self.answered(pin!(service.call(Request::from_parts(parts, body), early))).await;
+        let body = self.begin(framing);
+        let early = Early::new(self.shared.clone(), self.head.version);
+        let Session { shared, rules, head, .. } = self;
+        let reply = answered(shared, rules.limits, pin!(service.call(head, body, early))).await;
         match reply {
             Some(reply) => self.reply(reply, asked).await,
             None => Then::Leave,
@@ -152,44 +159,29 @@ impl Session {
     }
 
     /// Prepares for a request's body.
-    fn begin(&self, framing: Framing, parts: &Parts) -> Option<Incoming> {
+    fn begin(&self, framing: Framing) -> Option<Incoming> {
         let mut shared = self.shared.borrow_mut();
         shared.body = Decoder::new(framing);
         let has_body = !shared.body.is_done();
-        shared.continue_wanted =
-            has_body && parts.version == Version::HTTP_11 && reply::names(&parts.headers, &EXPECT, "100-continue");
+        shared.continue_wanted = has_body
+            && self.head.version == Version::HTTP_11
+            && reply::names(&self.head.headers, &EXPECT, "100-continue");
         has_body.then(|| Incoming::new(self.shared.clone()))
     }
 
-    /// Waits for the reply while watching the caller. `None`: he has left.
-    async fn answered<R>(&self, mut call: Pin<&mut impl Future<Output = R>>) -> Option<R> {
-        std::future::poll_fn(|cx| {
-            if let Poll::Ready(reply) = call.as_mut().poll(cx) {
-                return Poll::Ready(Some(reply));
-            }
-            let shared = &mut *self.shared.borrow_mut();
-            if let Poll::Ready(Err(_)) = shared.wire.poll_write_out(cx) {
-                return Poll::Ready(None);
-            }
-            poll_gone(shared, self.rules.limits, cx).map(|()| None)
-        })
-        .await
-    }
-
     /// Sends a reply.
-    async fn reply<B: ReplyBody>(&mut self, reply: Response<B>, asked: Asked) -> Then<B> {
-        let (head, mut body) = reply.into_parts();
+    async fn reply<B: ReplyBody>(&mut self, mut reply: Reply<B>, asked: Asked) -> Then<B> {
         let mut keep = asked.keep && !*self.stop.borrow() && self.shared.borrow().can_end(closing::DRAINED);
-        let hint = body.size_hint();
+        let hint = reply.body.size_hint();
         let sending = {
             let shared = &mut *self.shared.borrow_mut();
             // From here on it would stand inside the reply.
             shared.continue_wanted = false;
-            reply::head(shared.wire.outbox.gather(), &head, &hint, &asked, &mut keep)
+            reply::head(shared.wire.outbox.gather(), &reply, &hint, &asked, &mut keep)
         };
         let Session { shared, clock, rules, .. } = self;
         let patience = rules.timeouts.body_idle;
-        let mut sender = Sender { shared, clock, patience, sending, ended: body.is_end_stream(), slow: None };
+        let mut sender = Sender { shared, clock, patience, sending, ended: reply.body.is_end_stream(), slow: None };
         if sender.ended && sender.end().is_err() {
             return Then::Leave;
         }
@@ -199,16 +191,18 @@ impl Session {
         if until_close {
             shared.borrow().wire.reset_when_dropped(true);
         }
-        if std::future::poll_fn(|cx| sender.poll(&mut body, watch, cx)).await.is_err() {
+        if std::future::poll_fn(|cx| sender.poll(&mut reply.body, watch, cx)).await.is_err() {
             return Then::Leave;
         }
         if until_close {
             shared.borrow().wire.reset_when_dropped(false);
         }
-        if head.status == StatusCode::SWITCHING_PROTOCOLS {
-            return Then::HandOver(body);
+        if reply.status == StatusCode::SWITCHING_PROTOCOLS {
+            return Then::HandOver(reply.body);
         }
-        drop(body);
+        drop(reply);
+        // It lies in the room for what is read next.
+        self.head.clear();
         if keep && closing::drained(&self.shared, &mut self.clock).await { Then::Next } else { Then::Close }
     }
 
@@ -220,6 +214,25 @@ impl Session {
             tunnel.await;
         }
     }
+}
+
+/// Waits for the reply while watching the caller. `None`: he has left.
+async fn answered<R>(
+    shared: &RefCell<Shared>,
+    limits: Limits,
+    mut call: Pin<&mut impl Future<Output = R>>,
+) -> Option<R> {
+    std::future::poll_fn(|cx| {
+        if let Poll::Ready(reply) = call.as_mut().poll(cx) {
+            return Poll::Ready(Some(reply));
+        }
+        let shared = &mut *shared.borrow_mut();
+        if let Poll::Ready(Err(_)) = shared.wire.poll_write_out(cx) {
+            return Poll::Ready(None);
+        }
+        poll_gone(shared, limits, cx).map(|()| None)
+    })
+    .await
 }
 
 /// Whether the caller has left, as far as that can be seen without losing what he sends next.

@@ -9,7 +9,7 @@ struct Silent;
 impl Service for Silent {
     type Body = Nothing;
 
-    async fn call(&self, _: Request<Option<Incoming>>, _: Early) -> Response<Nothing> {
+    async fn call(&self, _: &mut RequestHead, _: Option<Incoming>, _: Early) -> Reply<Nothing> {
         std::future::pending().await
     }
 }

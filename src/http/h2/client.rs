@@ -5,14 +5,14 @@ use super::upload::Sending;
 pub use super::upload::Stopped;
 use crate::http::body::{CutOff, RequestBody};
 use crate::http::h1::framing;
+use crate::model::{Fields, RequestHead};
 use crate::net::stream::Stream;
 use bytes::Bytes;
 use h2::client::{Builder, SendRequest};
 use h2::{Ping, PingPong, Reason, RecvStream};
 use http::header::{CONNECTION, HOST, HeaderName, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
-use http::request::Parts;
 use http::uri::{Authority, Scheme, Uri};
-use http::{HeaderMap, Request, StatusCode, Version, response};
+use http::{Request, StatusCode, Version};
 use http_body::{Body as _, Frame, SizeHint};
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -107,12 +107,12 @@ impl Line {
     /// Sends a request and waits for its reply's head. What comes before it goes to `early`.
     pub async fn exchange(
         self: &Rc<Self>,
-        parts: &Parts,
+        parts: &RequestHead,
         secure: bool,
         body: RequestBody,
         patience: Duration,
-        early: &mut impl FnMut(StatusCode, HeaderMap),
-    ) -> Result<(response::Parts, Reply), Failure> {
+        early: &mut impl FnMut(StatusCode, Fields),
+    ) -> Result<((StatusCode, Fields), Reply), Failure> {
         let stream = InUse::begin(self);
         let mut sender = match self.sender.clone().ready().await {
             Ok(sender) => sender,
@@ -146,7 +146,7 @@ impl Line {
                     return Poll::Ready(Err(Failure::Protocol("a 101 over HTTP/2".to_owned())));
                 }
                 if said.status != StatusCode::CONTINUE {
-                    early(said.status, said.headers);
+                    early(said.status, said.headers.into());
                 }
             }
             Pin::new(&mut reply).poll(cx).map_err(failure)
@@ -154,10 +154,11 @@ impl Line {
         match reply.await {
             Ok(reply) => {
                 let (head, from) = reply.into_parts();
+                let (status, headers) = (head.status, Fields::from(head.headers));
                 // The `h2` crate counts the body, but lets a length be said twice, which would go on as it came.
-                framing::of_reply(&parts.method, head.status, Version::HTTP_11, &head.headers)
+                framing::of_reply(&parts.method, status, Version::HTTP_11, &headers)
                     .map_err(|flaw| Failure::Protocol(flaw.to_owned()))?;
-                Ok((head, Reply { from, _sending: sending, ended: false, _stream: stream }))
+                Ok(((status, headers), Reply { from, _sending: sending, ended: false, _stream: stream }))
             }
             Err(error) => Err(match sending.as_ref().and_then(Sending::stopped) {
                 Some(stopped) => Failure::Upload(stopped),
@@ -213,7 +214,7 @@ impl Drop for InUse {
 }
 
 /// The head as HTTP/2 wants it (RFC 9113, section 8.2.2): the host as `:authority`, nothing that belongs to a connection.
-fn request(parts: &Parts, secure: bool) -> Option<Request<()>> {
+fn request(parts: &RequestHead, secure: bool) -> Option<Request<()>> {
     let authority: Authority = parts.headers.get(HOST)?.as_bytes().try_into().ok()?;
     let mut uri = http::uri::Parts::default();
     uri.scheme = Some(if secure { Scheme::HTTPS } else { Scheme::HTTP });
@@ -225,16 +226,15 @@ fn request(parts: &Parts, secure: bool) -> Option<Request<()>> {
     request.method_mut().clone_from(&parts.method);
     *request.version_mut() = Version::HTTP_2;
     let fields = request.headers_mut();
-    fields.clone_from(&parts.headers);
-    const OURS: [HeaderName; 5] = [HOST, CONNECTION, TRANSFER_ENCODING, UPGRADE, HeaderName::from_static("keep-alive")];
-    for name in &OURS {
-        fields.remove(name);
+    // A reader of HTTP/2 needs no announcement of trailers, and some dislike one that is not kept.
+    const OURS: [HeaderName; 6] =
+        [HOST, CONNECTION, TRANSFER_ENCODING, UPGRADE, TRAILER, HeaderName::from_static("keep-alive")];
+    fields.reserve(parts.headers.len());
+    for (name, value) in &parts.headers {
+        if !OURS.contains(name) && !(*name == TE && value != "trailers") {
+            fields.append(name, value.clone());
+        }
     }
-    if fields.get(TE).is_some_and(|te| te != "trailers") {
-        fields.remove(TE);
-    }
-    // A reader of HTTP/2 needs no announcement, and some dislike one that is not kept.
-    fields.remove(TRAILER);
     Some(request)
 }
 

@@ -1,27 +1,25 @@
 //! Heads and trailers.
 
 use crate::model::scrub::Needle;
-use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use crate::model::{Fields, Reply};
+use http::{HeaderName, HeaderValue};
 use hyper::ext::ReasonPhrase;
 
 /// Removes secrets from a reply's reason phrase and fields; says how many there were.
-pub fn scrub_head<B>(needle: &Needle, reply: &mut Response<B>) -> u64 {
-    let mut replaced = scrub_fields(needle, reply.headers_mut());
-    let reason = reply.extensions().get::<ReasonPhrase>().and_then(|reason| needle.scrub(reason.as_bytes()));
+pub fn scrub_head<B>(needle: &Needle, reply: &mut Reply<B>) -> u64 {
+    let mut replaced = scrub_fields(needle, &mut reply.headers);
+    let reason = reply.reason.as_ref().and_then(|reason| needle.scrub(reason.as_bytes()));
     if let Some((clean, count)) = reason {
         replaced += count;
-        match ReasonPhrase::try_from(clean) {
-            Ok(reason) => drop(reply.extensions_mut().insert(reason)),
-            Err(_) => drop(reply.extensions_mut().remove::<ReasonPhrase>()),
-        }
+        reply.reason = ReasonPhrase::try_from(clean).ok();
     }
     replaced
 }
 
 /// Removes secrets from fields: of a head, of trailers, of an early hint. A field that holds one in its name goes.
-pub fn scrub_fields(needle: &Needle, fields: &mut HeaderMap) -> u64 {
+pub fn scrub_fields(needle: &Needle, fields: &mut Fields) -> u64 {
     let mut replaced = 0;
-    for value in fields.values_mut() {
+    for (_, value) in fields.iter_mut() {
         let Some((clean, count)) = needle.scrub(value.as_bytes()) else { continue };
         replaced += count;
         let sensitive = value.is_sensitive();

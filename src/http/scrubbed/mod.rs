@@ -7,15 +7,15 @@ mod plan;
 #[cfg(test)]
 mod tests;
 
-pub use head::{scrub_fields, scrub_head};
-pub use plan::Plan;
-
 use super::body::CutOff;
 use super::coding::Decoding;
 use crate::model::scrub::{Needle, Scrubber};
+use crate::model::{Fields, Reply};
 use bytes::Bytes;
-use http::{HeaderMap, Method, Response};
+pub use head::{scrub_fields, scrub_head};
+use http::{HeaderMap, Method};
 use http_body::{Body, Frame, SizeHint};
+pub use plan::Plan;
 use std::ops::Deref;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -25,14 +25,14 @@ use std::task::{Context, Poll};
 ///
 /// `needle` is whatever keeps it alive as long as the body: a rotation in mid-stream changes nothing.
 pub fn scrubbed<B, N: Deref<Target = Needle>>(
-    mut reply: Response<B>,
+    mut reply: Reply<B>,
     method: &Method,
     needle: N,
-) -> Result<Response<Scrubbed<B, N>>, &'static str> {
-    let decoding = match plan::plan(method, reply.status(), reply.headers()) {
+) -> Result<Reply<Scrubbed<B, N>>, &'static str> {
+    let decoding = match plan::plan(method, reply.status, &reply.headers) {
         Plan::Pass => None,
         Plan::Decode(codings) => {
-            plan::decoded(reply.headers_mut());
+            plan::decoded(&mut reply.headers);
             Some(Box::new(Decoding::of(&codings)))
         }
         Plan::Refuse(why) => return Err(why),
@@ -126,10 +126,11 @@ impl<B: Body<Data = Bytes, Error = CutOff> + Unpin, N: Deref<Target = Needle> + 
             decoding.finish().map_err(|_| CutOff)?;
         }
         self.state.at = At::Ended;
-        if let Some(mut fields) = trailers {
+        if let Some(fields) = trailers {
+            let mut fields = Fields::from(fields);
             self.state.replaced += scrub_fields(&self.needle, &mut fields);
             if !fields.is_empty() {
-                self.state.trailers = Some(Box::new(fields));
+                self.state.trailers = Some(Box::new(fields.into()));
                 self.state.at = At::Trailers;
             }
         }

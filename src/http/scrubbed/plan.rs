@@ -1,7 +1,8 @@
 //! What is done with a reply before its body is looked through, by its head alone.
 
 use crate::http::coding::Coding;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue};
+use crate::model::Fields;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 
 /// What is done with a reply.
@@ -23,7 +24,7 @@ const OF_MESSAGES: [HeaderName; 2] =
     [HeaderName::from_static("grpc-encoding"), HeaderName::from_static("connect-content-encoding")];
 
 /// Decides by what was asked, and what the reply's head says.
-pub fn plan(method: &Method, status: StatusCode, fields: &HeaderMap) -> Plan {
+pub fn plan(method: &Method, status: StatusCode, fields: &Fields) -> Plan {
     if status == StatusCode::SWITCHING_PROTOCOLS {
         return Plan::Refuse("the upstream left HTTP, where secrets cannot be looked for");
     }
@@ -49,7 +50,7 @@ pub fn plan(method: &Method, status: StatusCode, fields: &HeaderMap) -> Plan {
 }
 
 /// Takes from a reply's fields what is no longer true once its body is decoded.
-pub fn decoded(fields: &mut HeaderMap) {
+pub fn decoded(fields: &mut Fields) {
     const OF_THE_ENCODED_BODY: [HeaderName; 6] = [
         CONTENT_ENCODING,
         CONTENT_LENGTH,
@@ -62,15 +63,15 @@ pub fn decoded(fields: &mut HeaderMap) {
         fields.remove(name);
     }
     // Another sequence of bytes has another strong tag (RFC 9110, section 8.8.1).
-    if let Some(tag) = fields.get_mut(ETAG)
+    if let Some(tag) = fields.get(ETAG)
         && !tag.as_bytes().starts_with(b"W/")
         && let Ok(weak) = HeaderValue::from_bytes(&[b"W/", tag.as_bytes()].concat())
     {
-        *tag = weak;
+        fields.insert(ETAG, weak);
     }
 }
 
-fn is_in_ranges(fields: &HeaderMap) -> bool {
+fn is_in_ranges(fields: &Fields) -> bool {
     const RANGES: &[u8] = b"multipart/byteranges";
     let kind = fields.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
     kind.get(..RANGES.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(RANGES))
@@ -89,7 +90,7 @@ mod tests {
     use Plan::{Decode, Pass};
 
     fn of(method: Method, status: u16, fields: &[(&'static str, &'static str)]) -> Plan {
-        let mut map = HeaderMap::new();
+        let mut map = Fields::new();
         for (name, value) in fields {
             map.append(*name, HeaderValue::from_static(value));
         }
@@ -138,7 +139,7 @@ mod tests {
 
     #[test]
     fn what_was_said_of_the_encoded_body_goes() {
-        let mut fields = HeaderMap::new();
+        let mut fields = Fields::new();
         for (name, value) in [("content-encoding", "gzip"), ("content-length", "9"), ("etag", "\"a\""), ("digest", "x")]
         {
             fields.insert(name, HeaderValue::from_static(value));

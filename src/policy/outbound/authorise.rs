@@ -2,6 +2,7 @@
 
 use super::allow::allowed;
 use super::slots::behind_base;
+use crate::model::Fields;
 use crate::model::connection::ConnectionId;
 use crate::model::directory::Named;
 use crate::model::key::ScopeName;
@@ -10,7 +11,7 @@ use crate::policy::authorise::{Origin, may_come_from};
 use crate::policy::path::percent_decode;
 use crate::policy::permit::{Permit, Principal};
 use crate::policy::{Authenticated, environment};
-use http::{HeaderMap, Method};
+use http::Method;
 
 /// What is called.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +30,7 @@ pub fn authorise<'s>(
     caller: &Authenticated<'s>,
     origin: &Origin<'_>,
     call: &Call<'_>,
-    headers: &HeaderMap,
+    headers: &Fields,
     now: i64,
 ) -> Result<Permit<'s>, Denial> {
     let key = caller.key();
@@ -96,8 +97,7 @@ mod tests {
         let mut snapshot = fixture::snapshot();
         change(&mut snapshot);
         snapshot.directory = Directory::of(&snapshot.connections);
-        let headers: HeaderMap =
-            environment.iter().map(|e| (environment::HEADER, HeaderValue::from_static(e))).collect();
+        let headers: Fields = environment.iter().map(|e| (environment::HEADER, HeaderValue::from_static(e))).collect();
         let caller = stood_for(&snapshot, KeyId(0), 0).unwrap();
         let origin = Origin { address: "127.0.0.1".parse().unwrap(), certificate: None };
         let call = Call { method: &Method::GET, named: snapshot.directory.find(name), rest: "/v1/x" };

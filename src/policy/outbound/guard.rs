@@ -2,21 +2,21 @@
 //! neither by a page of another site nor by a name that was pointed at it (DNS rebinding).
 
 use crate::model::Denial;
+use crate::model::RequestHead;
 use crate::model::listener::OutboundDoor;
 use http::header::{HOST, ORIGIN};
-use http::request::Parts;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Refuses what a browser sends for somebody else. `door`: of a listener with an identity; others ask for a token.
-pub fn guard(parts: &Parts, door: &OutboundDoor) -> Result<(), Denial> {
+pub fn guard(parts: &RequestHead, door: &OutboundDoor) -> Result<(), Denial> {
     if door.identity.is_none() {
         return Ok(());
     }
     if parts.headers.contains_key(ORIGIN) {
         return Err(Denial::Forbidden("a request with Origin: a browser sends it for a page"));
     }
-    let sites = parts.headers.get_all("sec-fetch-site");
-    if sites.iter().any(|site| !matches!(site.as_bytes(), b"same-origin" | b"none")) {
+    let mut sites = parts.headers.get_all("sec-fetch-site");
+    if sites.any(|site| !matches!(site.as_bytes(), b"same-origin" | b"none")) {
         return Err(Denial::Forbidden("a request with Sec-Fetch-Site: a browser sends it for another site"));
     }
     // A target's authority counts before Host (hazard 11), and neither may be foreign.
@@ -54,7 +54,7 @@ mod tests {
         for (name, value) in lines {
             request = request.header(*name, *value);
         }
-        let (parts, ()) = request.body(()).unwrap().into_parts();
+        let parts = RequestHead::from(request.body(()).unwrap().into_parts().0);
         let door = OutboundDoor { identity: Some(KeyId(0)), hosts: vec!["sidecar.internal".into()] };
         assert_eq!(guard(&parts, &OutboundDoor::default()), Ok(()), "with a token it does not matter");
         guard(&parts, &door).map_err(|d| d.code())

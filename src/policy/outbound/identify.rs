@@ -6,12 +6,13 @@
 
 use super::slots::{Filled, values};
 use crate::model::Denial;
+use crate::model::Fields;
 use crate::model::connection::{InjectRule, Injection};
 use crate::model::directory::Directory;
 use crate::model::listener::{Door, Listener, Place, PlaceMask};
 use crate::policy::headers::basic_pair;
 use crate::policy::identify::{self, Presented, token_of};
-use http::header::{HeaderMap, HeaderName, PROXY_AUTHORIZATION};
+use http::header::{HeaderName, PROXY_AUTHORIZATION};
 use smallvec::SmallVec;
 use std::borrow::Cow;
 
@@ -88,14 +89,13 @@ fn stands_for_somebody(listener: &Listener) -> bool {
 }
 
 /// `Keystile-Key` and `Proxy-Authorization`, which belong to nobody else.
-fn decisive(headers: &HeaderMap) -> Result<Option<Presented<'_>>, Denial> {
+fn decisive(headers: &Fields) -> Result<Option<Presented<'_>>, Denial> {
     let mut found: Option<Presented<'_>> = None;
-    let own = headers.get_all(KEYSTILE_KEY).iter().map(|line| {
+    let own = headers.get_all(KEYSTILE_KEY).map(|line| {
         let line = line.as_bytes().trim_ascii();
         (Cow::Borrowed(token_of(line).map_or(line, |(token, _)| token)), Place::KeystileKey)
     });
-    let proxy =
-        headers.get_all(PROXY_AUTHORIZATION).iter().map(|line| (of_proxy(line.as_bytes()), Place::ProxyAuthorization));
+    let proxy = headers.get_all(PROXY_AUTHORIZATION).map(|line| (of_proxy(line.as_bytes()), Place::ProxyAuthorization));
     for (token, place) in own.chain(proxy) {
         match &found {
             Some(first) if *first.token() != *token => return Err(Denial::ConflictingCredentials),

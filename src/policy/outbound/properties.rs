@@ -3,6 +3,7 @@
 use super::authorise::Call;
 use super::slots::Filled;
 use super::{authorise, called, identify, rewrite};
+use crate::model::Fields;
 use crate::model::connection::{InjectRule, Injection};
 use crate::model::directory::Directory;
 use crate::model::key::{Grants, KeyId};
@@ -11,7 +12,7 @@ use crate::model::scrub::Needle;
 use crate::model::{Denial, Listener, Slot, Snapshot};
 use crate::policy::authenticate::stood_for;
 use crate::policy::{Authenticated, Origin, Presented, authenticate, fixture};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
+use http::{HeaderName, HeaderValue, Method, Uri, Version};
 use proptest::prelude::*;
 
 /// `crm` may call by engine-0 (Production), which injects as `rules` say; engine-1 (also Production) is nobody's.
@@ -65,7 +66,7 @@ fn send(
 
 fn decide(snapshot: &Snapshot, listener: &Listener, target: &str, lines: &[(&str, String)]) -> Result<Sent, Denial> {
     let uri: Uri = target.parse().unwrap();
-    let mut headers = HeaderMap::new();
+    let mut headers = Fields::new();
     for (name, value) in lines {
         headers.append(HeaderName::try_from(*name).unwrap(), HeaderValue::try_from(value.as_str()).unwrap());
     }

@@ -2,13 +2,14 @@
 
 use super::called::Called;
 use super::slots::behind_base;
+use crate::model::Fields;
 use crate::model::connection::InjectRule;
 use crate::model::listener::PlaceMask;
 use crate::model::{Connection, Listener};
 use crate::policy::headers::{Names, holds_token};
 use crate::policy::permit::Permit;
 use crate::policy::rewrite::{self, REQUEST_ID};
-use http::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue, IF_RANGE, RANGE};
+use http::header::{ACCEPT_ENCODING, HeaderName, HeaderValue, IF_RANGE, RANGE};
 use http::uri::Uri;
 use std::borrow::Cow;
 
@@ -23,7 +24,7 @@ const PARTS_AND_CODINGS: [HeaderName; 5] = [
 
 /// Rewrites the fields in place. A field that holds a token of ours goes, whichever it is: what is a slot of one connection
 /// is nothing to another, whose provider would be told it.
-pub fn fields(map: &mut HeaderMap, permit: &Permit<'_>, listener: &Listener, open: PlaceMask, request_id: HeaderValue) {
+pub fn fields(map: &mut Fields, permit: &Permit<'_>, listener: &Listener, open: PlaceMask, request_id: HeaderValue) {
     let telling: Names = map.iter().filter(|(_, value)| holds_token(value)).map(|(name, _)| name.clone()).collect();
     for name in &telling {
         map.remove(name);

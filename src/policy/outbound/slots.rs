@@ -2,13 +2,13 @@
 //! where the provider wants it, and so do we (C4).
 
 use crate::model::Connection;
+use crate::model::Fields;
 use crate::model::connection::InjectRule;
 use crate::model::token::{self, Shape};
 use crate::policy::headers::basic_pair;
 use crate::policy::identify::token_of;
 use crate::policy::path::percent_decode;
 use crate::policy::query;
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use smallvec::SmallVec;
 use std::borrow::Cow;
@@ -16,7 +16,7 @@ use std::borrow::Cow;
 /// A request, as far as slots may stand in it.
 #[derive(Clone, Copy)]
 pub struct Filled<'a> {
-    pub headers: &'a HeaderMap,
+    pub headers: &'a Fields,
     pub query: Option<&'a str>,
     /// The path behind the connection's name.
     pub rest: &'a str,
@@ -30,16 +30,14 @@ pub fn values<'a>(filled: Filled<'a>, rules: &[InjectRule]) -> Values<'a> {
     for rule in rules {
         match rule {
             InjectRule::Header { name, value } if name != AUTHORIZATION => {
-                let lines = filled.headers.get_all(name).iter();
+                let lines = filled.headers.get_all(name);
                 found.extend(lines.map(|line| Cow::Borrowed(bare(line.as_bytes(), value))));
             }
             InjectRule::Header { value, .. } => {
-                found.extend(
-                    filled.headers.get_all(AUTHORIZATION).iter().filter_map(|l| of_scheme(l.as_bytes(), value)),
-                );
+                found.extend(filled.headers.get_all(AUTHORIZATION).filter_map(|l| of_scheme(l.as_bytes(), value)));
             }
             InjectRule::Basic { .. } => {
-                found.extend(filled.headers.get_all(AUTHORIZATION).iter().filter_map(|l| of_scheme(l.as_bytes(), "")));
+                found.extend(filled.headers.get_all(AUTHORIZATION).filter_map(|l| of_scheme(l.as_bytes(), "")));
             }
             InjectRule::Query { name, .. } => {
                 let pairs = filled.query.into_iter().flat_map(query::pairs).filter(|p| p.is(name));
@@ -183,7 +181,7 @@ mod tests {
     }
 
     fn read(rules: &[InjectRule], lines: &[(&str, &str)], query: Option<&str>, rest: &str) -> Vec<String> {
-        let mut headers = HeaderMap::new();
+        let mut headers = Fields::new();
         for (name, value) in lines {
             headers.append(HeaderName::try_from(*name).unwrap(), HeaderValue::from_str(value).unwrap());
         }

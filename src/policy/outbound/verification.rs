@@ -1,6 +1,7 @@
 //! C8: the one request without a caller. It is made of what a connector says and of nothing that anybody sends, so there
 //! is nobody to authenticate; it goes to its connection's destination like every other.
 
+use crate::model::Fields;
 use crate::model::secret::MayOpen;
 use crate::model::{Connection, Denial};
 use crate::policy::headers::is_hop_by_hop;
@@ -8,7 +9,7 @@ use crate::policy::permit::Injects;
 use crate::policy::query;
 use crate::policy::rewrite::join;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, HOST, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use http::{HeaderName, HeaderValue, Uri};
 
 /// What is called, by the connector's word.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +45,7 @@ impl<'s> Verification<'s> {
 
     /// Target and fields of the request, the secret in its slots, each filled once. `None`: no valid target comes of it,
     /// which a checked connector excludes.
-    pub fn request(&self, trial: &Trial<'_>) -> Option<(Uri, HeaderMap)> {
+    pub fn request(&self, trial: &Trial<'_>) -> Option<(Uri, Fields)> {
         let (path, query) = match trial.path.split_once('?') {
             Some((path, query)) => (path, Some(query)),
             None => (trial.path, None),
@@ -54,8 +55,8 @@ impl<'s> Verification<'s> {
         Some((join(self, path, kept.as_deref())?, self.fields(trial)))
     }
 
-    fn fields(&self, trial: &Trial<'_>) -> HeaderMap {
-        let mut map = HeaderMap::new();
+    fn fields(&self, trial: &Trial<'_>) -> Fields {
+        let mut map = Fields::new();
         map.insert(ACCEPT, HeaderValue::from_static("*/*"));
         map.insert(USER_AGENT, HeaderValue::from_static("keystile"));
         for extra in &self.connection.extra_headers {
@@ -83,7 +84,7 @@ mod tests {
     use crate::model::connection::{ExtraHeader, InjectRule, Injection};
     use crate::policy::fixture;
 
-    fn requested(rules: &[InjectRule], path: &str, headers: &[(&'static str, &'static str)]) -> (String, HeaderMap) {
+    fn requested(rules: &[InjectRule], path: &str, headers: &[(&'static str, &'static str)]) -> (String, Fields) {
         let mut snapshot = fixture::snapshot();
         let connection = &mut snapshot.connections[0];
         connection.injection = Injection::prepare(rules, &fixture::secret("s3/cr3t")).unwrap();

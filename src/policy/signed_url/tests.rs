@@ -1,6 +1,7 @@
 //! H7, as decisions: what is signed is permitted, and nothing else.
 
 use super::*;
+use crate::model::Fields;
 use crate::model::key::Grants;
 use crate::model::listener::{Place, PlaceMask};
 use crate::model::{Keys, Slot};
@@ -9,7 +10,7 @@ use crate::policy::environment::asked;
 use crate::policy::{
     Credential, Origin, Proven, authenticate, authorise, credential, fixture, identify, path, rewrite,
 };
-use http::{HeaderMap, HeaderValue, Method, Uri};
+use http::{HeaderValue, Method, Uri};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -39,7 +40,7 @@ fn decide(s: &Snapshot, method: &str, uri: &str, now: i64) -> Result<(String, Op
     let door = &s.listeners[0];
     let route = s.routes.find(&method.parse::<Method>().unwrap(), &path::segments(uri.path()).map_err(|d| d.code())?);
     let asked = asked(uri.query(), &door.environment_parameter);
-    let headers = HeaderMap::new();
+    let headers = Fields::new();
     let shown = credential(&headers, uri.query(), &door.places, PlaceMask::ALL).map_err(|d| d.code())?;
     let Some(Credential::Url(url)) = shown else { return Err("missing_key") };
     let caller = by_url(s, url, &route, &asked, now).map_err(|rejected| rejected.denial.code())?;
@@ -135,12 +136,12 @@ fn h7_k4_repeated_incomplete_and_beside_a_token() {
     let mixed = format!("{path}?a=1&{}&{}&b&{}", pairs[2].replace("auth-sig", "AUTH%2dSIG"), pairs[0], pairs[1]);
     assert!(decide(&s, "GET", &mixed, 0).is_ok(), "{mixed}");
     let door = &s.listeners[0];
-    let headers: HeaderMap = [(http::header::AUTHORIZATION, "Key=kst_x".parse().unwrap())].into_iter().collect();
+    let headers: Fields = [(http::header::AUTHORIZATION, "Key=kst_x".parse().unwrap())].into_iter().collect();
     let shown = credential(&headers, Some(query), &door.places, PlaceMask::ALL);
     assert_eq!(shown.unwrap_err(), Denial::ConflictingCredentials);
     let off = PlaceMask::ALL.without(Place::SignedUrl);
     assert!(matches!(credential(&headers, Some(query), &door.places, off), Ok(Some(Credential::Token(_)))));
-    assert!(matches!(credential(&HeaderMap::new(), Some(query), &door.places, off), Ok(None)));
+    assert!(matches!(credential(&Fields::new(), Some(query), &door.places, off), Ok(None)));
 }
 
 #[test]
@@ -178,7 +179,7 @@ fn h7_k5_it_is_stripped_and_every_other_byte_stays() {
 fn permit(_: &Snapshot) -> impl for<'s> Fn(&'s Snapshot) -> crate::policy::Invocation<'s> {
     |s| {
         let token = HeaderValue::from_str(&format!("Key={}", &*fixture::token("crm", Slot::Primary))).unwrap();
-        let headers: HeaderMap = [(http::header::AUTHORIZATION, token)].into_iter().collect();
+        let headers: Fields = [(http::header::AUTHORIZATION, token)].into_iter().collect();
         let presented = identify(&headers, None, &s.listeners[0].places, PlaceMask::ALL).unwrap().unwrap();
         let caller = authenticate(s, &presented, 0).unwrap();
         let route = s.routes.find(&Method::GET, &path::segments("/customers/7").unwrap());

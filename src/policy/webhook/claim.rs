@@ -6,10 +6,9 @@ use super::message::{Made, Pieces, Signable};
 use super::verified::{DeliveryId, Verified};
 use crate::model::denial::BadSignature;
 use crate::model::webhook::{Form, Part, Require, Signature, SigningSecret};
-use crate::model::{Denial, Workflow};
+use crate::model::{self, Denial, RequestHead, Workflow};
 use http::header::CONTENT_TYPE;
-use http::request::Parts;
-use http::{HeaderMap, Method, Uri};
+use http::{Method, Uri};
 use smallvec::SmallVec;
 use std::fmt;
 
@@ -50,7 +49,7 @@ impl<'s, 'r> Claim<'s, 'r> {
     /// `signature_expired` for a timestamp out of bounds, so that no body is waited for in vain.
     pub fn read(
         workflow: &'s Workflow,
-        headers: &'r HeaderMap,
+        headers: &'r model::Fields,
         with_key: bool,
         now: i64,
     ) -> Result<Option<Claim<'s, 'r>>, Denial> {
@@ -76,7 +75,7 @@ impl<'s, 'r> Claim<'s, 'r> {
     }
 
     /// Holds the claim against the whole body, as it came.
-    pub fn verify(&self, parts: &Parts, addressed: &Addressed<'_>, body: &[u8]) -> Result<Verified<'s>, Denial> {
+    pub fn verify(&self, parts: &RequestHead, addressed: &Addressed<'_>, body: &[u8]) -> Result<Verified<'s>, Denial> {
         let signable = Signable {
             addressed,
             public_url: self.signature.public_url.as_deref(),
@@ -86,7 +85,7 @@ impl<'s, 'r> Claim<'s, 'r> {
             body,
         };
         let scheme = &self.signature.scheme;
-        if scheme.signed.contains(&Part::SortedForm) && parts.headers.get_all(CONTENT_TYPE).iter().nth(1).is_some() {
+        if scheme.signed.contains(&Part::SortedForm) && parts.headers.get_all(CONTENT_TYPE).nth(1).is_some() {
             // Which of them says what the body is, the upstream might see differently.
             return Err(self.invalid(BadSignature::Malformed("Content-Type is repeated, and says what is signed")));
         }

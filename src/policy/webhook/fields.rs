@@ -1,10 +1,10 @@
 //! What a request's fields say of its signature, read as its scheme writes it.
 
 use super::timestamp;
-use crate::model::Denial;
 use crate::model::denial::BadSignature;
 use crate::model::webhook::{Algorithm, Encoding, Form, Part, Scheme, Signature, SignatureBytes, TimestampPlace};
-use http::{HeaderMap, HeaderName};
+use crate::model::{self, Denial};
+use http::HeaderName;
 use smallvec::SmallVec;
 
 /// How many signatures of one delivery are looked at: no sender has so many secrets.
@@ -32,7 +32,7 @@ pub(super) struct Given {
 pub(super) fn read<'r>(
     signature: &Signature,
     written: &'r [u8],
-    headers: &'r HeaderMap,
+    headers: &'r model::Fields,
     now: i64,
 ) -> Result<Fields<'r>, Denial> {
     let scheme = &signature.scheme;
@@ -69,7 +69,7 @@ pub(super) fn read<'r>(
 }
 
 /// When its sender's clock says that it was signed, in Unix milliseconds, as far as it can be read; for who explains.
-pub fn signed_at(signature: &Signature, headers: &HeaderMap) -> Option<i64> {
+pub fn signed_at(signature: &Signature, headers: &model::Fields) -> Option<i64> {
     let scheme = &signature.scheme;
     let (place, clock) = scheme.timestamp.as_ref()?;
     let written = match (place, &scheme.form) {
@@ -88,8 +88,8 @@ pub(super) fn malformed(header: &HeaderName, why: &'static str) -> Denial {
 
 /// The only line of a field, without the blanks around it. Which of several was meant, the sender's code and ours might see
 /// differently, so that nothing is said where there are more.
-pub(super) fn only<'r>(headers: &'r HeaderMap, name: &HeaderName) -> Result<Option<&'r [u8]>, Denial> {
-    let mut lines = headers.get_all(name).iter();
+pub(super) fn only<'r>(headers: &'r model::Fields, name: &HeaderName) -> Result<Option<&'r [u8]>, Denial> {
+    let mut lines = headers.get_all(name);
     let first = lines.next().map(|line| line.as_bytes().trim_ascii());
     match lines.next() {
         Some(_) => Err(malformed(name, "a field of the signature is repeated")),
@@ -97,7 +97,7 @@ pub(super) fn only<'r>(headers: &'r HeaderMap, name: &HeaderName) -> Result<Opti
     }
 }
 
-fn wanted<'r>(headers: &'r HeaderMap, name: &HeaderName) -> Result<&'r [u8], Denial> {
+fn wanted<'r>(headers: &'r model::Fields, name: &HeaderName) -> Result<&'r [u8], Denial> {
     only(headers, name)?.ok_or_else(|| Denial::SignatureMissing { header: name.clone() })
 }
 

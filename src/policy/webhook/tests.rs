@@ -354,7 +354,7 @@ fn h3_repeated_fields_are_refused_even_if_equal() {
 #[test]
 fn h1_who_may_come_without_a_signature() {
     let mut workflow = wants("github", &["secret"]);
-    let nothing = http::HeaderMap::new();
+    let nothing = crate::model::Fields::new();
     for (require, without_key, with_key) in [
         (Require::Signature, false, false),
         (Require::Either, false, true),

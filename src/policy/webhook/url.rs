@@ -2,14 +2,14 @@
 
 use super::claim::Addressed;
 use crate::model::Listener;
+use crate::model::RequestHead;
 use crate::policy::{address, forwarded};
 use http::header::HOST;
-use http::request::Parts;
 use std::net::IpAddr;
 
 impl<'a> Addressed<'a> {
     /// By what the request says of itself, or the trusted proxies before it say of it. Wrong words make no signature right.
-    pub fn of(parts: &'a Parts, door: &Listener, peer: IpAddr) -> Addressed<'a> {
+    pub fn of(parts: &'a RequestHead, door: &Listener, peer: IpAddr) -> Addressed<'a> {
         let said = match address::within(peer, &door.trusted_proxies) {
             true => forwarded::called(&parts.headers, door.forwarded),
             false => forwarded::Called::default(),
@@ -84,7 +84,7 @@ mod tests {
     fn a_trusted_proxy_says_how_it_was_called_and_nobody_else_does() {
         let request = http::Request::post("/hook").header("host", "inner:8080");
         let request = request.header("x-forwarded-proto", "https").header("x-forwarded-host", "hooks.example");
-        let (parts, ()) = request.body(()).unwrap().into_parts();
+        let parts = RequestHead::from(request.body(()).unwrap().into_parts().0);
         let mut door = crate::policy::fixture::door();
         let peer = "10.0.0.1".parse().unwrap();
         let url = |door: &Listener| super::called(&Addressed::of(&parts, door, peer), None);

@@ -1,0 +1,294 @@
+//! A message's fields, in the order they came. A hashed map is no faster for the dozen that a message has, and dearer to
+//! fill, to empty and to walk; heads beyond a hundred fields are refused before anything is looked up in them.
+
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use std::ops::Index;
+
+/// Room for the fields of most messages: what the allocator still serves from its cache.
+const USUAL: usize = 14;
+
+/// Names and values. A name may stand in several lines.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Fields {
+    lines: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// What a field can be looked up by.
+pub trait Named {
+    /// Whether `name` is the one that is looked for.
+    fn is(&self, name: &HeaderName) -> bool;
+    /// The name, to be kept; nothing if it can be none.
+    fn into_name(self) -> Option<HeaderName>;
+}
+
+impl Named for HeaderName {
+    fn is(&self, name: &HeaderName) -> bool {
+        self == name
+    }
+
+    fn into_name(self) -> Option<HeaderName> {
+        Some(self)
+    }
+}
+
+impl Named for &HeaderName {
+    fn is(&self, name: &HeaderName) -> bool {
+        *self == name
+    }
+
+    fn into_name(self) -> Option<HeaderName> {
+        Some(self.clone())
+    }
+}
+
+impl Named for &str {
+    fn is(&self, name: &HeaderName) -> bool {
+        name.as_str().eq_ignore_ascii_case(self)
+    }
+
+    fn into_name(self) -> Option<HeaderName> {
+        self.parse().ok()
+    }
+}
+
+impl Fields {
+    /// None.
+    pub fn new() -> Fields {
+        Fields::default()
+    }
+
+    /// None yet, with room for as many as most messages have.
+    pub fn with_room() -> Fields {
+        Fields { lines: Vec::with_capacity(USUAL) }
+    }
+
+    /// Takes all of them out; the room stays.
+    pub fn clear(&mut self) {
+        self.lines.clear();
+    }
+
+    /// Lines, not names.
+    pub fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    pub fn contains_key(&self, name: impl Named) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// The first line's value.
+    pub fn get(&self, name: impl Named) -> Option<&HeaderValue> {
+        self.lines.iter().find(|(n, _)| name.is(n)).map(|(_, value)| value)
+    }
+
+    /// All lines' values.
+    pub fn get_all<N: Named>(&self, name: N) -> impl DoubleEndedIterator<Item = &HeaderValue> + use<'_, N> {
+        self.lines.iter().filter(move |(n, _)| name.is(n)).map(|(_, value)| value)
+    }
+
+    /// One more line.
+    pub fn append(&mut self, name: impl Named, value: HeaderValue) {
+        if let Some(name) = name.into_name() {
+            self.lines.push((name, value));
+        }
+    }
+
+    /// The only line of this name from now on, where its first one stood, else at the end.
+    pub fn insert(&mut self, name: impl Named, value: HeaderValue) {
+        let Some(first) = self.lines.iter().position(|(n, _)| name.is(n)) else {
+            return self.append(name, value);
+        };
+        self.lines[first].1 = value;
+        self.remove_from(first + 1, &name);
+    }
+
+    /// Adds a line unless there is one.
+    pub fn insert_if_absent(&mut self, name: HeaderName, value: HeaderValue) {
+        if !self.contains_key(&name) {
+            self.lines.push((name, value));
+        }
+    }
+
+    /// Takes all lines of this name out; the first one's value.
+    pub fn remove(&mut self, name: impl Named) -> Option<HeaderValue> {
+        let first = self.lines.iter().position(|(n, _)| name.is(n))?;
+        let (_, value) = self.lines.remove(first);
+        self.remove_from(first, &name);
+        Some(value)
+    }
+
+    fn remove_from(&mut self, at: usize, name: &impl Named) {
+        if self.lines[at..].iter().any(|(n, _)| name.is(n)) {
+            let mut line = 0;
+            self.lines.retain(|(n, _)| {
+                line += 1;
+                line <= at || !name.is(n)
+            });
+        }
+    }
+
+    /// Keeps the lines that `keep` says.
+    pub fn retain(&mut self, mut keep: impl FnMut(&HeaderName, &HeaderValue) -> bool) {
+        self.lines.retain(|(name, value)| keep(name, value));
+    }
+
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&HeaderName, &HeaderValue)> {
+        self.lines.iter().map(|(name, value)| (name, value))
+    }
+
+    pub fn iter_mut(&mut self) -> impl ExactSizeIterator<Item = (&HeaderName, &mut HeaderValue)> {
+        self.lines.iter_mut().map(|(name, value)| (&*name, value))
+    }
+
+    /// Every line's name.
+    pub fn keys(&self) -> impl ExactSizeIterator<Item = &HeaderName> {
+        self.lines.iter().map(|(name, _)| name)
+    }
+
+    /// Every line's value.
+    pub fn values(&self) -> impl ExactSizeIterator<Item = &HeaderValue> {
+        self.lines.iter().map(|(_, value)| value)
+    }
+}
+
+impl std::fmt::Debug for Fields {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+impl<N: Named> Index<N> for Fields {
+    type Output = HeaderValue;
+
+    /// # Panics
+    /// Where there is none. For tests.
+    fn index(&self, name: N) -> &HeaderValue {
+        self.get(name).expect("no such field")
+    }
+}
+
+impl<'a> IntoIterator for &'a Fields {
+    type Item = (&'a HeaderName, &'a HeaderValue);
+    type IntoIter = std::iter::Map<
+        std::slice::Iter<'a, (HeaderName, HeaderValue)>,
+        fn(&'a (HeaderName, HeaderValue)) -> (&'a HeaderName, &'a HeaderValue),
+    >;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.lines.iter().map(|(name, value)| (name, value))
+    }
+}
+
+impl IntoIterator for Fields {
+    type Item = (HeaderName, HeaderValue);
+    type IntoIter = std::vec::IntoIter<(HeaderName, HeaderValue)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.lines.into_iter()
+    }
+}
+
+impl FromIterator<(HeaderName, HeaderValue)> for Fields {
+    fn from_iter<I: IntoIterator<Item = (HeaderName, HeaderValue)>>(lines: I) -> Fields {
+        Fields { lines: lines.into_iter().collect() }
+    }
+}
+
+impl Extend<(HeaderName, HeaderValue)> for Fields {
+    fn extend<I: IntoIterator<Item = (HeaderName, HeaderValue)>>(&mut self, lines: I) {
+        self.lines.extend(lines);
+    }
+}
+
+impl From<HeaderMap> for Fields {
+    fn from(map: HeaderMap) -> Fields {
+        let mut fields = Fields { lines: Vec::with_capacity(map.len().max(USUAL)) };
+        let mut last = None;
+        for (name, value) in map {
+            // Of several lines with one name only the first says it.
+            last = name.or(last);
+            fields.lines.extend(last.clone().map(|name| (name, value)));
+        }
+        fields
+    }
+}
+
+impl From<Fields> for HeaderMap {
+    fn from(fields: Fields) -> HeaderMap {
+        let mut map = HeaderMap::with_capacity(fields.len());
+        for (name, value) in fields {
+            map.append(name, value);
+        }
+        map
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// What can be done to fields: by name's number, and value.
+    #[derive(Debug, Clone)]
+    enum Step {
+        Append(u8, u8),
+        Insert(u8, u8),
+        Remove(u8),
+        IfAbsent(u8, u8),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = (0..4u8, 0..6u8, any::<u8>()).prop_map(|(kind, name, value)| match kind {
+            0 => Step::Append(name, value),
+            1 => Step::Insert(name, value),
+            2 => Step::Remove(name),
+            _ => Step::IfAbsent(name, value),
+        });
+        proptest::collection::vec(step, 0..40)
+    }
+
+    fn name(number: u8) -> HeaderName {
+        match number {
+            0 => http::header::HOST,
+            1 => http::header::AUTHORIZATION,
+            n => HeaderName::try_from(format!("x-{n}")).unwrap(),
+        }
+    }
+
+    proptest! {
+        /// Beside the map that everybody knows.
+        #[test]
+        fn what_a_map_holds_these_hold(steps in steps()) {
+            let (mut fields, mut map) = (Fields::new(), HeaderMap::new());
+            for step in steps {
+                match step {
+                    Step::Append(n, v) => {
+                        fields.append(name(n), u16::from(v).into());
+                        map.append(name(n), u16::from(v).into());
+                    }
+                    Step::Insert(n, v) => {
+                        fields.insert(name(n), u16::from(v).into());
+                        map.insert(name(n), u16::from(v).into());
+                    }
+                    Step::Remove(n) => prop_assert_eq!(fields.remove(name(n)), map.remove(name(n))),
+                    Step::IfAbsent(n, v) => {
+                        fields.insert_if_absent(name(n), u16::from(v).into());
+                        map.entry(name(n)).or_insert(u16::from(v).into());
+                    }
+                }
+                prop_assert_eq!(fields.len(), map.len());
+                for n in 0..6 {
+                    prop_assert_eq!(fields.get(name(n)), map.get(name(n)));
+                    prop_assert_eq!(fields.get_all(name(n)).collect::<Vec<_>>(), map.get_all(name(n)).iter().collect::<Vec<_>>());
+                    prop_assert_eq!(fields.contains_key(name(n).as_str()), map.contains_key(name(n)));
+                }
+            }
+            prop_assert_eq!(HeaderMap::from(fields.clone()), map.clone());
+            prop_assert_eq!(HeaderMap::from(Fields::from(map.clone())), map);
+        }
+    }
+}
