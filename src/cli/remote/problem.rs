@@ -103,6 +103,16 @@ mod tests {
     }
 
     #[test]
+    fn hazard_33_no_part_of_a_problem_reaches_the_terminal_as_it_is() {
+        let bad = "a\u{1b}[2J";
+        let whole = json!({ "code": bad, "detail": bad, "hint": bad, "request_id": bad, "dependants": { bad: [bad] },
+            "errors": [{ "field": bad, "reason": "b", "remedy": bad }, { "field": "c" }] });
+        for body in [whole, json!({ "code": bad }), json!({ "code": bad, "dependants": { "last_used_at": bad } })] {
+            assert!(!text(500, body.clone()).contains('\u{1b}'), "{body}");
+        }
+    }
+
+    #[test]
     fn a_single_mistake_is_told_once() {
         let wrong = json!({ "field": "base_url", "reason": "it is loopback", "remedy": "add: allow_networks" });
         let body = json!({ "code": "invalid", "detail": "base_url: it is loopback", "hint": "add: allow_networks", "errors": [wrong] });
