@@ -6,7 +6,7 @@ use super::{cut, steer};
 use crate::http::body::{CallersBody, CutOff, RequestBody};
 use crate::http::h2::client::Line;
 use crate::model::{Fields, RequestHead};
-use crate::net::frames::{HEADERS, PREFACE};
+use crate::net::frames::{HEADERS, PING, PREFACE};
 use crate::net::scripted::{Scripted, Then};
 use crate::net::stream::Stream;
 use bytes::Bytes;
@@ -20,8 +20,9 @@ use tokio::time::Instant;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// What every upstream says first: its settings, and the answer to our ping.
-const HELLO: &[u8] = b"\0\0\0\x04\0\0\0\0\0\0\0\x08\x06\x01\0\0\0\0\x3b\x7c\xdb\x7a\x0b\x87\x16\xb4";
+/// What every upstream says first: its settings, and then the answer to our ping.
+const SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0";
+const PONG: &[u8] = b"\0\0\x08\x06\x01\0\0\0\0\x3b\x7c\xdb\x7a\x0b\x87\x16\xb4";
 
 /// What came of an exchange.
 #[derive(Debug, PartialEq)]
@@ -31,13 +32,18 @@ enum Outcome {
     Whole(StatusCode, Vec<u8>),
 }
 
-/// Whether our request has gone out.
-fn asked(written: &[u8]) -> bool {
-    found(written).iter().any(|frame| frame.kind == HEADERS)
+/// Whether what comes next was asked for: nothing, our ping, our request.
+fn asked(said: usize, written: &[u8]) -> bool {
+    let sent = |kind| found(written).iter().any(|frame| frame.kind == kind);
+    match said {
+        0 => true,
+        1 => sent(PING),
+        _ => sent(HEADERS),
+    }
 }
 
 fn exchange(method: &Method, pieces: Vec<Bytes>, then: Then, body: usize) -> Outcome {
-    let script = Scripted::new(std::iter::once(Bytes::from_static(HELLO)).chain(pieces), then).0.until(asked);
+    let script = Scripted::new([SETTINGS, PONG].map(Bytes::from_static).into_iter().chain(pieces), then).0.until(asked);
     let headers = Fields::from_iter([(HOST, HeaderValue::from_static("h"))]);
     let parts = RequestHead { method: method.clone(), uri: Uri::from_static("/a"), headers, ..RequestHead::default() };
     let own = match body {

@@ -28,14 +28,14 @@ pub struct Scripted {
     paused: bool,
     /// There is no room for a last word.
     full: bool,
-    /// The first piece has gone.
-    said: bool,
-    /// What must have been written before the second piece comes, and who waits for that.
+    /// Pieces that have gone.
+    said: usize,
+    /// What must have been written before another piece comes, and who waits for that.
     held: Option<(Heard, Option<Waker>)>,
 }
 
-/// Whether what was written is enough.
-type Heard = fn(&[u8]) -> bool;
+/// Whether what was written is enough for the next piece, after so many.
+type Heard = fn(usize, &[u8]) -> bool;
 
 impl Scripted {
     /// Each of `pieces` is what one read brings, at most. What is written can be looked at.
@@ -50,7 +50,7 @@ impl Scripted {
             pauses: false,
             paused: false,
             full: false,
-            said: false,
+            said: 0,
             held: None,
         };
         (scripted, written)
@@ -61,7 +61,7 @@ impl Scripted {
         Scripted { takes: takes.max(1), pauses: true, ..self }
     }
 
-    /// Says the first piece at once, and the others when it has heard enough.
+    /// Says each piece when it has heard enough.
     pub fn until(self, heard: Heard) -> Scripted {
         Scripted { held: Some((heard, None)), ..self }
     }
@@ -69,8 +69,7 @@ impl Scripted {
     /// Whether the next piece has to wait.
     fn holds_back(&mut self, cx: &mut Context<'_>) -> bool {
         let Some((heard, waiting)) = &mut self.held else { return false };
-        if heard(&self.written.borrow()) {
-            self.held = None;
+        if heard(self.said, &self.written.borrow()) {
             return false;
         }
         *waiting = Some(cx.waker().clone());
@@ -96,7 +95,7 @@ impl AsyncRead for Scripted {
         if self.pause(cx) {
             return Poll::Pending;
         }
-        if self.said && self.holds_back(cx) {
+        if self.holds_back(cx) {
             return Poll::Pending;
         }
         let then = self.then;
@@ -111,7 +110,7 @@ impl AsyncRead for Scripted {
         piece.advance(some);
         if piece.is_empty() {
             self.pieces.pop_front();
-            self.said = true;
+            self.said += 1;
         }
         Poll::Ready(Ok(()))
     }
