@@ -39,7 +39,7 @@ pub fn assemble(site: &Site<'_>, root: &View<'_>) -> Listeners {
             let tls = server_tls(site, &view, &address.to_string(), client_ca(site, &view));
             let door = match kind {
                 DoorKind::Inbound => Door::Inbound,
-                DoorKind::Outbound => Door::Outbound(outbound(site, root, &view, &address)),
+                DoorKind::Outbound => Door::Outbound(outbound(site, &view, &address)),
             };
             all.list.push(Listener {
                 callers: tls.as_ref().and_then(|tls| tls.callers),
@@ -101,7 +101,7 @@ fn is_any_port(address: &Address) -> bool {
 }
 
 /// C4: an identity is for those alone who are on this machine, or in this pod.
-fn outbound(site: &Site<'_>, root: &View<'_>, view: &View<'_>, address: &Address) -> OutboundDoor {
+fn outbound(site: &Site<'_>, view: &View<'_>, address: &Address) -> OutboundDoor {
     let near = match address {
         Address::Tcp(socket) => socket.ip().is_loopback(),
         Address::Unix(_) => true,
@@ -117,12 +117,6 @@ fn outbound(site: &Site<'_>, root: &View<'_>, view: &View<'_>, address: &Address
     if view.list("hosts").next().is_some() && !view.is_set("tls") && matches!(address, Address::Tcp(_)) {
         let reason = "without TLS browsers do not say for which page they call such a name, and images are asked for";
         site.warning(view.at("hosts"), reason, "add tls, use a Unix socket, or call by a loopback name");
-    }
-    if let Some(name) = view.text("identity") {
-        let keys = || root.list("keys").filter_map(|key| key.text("name"));
-        if !keys().any(|key| key == name) {
-            site.unknown(view.at("identity"), "key", name, keys());
-        }
     }
     let hosts = view.list("hosts").filter_map(|host| {
         let name = host.text_here()?;

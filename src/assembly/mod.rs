@@ -6,8 +6,10 @@ pub mod connectors;
 mod destinations;
 pub mod documents;
 mod expiry;
+mod file;
 mod handshakes;
 mod injection;
+mod key_list;
 pub mod keys;
 mod listeners;
 mod named;
@@ -22,6 +24,7 @@ mod workflows;
 mod written;
 
 pub use documents::{Document, Held, Holdings, Signing};
+pub use file::{base_of, connectors_of, early, from_file, read};
 pub use listeners::socket_path;
 pub use seal::SIGNING as SIGNING_SEAL;
 pub use settings::{Log, Settings, Shutdown, Store};
@@ -34,8 +37,8 @@ use names::{Names, environments};
 use site::Site;
 use workflows::Workflows;
 
-use crate::config::scalar::Rate;
-use crate::config::{self, At, Mistakes, View, schema};
+use crate::config::scalar::{self, Rate};
+use crate::config::{self, Items, Mistakes, Node, View, schema};
 use crate::connector::Verify;
 use crate::model::directory::Directory;
 use crate::model::listener::Door;
@@ -43,9 +46,12 @@ use crate::model::{Frame, Keys, Origin, Quota, Snapshot};
 use crate::net::tls::Tls;
 use connectors::Catalogue;
 use http::HeaderValue;
+use key_list::KeyList;
 use keys::Around;
 use listeners::Listeners;
 use rustls::{ClientConfig, ServerConfig};
+use std::cell::Cell;
+use std::collections::HashSet;
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
@@ -75,94 +81,35 @@ pub struct Rejected {
     pub files: Vec<Stamp>,
 }
 
+/// What is in force if it is accepted, and what was written.
+pub type Read = Result<(Assembled, Written), Rejected>;
+
 impl std::fmt::Display for Rejected {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.mistakes.fmt(f)
     }
 }
 
-/// Reads and assembles the file at `path`, without a store.
-pub fn from_file(path: &Path) -> Result<Assembled, Rejected> {
-    read(path, &Holdings::default(), &Keys::default()).map(|(assembled, _)| assembled)
-}
-
-/// The same beside what a store holds: its documents, and its keys among `before`, which has the file's as they were.
-pub fn read(path: &Path, holdings: &Holdings, before: &Keys) -> Result<(Assembled, Written), Rejected> {
-    let name = path.display().to_string();
-    let stamp = Stamp::of(path);
-    match std::fs::read_to_string(path) {
-        Ok(text) => {
-            let mut read = from_text(&text, &name, base_of(path), holdings, before);
-            match &mut read {
-                Ok((assembled, written)) => {
-                    assembled.settings.files.push(stamp.clone());
-                    written.settings.files.push(stamp);
-                }
-                Err(rejected) => rejected.files.push(stamp),
-            }
-            read
-        }
-        Err(error) => {
-            let mut mistakes = Mistakes::new(&name);
-            let remedy = "name the file with --config FILE or KEYSTILE_CONFIG; `keystile demo` shows one that works";
-            mistakes.error(At::TOP, format!("cannot read it: {error}"), remedy);
-            Err(Rejected { mistakes, files: vec![stamp] })
-        }
-    }
-}
-
-/// What is needed before everything else of the file can be read: where the store is, and how to log. Whatever is wrong is
-/// reported when the rest is.
-pub fn early(path: &Path) -> Option<(Option<Store>, Log)> {
-    let mut mistakes = Mistakes::new(&path.display().to_string());
-    let file = config::load(&std::fs::read_to_string(path).ok()?, &mut mistakes)?;
-    let root = View::root(&file, schema::ROOT);
-    let holdings = Holdings::default();
-    let site = Site::new(mistakes, base_of(path), &root, &holdings);
-    let early = (settings::store(&site, &root), settings::log(&root, base_of(path)));
-    (!site.finish().0.has_errors()).then_some(early)
-}
-
-/// The connectors that connections in the file at `path` may name; nothing else of it is read, and no secret.
-pub fn connectors_of(path: &Path) -> Result<connectors::Catalogue, Mistakes> {
-    let mut mistakes = Mistakes::new(&path.display().to_string());
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) => {
-            mistakes.error(At::TOP, format!("cannot read it: {error}"), "name the file with --config FILE");
-            return Err(mistakes);
-        }
-    };
-    let Some(node) = config::load(&text, &mut mistakes) else { return Err(mistakes) };
-    let root = View::root(&node, schema::ROOT);
-    let holdings = Holdings::default();
-    let site = Site::new(mistakes, base_of(path), &root, &holdings);
-    let catalogue = connectors::assemble(&site, &root);
-    let mut mistakes = site.finish().0;
-    mistakes.sort();
-    if mistakes.has_errors() { Err(mistakes) } else { Ok(catalogue) }
-}
-
-/// The directory that relative paths in the file start from.
-pub fn base_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
-}
-
 /// As [`read`], for text from elsewhere.
-pub fn from_text(
-    text: &str,
-    name: &str,
-    base: &Path,
-    holdings: &Holdings,
-    before: &Keys,
-) -> Result<(Assembled, Written), Rejected> {
+pub fn from_text(text: &str, name: &str, base: &Path, holdings: &Holdings, before: &Keys) -> Read {
     let mut mistakes = Mistakes::new(name);
     let Some(file) = config::load(text, &mut mistakes) else {
         return Err(Rejected { mistakes, files: Vec::new() });
     };
+    let unread = || Rejected { mistakes: Mistakes::new(name), files: Vec::new() };
+    from_tree(file, None, mistakes, base, holdings, before).unwrap_or_else(|| Err(unread()))
+}
+
+/// `apart`: the keys that are not in the tree. None, if they cannot be read one by one.
+fn from_tree(
+    file: Node,
+    apart: Option<&Items>,
+    mistakes: Mistakes,
+    base: &Path,
+    holdings: &Holdings,
+    before: &Keys,
+) -> Option<Read> {
+    let name = mistakes.file().clone();
     let site = Site::new(mistakes, base, &View::root(&file, schema::ROOT), holdings);
     let tree = holdings.join(&file, &site);
     let root = View::root(&tree, schema::ROOT);
@@ -171,27 +118,37 @@ pub fn from_text(
     let connectors = Arc::new(connectors::assemble(&site, &root));
     let fetched = site.fetched.clone();
     let identities: Vec<&str> = root.list("listeners.outbound").filter_map(|v| v.text("identity")).collect();
+    let list = KeyList { root, apart, is_irregular: Cell::new(false) };
+    let (mut key_names, mut named_by_keys) = (HashSet::new(), Named::default());
     let assemble_keys = |site: &Site<'_>, around: &Around<'_>| {
         let around = Around { identities: &identities, ..*around };
-        keys::assemble(site, &root, &around, before)
+        let keys = keys::assemble(site, &list, &around, before, |name, key| {
+            if settings.store.is_some() {
+                key_names.insert(name.into());
+                named_by_keys.note(key);
+            }
+        });
+        keys::hold_identities(site, &root, &keys);
+        keys
     };
-    let mut assembled =
-        assembled_beside(site, &root, listeners.clone(), settings.clone(), connectors.clone(), assemble_keys)?;
+    let assembled =
+        assembled_beside(site, &root, listeners.clone(), settings.clone(), connectors.clone(), assemble_keys);
+    if list.is_irregular.get() {
+        return None;
+    }
+    let mut assembled = match assembled {
+        Ok(assembled) => assembled,
+        Err(rejected) => return Some(Err(rejected)),
+    };
     stand_in(&mut listeners, &assembled.snapshot.keys);
     if let Some(frame) = Arc::get_mut(&mut assembled.snapshot.frame) {
         frame.listeners = listeners.list.clone();
     }
     let fetched = fetched.take();
-    let names = root.list("keys").filter_map(|key| key.text("name"));
-    let key_names = names.filter(|_| assembled.settings.store.is_some()).map(Box::from).collect();
-    let named_by_keys = match assembled.settings.store {
-        Some(_) => Named::by_keys(&root),
-        None => Named::default(),
-    };
     let written = Written {
         key_names,
         named_by_keys,
-        name: name.to_owned(),
+        name: name.to_string(),
         base: base.to_owned(),
         tree: Written::without_keys(file),
         listeners,
@@ -199,7 +156,7 @@ pub fn from_text(
         connectors,
         fetched,
     };
-    Ok((assembled, written))
+    Some(Ok((assembled, written)))
 }
 
 /// C4: which keys the listeners stand for.
@@ -252,6 +209,7 @@ fn assembled_beside(
         routes,
         handshakes,
         webhook_buffer: root.size("webhooks.buffer"),
+        overload: root.switch("overload.delay").and_then(|delay| scalar::duration(delay).ok()),
         url_key,
     };
     let snapshot = Snapshot { frame: Arc::new(frame), keys };

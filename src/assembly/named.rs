@@ -17,20 +17,17 @@ pub struct Named {
 }
 
 impl Named {
-    pub fn by_keys(root: &View<'_>) -> Named {
-        let mut named = Named::default();
-        for key in root.list(Resource::Key.plural()) {
-            let mut note = |kind, name: Option<&str>| named.these.extend(name.map(|name| (kind, Box::from(name))));
-            note(Resource::Environment, key.text("environment"));
-            for kind in [Resource::Connection, Resource::Workflow] {
-                if let Grant::These(items) = key.grant(kind.plural()) {
-                    items.iter().for_each(|item| note(kind, item.text_here()));
-                }
+    /// What one key names.
+    pub fn note(&mut self, key: &View<'_>) {
+        let mut note = |kind, name: Option<&str>| self.these.extend(name.map(|name| (kind, Box::from(name))));
+        note(Resource::Environment, key.text("environment"));
+        for kind in [Resource::Connection, Resource::Workflow] {
+            if let Grant::These(items) = key.grant(kind.plural()) {
+                items.iter().for_each(|item| note(kind, item.text_here()));
             }
-            let bound = key.entries("bindings");
-            named.bound.extend(bound.filter_map(|pair| Some((pair.key.into(), pair.value.text_here()?.into()))));
         }
-        named
+        let bound = key.entries("bindings");
+        self.bound.extend(bound.filter_map(|pair| Some((pair.key.into(), pair.value.text_here()?.into()))));
     }
 
     /// Reports what would be missing, or other than the keys say.

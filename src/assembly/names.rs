@@ -55,7 +55,6 @@ pub struct Names<'a> {
     pub environments: HashMap<&'a str, EnvironmentId>,
     pub connections: HashMap<&'a str, u32>,
     pub workflows: HashMap<&'a str, u32>,
-    pub keys: HashMap<&'a str, u32>,
 }
 
 impl<'a> Names<'a> {
@@ -68,7 +67,6 @@ impl<'a> Names<'a> {
             environments: environments.list.iter().map(|e| (&*e.name, e.id)).collect(),
             connections: indexed("connections"),
             workflows: indexed("workflows"),
-            keys: indexed("keys"),
         }
     }
 
@@ -78,7 +76,6 @@ impl<'a> Names<'a> {
             environments: frame.environments.iter().map(|e| (&*e.name, e.id)).collect(),
             connections: frame.connections.iter().map(|c| (&*c.name, c.index.0)).collect(),
             workflows: frame.workflows.iter().map(|w| (&*w.name, w.index.0)).collect(),
-            keys: HashMap::new(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What is remembered of a file that was read, to see when it changes.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -17,7 +18,7 @@ impl Stamp {
     pub fn of(path: &Path) -> Stamp {
         // In this order: content that changes after it was read must not carry the newer time.
         let outside = outside(path);
-        let content = content(path).map(|bytes| blake3::hash(&bytes));
+        let content = content(path);
         Stamp { path: path.to_owned(), outside, content }
     }
 
@@ -36,12 +37,14 @@ impl Stamp {
     }
 }
 
-/// A directory's content is the names in it.
-fn content(path: &Path) -> Option<Vec<u8>> {
-    let Ok(entries) = std::fs::read_dir(path) else { return std::fs::read(path).ok() };
+/// A directory's content is the names in it. A file may be long, and is not held.
+fn content(path: &Path) -> Option<blake3::Hash> {
+    let Ok(entries) = std::fs::read_dir(path) else {
+        return Some(blake3::Hasher::new().update_reader(File::open(path).ok()?).ok()?.finalize());
+    };
     let mut names: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.file_name().into_encoded_bytes())).collect();
     names.sort();
-    Some(names.join(&b'/'))
+    Some(blake3::hash(&names.join(&b'/')))
 }
 
 fn outside(path: &Path) -> Option<(SystemTime, u64, PathBuf)> {

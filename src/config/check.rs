@@ -25,6 +25,17 @@ pub fn check_shape(root: &Node, shape: &Shape, mistakes: &mut Mistakes) {
     Checker { mistakes }.node(root, shape, Trail::TOP);
 }
 
+/// Checks what stands in one place; the rest of the file is elsewhere.
+pub fn check_part(node: &Node, shape: &Shape, trail: Trail<'_>, mistakes: &mut Mistakes) {
+    Checker { mistakes }.node(node, shape, trail);
+}
+
+/// Reports an item that has another one's name.
+pub fn report_second(name: &Node, item: Trail<'_>, first: u32, mistakes: &mut Mistakes) {
+    let reason = format!("a second one of this name; the first is in line {first}");
+    mistakes.error(at(name, item.field("name")), reason, "write: a name of its own");
+}
+
 struct Checker<'m> {
     mistakes: &'m mut Mistakes,
 }
@@ -153,8 +164,7 @@ impl Checker<'_> {
             };
             let first = *names.entry(text).or_insert(name.line);
             if first != name.line {
-                let reason = format!("a second one of this name; the first is in line {first}");
-                self.mistakes.error(at(name, here.field("name")), reason, "write: a name of its own");
+                report_second(name, here, first, self.mistakes);
             }
         }
     }

@@ -60,7 +60,7 @@ colour: blue
         r#"k.yaml:13:5: error: keys[acme-crm].token: there is no field `token` here
     write: primary: blake3:…, as `keystile keys digest` prints it"#,
         r#"k.yaml:14:1: error: colour: there is no field `colour` here
-    the fields here are: listeners, secret_sources, allow_networks, environments, connectors, key_checks, connections, workflows, keys, log, workers, webhooks, shutdown, takeover_socket, store, master_key"#,
+    the fields here are: listeners, secret_sources, allow_networks, environments, connectors, key_checks, connections, workflows, keys, log, workers, webhooks, overload, shutdown, takeover_socket, store, master_key"#,
     ];
     for (found, expected) in found.iter().zip(expected) {
         assert_eq!(found, expected);

@@ -246,7 +246,7 @@ fn trail(open: &[Open]) -> Trail<'_> {
     trail
 }
 
-fn scalar(text: &str, style: ScalarStyle) -> Value {
+pub(super) fn scalar(text: &str, style: ScalarStyle) -> Value {
     let quoted = style != ScalarStyle::Plain;
     match text {
         "" | "~" | "null" if !quoted => Value::Null,

@@ -82,3 +82,41 @@ impl Node {
         }
     }
 }
+
+impl Entry {
+    /// Its name and value in bytes, without their places; no two that differ are written the same.
+    pub(super) fn write(&self, into: &mut Vec<u8>) {
+        write_text(&self.key, into);
+        self.node.write(into);
+    }
+}
+
+impl Node {
+    fn write(&self, into: &mut Vec<u8>) {
+        match &self.value {
+            Value::Null => into.push(b'~'),
+            Value::Scalar { text, quoted } => {
+                into.push(if *quoted { b'"' } else { b'\'' });
+                write_text(text, into);
+            }
+            Value::List(items) => {
+                into.push(b'[');
+                items.iter().for_each(|item| item.write(into));
+                into.push(b']');
+            }
+            Value::Map(entries) => {
+                into.push(b'{');
+                for entry in entries {
+                    into.push(b',');
+                    entry.write(into);
+                }
+                into.push(b'}');
+            }
+        }
+    }
+}
+
+fn write_text(text: &str, into: &mut Vec<u8>) {
+    into.extend_from_slice(&text.len().to_le_bytes());
+    into.extend_from_slice(text.as_bytes());
+}

@@ -30,7 +30,8 @@ impl<'a> View<'a> {
     /// A field's value, or its default.
     pub fn opt<T>(&self, names: &str, read: impl Fn(&'a str) -> Result<T, Wrong>) -> Option<T> {
         let part = self.part(names);
-        let written = part.text_here().and_then(|text| read(text).ok());
+        // `read` judges as the schema did: what did not fit is not read.
+        let written = part.node.and_then(Node::text).and_then(|text| read(text).ok());
         written.or_else(|| part.default.and_then(|text| read(text).ok()))
     }
 

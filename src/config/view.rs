@@ -5,6 +5,8 @@
 //! does not have is a slip of ours and panics in the first test that reads it.
 
 use super::{
+    check::{check_part, report_second},
+    mistake::Mistakes,
     scalar::Wrong,
     shape::{Field, Shape},
     trail::{At, Trail},
@@ -56,7 +58,10 @@ impl<'a> View<'a> {
 
     /// A part by its field names, `timeouts.head`.
     pub fn part(&self, names: &str) -> View<'a> {
-        names.split('.').fold(*self, |view, name| view.child(name))
+        match names.bytes().any(|b| b == b'.') {
+            true => names.split('.').fold(*self, |view, name| view.child(name)),
+            false => self.child(names),
+        }
     }
 
     /// Whether something is written there.
@@ -89,6 +94,39 @@ impl<'a> View<'a> {
         written
             .filter_map(move |(node, trail)| Some(View::of(node, item?, trail)))
             .chain(defaults.filter_map(move |word| Some(View { shape: item?, default: Some(word), ..list })))
+    }
+
+    /// An item of this list that was read apart from it.
+    pub fn item<'i>(&self, index: usize, node: &'i Node) -> Option<View<'i>>
+    where
+        'a: 'i,
+    {
+        Some(View::of(node, *self.shape.item()?, self.at.trail.then(node.step(index))))
+    }
+
+    /// What is written here but for some fields, whatever its place: the same for two that say the same.
+    pub fn written_but(&self, left_out: &[&str]) -> Vec<u8> {
+        let mut written = Vec::with_capacity(128);
+        if let Some(Node { value: Value::Map(entries), .. }) = self.node {
+            for entry in entries.iter().filter(|entry| !left_out.contains(&&*entry.key)) {
+                entry.write(&mut written);
+            }
+        }
+        written
+    }
+
+    /// Checks this, where the file as a whole was not.
+    pub fn check(&self, mistakes: &mut Mistakes) {
+        if let Some(node) = self.node {
+            check_part(node, &self.shape, self.at.trail, mistakes);
+        }
+    }
+
+    /// Reports that this item of a list has the name of another one, which stands in line `first`.
+    pub fn report_second(&self, first: u32, mistakes: &mut Mistakes) {
+        if let Some(name) = self.node.and_then(|node| node.field("name")) {
+            report_second(name, self.at.trail, first, mistakes);
+        }
     }
 
     /// The values of a list's items.

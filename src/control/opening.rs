@@ -5,7 +5,7 @@ use super::keys::rows;
 use super::resources::State;
 use super::state::{Effect, Outlet, Stored, apply};
 use crate::assembly::{self, Document, Held, Holdings, Signing};
-use crate::model::{Keys, Resource, Uid, UrlKey};
+use crate::model::{Key, Keys, Resource, Uid, UrlKey};
 use crate::store::{Database, ResourceRow, Store};
 use crate::vault::{Binding, MasterKey, MasterKeySource, SIGNED_URLS, Vault};
 use anyhow::Context as _;
@@ -17,6 +17,9 @@ use zeroize::Zeroizing;
 
 /// What the audit's key is derived for.
 pub const AUDIT: &str = "audit chain";
+
+/// So many documents of keys are remembered while all keys are read.
+const MOST_ALIKE: usize = 1024;
 
 /// What a store had.
 pub struct Opened {
@@ -58,17 +61,28 @@ fn told(error: crate::vault::VaultError) -> anyhow::Error {
 fn keys(store: &Store<Effect>) -> anyhow::Result<Keys> {
     let mut keys = Keys::default();
     let mut broken = Vec::new();
+    // A million keys have few different documents: each is read once.
+    let mut alike: HashMap<String, Key> = HashMap::new();
     store
-        .load_keys(|row| match rows::parts(&row) {
-            Ok(parts) => keys.put(parts.0(keys.next_id()), &[], &rows::tokens(&row)),
-            // It permits nothing, which is said below.
-            Err(_) => broken.push(row.name),
+        .load_keys(|row| {
+            if !alike.contains_key(&row.document) {
+                let Ok(spec) = rows::spec(&row) else {
+                    // It permits nothing, which is said below.
+                    return broken.push(row.name);
+                };
+                if alike.len() >= MOST_ALIKE {
+                    alike.clear();
+                }
+                alike.insert(row.document.clone(), rows::any(&spec));
+            }
+            if let Some(any) = alike.get(&row.document) {
+                keys.put(rows::like(any, &row, keys.next_id()), &[], &rows::tokens(&row));
+            }
         })
         .context("cannot read the keys")?;
     if let Some(name) = broken.first() {
         anyhow::bail!("{} keys cannot be read, the first is {name}: restore a backup", broken.len());
     }
-    keys.settle();
     Ok(keys)
 }
 

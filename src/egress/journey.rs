@@ -32,6 +32,7 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Denial> {
     let index = live.listener(&front.address).ok_or(Denial::Overloaded { what: "removed listener" })?;
     let listener = &snapshot.listeners[index];
     log.address = forwarded::client(front.peer, &parts.headers, &listener.trusted_proxies, listener.forwarded);
+    core.has_room(snapshot.overload, front, log.started())?;
 
     inspect(parts, listener)?;
     let Door::Outbound(door) = &listener.door else { return Err(Denial::ConnectionNotFound) };

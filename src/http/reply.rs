@@ -83,8 +83,8 @@ pub fn refusal(denial: &Denial, asked: &Asked<'_>) -> Reply<Bytes> {
             set(fields, LIMIT_POLICY, policy(refusal.scope.name(), refusal.quota));
             set(fields, LIMIT, format!("\"{}\";r=0;t={wait}", refusal.scope.name()));
         }
-        Denial::Overloaded { .. } | Denial::Replayed { in_flight: true } => {
-            set(fields, header::RETRY_AFTER, "1".to_owned());
+        Denial::Overloaded { .. } | Denial::Behind | Denial::Replayed { in_flight: true } => {
+            fields.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         _ => {}
     }
@@ -134,10 +134,10 @@ fn problem(denial: &Denial, request_id: &HeaderValue) -> Reply<Bytes> {
     let mut reply = Reply::new(Bytes::from(body));
     reply.status = status;
     let fields = &mut reply.headers;
-    fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-    fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    fields.insert(ERROR, HeaderValue::from_static(code));
-    fields.insert(REQUEST_ID, request_id.clone());
+    fields.append(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    fields.append(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    fields.append(ERROR, HeaderValue::from_static(code));
+    fields.append(REQUEST_ID, request_id.clone());
     reply
 }
 
@@ -268,6 +268,7 @@ mod tests {
             Denial::RateLimited(refusal),
             Denial::LoopDetected,
             Denial::Overloaded { what: "w" },
+            Denial::Behind,
             Denial::UpstreamUnreachable { cause: cause() },
             Denial::UpstreamTls { cause: cause() },
             Denial::UpstreamProtocol { cause: cause() },

@@ -5,6 +5,7 @@ pub mod buffers;
 pub mod connections;
 pub mod failed;
 pub mod meter;
+pub mod overload;
 pub mod replays;
 pub mod slots;
 pub mod table;

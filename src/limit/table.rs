@@ -27,7 +27,7 @@ pub type Held = SmallVec<[Taken; 2]>;
 #[derive(Clone)]
 pub struct Limits {
     /// By the key's number, for those that have a quota.
-    keys: Shelf<Meter>,
+    keys: Shelf<Arc<Meter>>,
     fixed: Arc<Fixed>,
 }
 
@@ -179,8 +179,8 @@ impl Limits {
     }
 }
 
-fn set_meter(meters: &mut Shelf<Meter>, id: KeyId, quota: Option<Quota>) {
-    let old = meters.handle(id.0);
+fn set_meter(meters: &mut Shelf<Arc<Meter>>, id: KeyId, quota: Option<Quota>) {
+    let old = meters.get(id.0);
     if old.map(|meter| meter.quota()) != quota {
         meters.set(id.0, quota.map(|quota| Arc::new(Meter::new(quota))));
     }

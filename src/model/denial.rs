@@ -154,6 +154,8 @@ pub enum Denial {
     Overloaded {
         what: &'static str,
     },
+    /// More comes than this core can carry; refused unseen.
+    Behind,
     // Upstream, and ourselves
     /// Hazard 24.
     SecretUnavailable {
@@ -228,7 +230,7 @@ impl Denial {
             Denial::SigningSecretMissing { .. } => ("secret_unavailable", S::SERVICE_UNAVAILABLE),
             Denial::RateLimited(_) => ("rate_limited", S::TOO_MANY_REQUESTS),
             Denial::LoopDetected => ("loop_detected", S::LOOP_DETECTED),
-            Denial::Overloaded { .. } => ("overloaded", S::SERVICE_UNAVAILABLE),
+            Denial::Overloaded { .. } | Denial::Behind => ("overloaded", S::SERVICE_UNAVAILABLE),
             Denial::SecretUnavailable { .. } => ("secret_unavailable", S::SERVICE_UNAVAILABLE),
             Denial::UpstreamUnreachable { .. } => ("upstream_unreachable", S::BAD_GATEWAY),
             Denial::UpstreamTls { .. } => ("upstream_tls", S::BAD_GATEWAY),
@@ -254,6 +256,7 @@ impl Denial {
         match self {
             Denial::Internal { .. }
             | Denial::Overloaded { .. }
+            | Denial::Behind
             | Denial::LoopDetected
             | Denial::SecretUnavailable { .. }
             | Denial::SigningSecretMissing { .. }
@@ -319,6 +322,7 @@ impl Denial {
             Denial::UpstreamTimeout { phase } => Some((*phase).into()),
             Denial::RateLimited(r) => Some(r.scope.name().into()),
             Denial::Overloaded { what } => Some((*what).into()),
+            Denial::Behind => Some("behind".into()),
             _ => None,
         }
     }

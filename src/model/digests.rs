@@ -1,30 +1,35 @@
 //! Whose a token is, by its digest: a table that is read without a lock while copies of it are changed.
 //!
-//! Digests are uniform, so their own first bits say where they are: a byte chooses the branch, six more bits the leaf, and
-//! within the leaf, which is sorted, the bits behind them say about where. A change copies one leaf of a hundred or so, and
-//! the way to it.
+//! Digests are uniform, so their own first bits say where they are: sixteen of them choose the leaf, in three steps, and
+//! within the leaf, which is sorted, the bits behind them say about where. Of what a request looks at, the steps are few
+//! enough to stay in the cache, and a leaf of some thirty digests among millions lies on one page of memory. A change
+//! copies one leaf and the way to it.
 
 use super::key::{KeyId, Slot};
 use super::token::Digest;
 use std::array;
 use std::sync::Arc;
 
-const BRANCHES: usize = 256;
-const LEAVES: usize = 64;
-/// How far from where it should be an entry is looked for before the whole leaf is searched.
-const NEAR: usize = 16;
+/// Boughs of the table, branches of a bough, leaves of a branch: as few at every step as a change must copy.
+const BOUGHS: usize = 64;
+const BRANCHES: usize = 32;
+const LEAVES: usize = 32;
+/// So far from where it should be an entry is looked for before the whole leaf is searched.
+const NEAR: usize = 8;
 /// A secondary token's.
 const SECONDARY: u32 = 1 << 31;
 
 /// Digest to key and slot.
 #[derive(Debug, Clone)]
 pub struct Digests {
-    branches: Arc<[Option<Arc<Branch>>; BRANCHES]>,
+    boughs: Arc<[Option<Arc<Bough>>; BOUGHS]>,
     count: usize,
 }
 
-#[derive(Debug, Clone)]
-struct Branch([Option<Arc<Vec<Entry>>>; LEAVES]);
+type Bough = [Option<Arc<Branch>>; BRANCHES];
+type Branch = [Leaf; LEAVES];
+/// Sorted; none where there is nothing.
+type Leaf = Option<Arc<[Entry]>>;
 
 /// 36 bytes: there may be millions.
 #[derive(Debug, Clone, Copy)]
@@ -42,14 +47,14 @@ impl Entry {
 
 impl Default for Digests {
     fn default() -> Digests {
-        Digests { branches: Arc::new(array::from_fn(|_| None)), count: 0 }
+        Digests { boughs: Arc::new(array::from_fn(|_| None)), count: 0 }
     }
 }
 
 impl Digests {
     /// Whether nothing was changed in either since one was copied from the other.
     pub fn is_same(&self, other: &Digests) -> bool {
-        Arc::ptr_eq(&self.branches, &other.branches)
+        Arc::ptr_eq(&self.boughs, &other.boughs)
     }
 
     pub fn len(&self) -> usize {
@@ -61,15 +66,16 @@ impl Digests {
     }
 
     pub fn find(&self, digest: &Digest) -> Option<(KeyId, Slot)> {
-        let (branch, leaf) = path(digest);
-        let leaf = self.branches[branch].as_ref()?.0[leaf].as_ref()?;
+        let (bough, branch, leaf) = path(digest);
+        let leaf = self.boughs[bough].as_ref()?[branch].as_ref()?[leaf].as_ref()?;
         place(leaf, digest).ok().map(|at| leaf[at].owner())
     }
 
     /// Those that have this owner. Looks at all of them.
     pub fn of(&self, owner: (KeyId, Slot)) -> impl Iterator<Item = Digest> {
-        let leaves = self.branches.iter().flatten().flat_map(|branch| branch.0.iter().flatten());
-        leaves.flat_map(|leaf| leaf.iter()).filter(move |entry| entry.owner() == owner).map(|e| Digest(e.digest))
+        let branches = self.boughs.iter().flatten().flat_map(|bough| bough.iter().flatten());
+        let entries = branches.flat_map(|branch| branch.iter().flatten()).flat_map(|leaf| leaf.iter());
+        entries.filter(move |entry| entry.owner() == owner).map(|e| Digest(e.digest))
     }
 
     /// Notes whose it is; answers whose it was.
@@ -77,10 +83,15 @@ impl Digests {
         let owner = key.0 & !SECONDARY | if slot == Slot::Secondary { SECONDARY } else { 0 };
         let entry = Entry { digest: digest.0, owner };
         let leaf = self.leaf(&digest);
-        match place(leaf, &digest) {
-            Ok(at) => Some(std::mem::replace(&mut leaf[at], entry).owner()),
+        let entries = leaf.as_deref().unwrap_or_default();
+        match place(entries, &digest) {
+            Ok(at) => {
+                let entries = Arc::make_mut(leaf.get_or_insert_default());
+                Some(std::mem::replace(&mut entries[at], entry).owner())
+            }
             Err(at) => {
-                leaf.insert(at, entry);
+                let (before, behind) = entries.split_at(at);
+                *leaf = Some(before.iter().chain([&entry]).chain(behind).copied().collect());
                 self.count += 1;
                 None
             }
@@ -89,65 +100,73 @@ impl Digests {
 
     /// Forgets it.
     pub fn remove(&mut self, digest: &Digest) -> Option<(KeyId, Slot)> {
-        self.find(digest)?;
+        let gone = self.find(digest)?;
         let leaf = self.leaf(digest);
-        let at = place(leaf, digest).ok()?;
-        let gone = leaf.remove(at).owner();
+        *leaf = without(leaf.as_deref().unwrap_or_default(), |entry| entry.digest != digest.0);
         self.count -= 1;
         Some(gone)
     }
 
     /// Forgets all whose key does not stay.
     pub fn retain(&mut self, stays: impl Fn(KeyId) -> bool) {
+        let stays = |entry: &Entry| stays(entry.owner().0);
         let mut count = 0;
-        for branch in Arc::make_mut(&mut self.branches).iter_mut().flatten() {
-            for leaf in Arc::make_mut(branch).0.iter_mut().flatten() {
-                if leaf.iter().any(|entry| !stays(entry.owner().0)) {
-                    Arc::make_mut(leaf).retain(|entry| stays(entry.owner().0));
+        for bough in Arc::make_mut(&mut self.boughs).iter_mut().flatten() {
+            for branch in Arc::make_mut(bough).iter_mut().flatten() {
+                for leaf in Arc::make_mut(branch) {
+                    let Some(entries) = leaf else { continue };
+                    if !entries.iter().all(stays) {
+                        *leaf = without(entries, stays);
+                    }
+                    count += leaf.as_ref().map_or(0, |entries| entries.len());
                 }
-                count += leaf.len();
             }
         }
         self.count = count;
     }
 
-    /// Gives back what was reserved while many were put in.
-    pub fn settle(&mut self) {
-        for branch in Arc::make_mut(&mut self.branches).iter_mut().flatten() {
-            for leaf in Arc::make_mut(branch).0.iter_mut().flatten() {
-                if leaf.capacity() > leaf.len() + leaf.len() / 8 {
-                    Arc::make_mut(leaf).shrink_to_fit();
-                }
-            }
-        }
-    }
-
-    fn leaf(&mut self, digest: &Digest) -> &mut Vec<Entry> {
-        let (branch, leaf) = path(digest);
-        let branch =
-            Arc::make_mut(&mut self.branches)[branch].get_or_insert_with(|| Arc::new(Branch(array::from_fn(|_| None))));
-        Arc::make_mut(Arc::make_mut(branch).0[leaf].get_or_insert_default())
+    fn leaf(&mut self, digest: &Digest) -> &mut Leaf {
+        let (bough, branch, leaf) = path(digest);
+        let bough = Arc::make_mut(&mut self.boughs)[bough].get_or_insert_with(|| Arc::new(array::from_fn(|_| None)));
+        let branch = Arc::make_mut(bough)[branch].get_or_insert_with(|| Arc::new(array::from_fn(|_| None)));
+        &mut Arc::make_mut(branch)[leaf]
     }
 }
 
-fn path(digest: &Digest) -> (usize, usize) {
-    (usize::from(digest.0[0]), usize::from(digest.0[1] >> 2))
+fn without(entries: &[Entry], stays: impl Fn(&Entry) -> bool) -> Leaf {
+    let kept: Vec<Entry> = entries.iter().filter(|entry| stays(entry)).copied().collect();
+    (!kept.is_empty()).then(|| kept.into())
+}
+
+fn path(digest: &Digest) -> (usize, usize, usize) {
+    let bits = usize::from(u16::from_be_bytes([digest.0[0], digest.0[1]]));
+    (bits / (BRANCHES * LEAVES), bits / LEAVES % BRANCHES, bits % LEAVES)
 }
 
 /// Where the digest is, or belongs.
 fn place(leaf: &[Entry], digest: &Digest) -> Result<usize, usize> {
-    let [_, second, a, b, c, d, ..] = digest.0;
+    let [_, _, a, b, c, d, ..] = digest.0;
     // The 32 bits behind those that chose the leaf.
-    let bits = u64::from(second & 3) << 30 | u64::from(u32::from_be_bytes([a, b, c, d]) >> 2);
+    let bits = u64::from(u32::from_be_bytes([a, b, c, d]));
     let about = ((bits * leaf.len() as u64) >> 32) as usize;
-    let (from, to) = (about.saturating_sub(NEAR), (about + NEAR).min(leaf.len()));
-    let is_within =
-        leaf.get(from).is_some_and(|e| e.digest <= digest.0) && leaf[..to].last().is_some_and(|e| e.digest >= digest.0);
-    let by = |entry: &Entry| entry.digest.cmp(&digest.0);
-    match is_within {
-        true => leaf[from..to].binary_search_by(by).map(|at| at + from).map_err(|at| at + from),
-        false => leaf.binary_search_by(by),
+    walk(leaf, digest, about).unwrap_or_else(|| leaf.binary_search_by(|entry| entry.digest.cmp(&digest.0)))
+}
+
+/// The same, from about where it should be; none if it is not near. Neighbours lie on the same cache lines, or the next.
+fn walk(leaf: &[Entry], digest: &Digest, about: usize) -> Option<Result<usize, usize>> {
+    let is_before = |at: usize| leaf.get(at).is_some_and(|entry| entry.digest < digest.0);
+    let mut at = about;
+    for _ in 0..NEAR {
+        if is_before(at) {
+            at += 1;
+        } else if at > 0 && !is_before(at - 1) {
+            at -= 1;
+        } else {
+            let is_there = leaf.get(at).is_some_and(|entry| entry.digest == digest.0);
+            return Some(if is_there { Ok(at) } else { Err(at) });
+        }
     }
+    None
 }
 
 #[cfg(test)]
@@ -185,7 +204,6 @@ mod tests {
                     None => prop_assert_eq!(table.remove(&digest), map.remove(&digest)),
                 }
             }
-            table.settle();
             let mut fewer = table.clone();
             fewer.retain(|key| key.0 % 2 == 0);
             copies.push((fewer, map.clone().into_iter().filter(|(_, (k, _))| k.0 % 2 == 0).collect()));

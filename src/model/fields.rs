@@ -62,11 +62,6 @@ impl Fields {
         Fields { lines: Vec::with_capacity(USUAL) }
     }
 
-    /// Takes all of them out; the room stays.
-    pub fn clear(&mut self) {
-        self.lines.clear();
-    }
-
     /// Lines, not names.
     pub fn len(&self) -> usize {
         self.lines.len()

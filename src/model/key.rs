@@ -1,12 +1,16 @@
 //! What a caller is known by.
 
+pub use super::grants::Grants;
+
 use super::certificate::AcceptedCertificate;
+use super::name::Name;
 use super::quota::Quota;
 use super::token::Digest;
 use super::uid::Uid;
 use super::urgency::Urgency;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Index of a key in its snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -49,14 +53,14 @@ impl Origin {
     }
 }
 
-/// A key, checked. There may be a million: what few of them have stands apart, and references are by id, so that they
-/// outlive whatever else changes.
+/// A key, checked. There may be a million: two cache lines hold all that a request asks of one, what few of them have stands
+/// apart, and references are by id, so that they outlive whatever else changes.
 #[derive(Debug, Clone)]
 pub struct Key {
     pub index: KeyId,
     /// Stays when the key is renamed.
     pub uid: Uid,
-    pub name: Box<str>,
+    pub name: Name,
     pub origin: Origin,
     pub enabled: bool,
     /// K11: for good.
@@ -69,7 +73,8 @@ pub struct Key {
     /// C1: what it may call by.
     pub connections: Grants,
     pub scopes: Scopes,
-    more: Option<Box<More>>,
+    /// Shared, since a change beside it copies the page that they both stand on.
+    more: Option<Arc<More>>,
 }
 
 /// What few keys have.
@@ -117,58 +122,25 @@ impl Key {
         }
     }
 
+    /// Another one that may do the same, for as long.
+    #[must_use]
+    pub fn like(&self, index: KeyId, uid: Uid, name: &str) -> Key {
+        Key { index, uid, name: name.into(), ..self.clone() }
+    }
+
     /// What few keys have.
     pub fn more(&self) -> &More {
         self.more.as_deref().unwrap_or(&NOTHING_MORE)
     }
 
     pub fn with(mut self, more: More) -> Key {
-        self.more = (more != NOTHING_MORE).then(|| Box::new(more));
+        self.more = (more != NOTHING_MORE).then(|| Arc::new(more));
         self
     }
 
     #[cfg(any(test, fuzzing))]
     pub fn more_mut(&mut self) -> &mut More {
-        self.more.get_or_insert_default()
-    }
-}
-
-/// W2: what a key may run, or use, by id. There is no default: nothing means nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Grants {
-    /// The explicit word for everything.
-    All,
-    /// Sorted.
-    Some(Box<[Uid]>),
-}
-
-impl Grants {
-    pub fn nothing() -> Grants {
-        Grants::Some(Box::default())
-    }
-
-    /// Exactly these; an empty list permits nothing.
-    pub fn some(mut granted: Vec<Uid>) -> Grants {
-        granted.sort_unstable();
-        granted.dedup();
-        Grants::Some(granted.into_boxed_slice())
-    }
-
-    /// Whether `wanted` is permitted.
-    pub fn permit(&self, wanted: Uid) -> bool {
-        match self {
-            Grants::All => true,
-            Grants::Some(list) => list.binary_search(&wanted).is_ok(),
-        }
-    }
-
-    /// K13: whether whoever has these may grant `others`.
-    pub fn cover(&self, others: &Grants) -> bool {
-        match (self, others) {
-            (Grants::All, _) => true,
-            (Grants::Some(_), Grants::All) => false,
-            (Grants::Some(_), Grants::Some(list)) => list.iter().all(|uid| self.permit(*uid)),
-        }
+        Arc::make_mut(self.more.get_or_insert_default())
     }
 }
 
@@ -259,25 +231,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn w2_an_empty_list_permits_nothing_and_all_is_explicit() {
-        let uid = |n| Uid([n; 16]);
-        assert!(!Grants::some(vec![]).permit(uid(0)) && !Grants::nothing().permit(uid(0)));
-        assert!(Grants::some(vec![uid(4), uid(1)]).permit(uid(1)));
-        assert!(!Grants::some(vec![uid(4), uid(1)]).permit(uid(2)));
-        assert!(Grants::All.permit(uid(7)));
-    }
-
-    #[test]
     fn hazard_32_a_million_of_them_fit() {
-        assert!(size_of::<Key>() <= 120, "{} bytes", size_of::<Key>());
-    }
-
-    #[test]
-    fn k13_nobody_grants_more_than_he_has() {
-        let some = |list: &[u8]| Grants::some(list.iter().map(|n| Uid([*n; 16])).collect());
-        assert!(Grants::All.cover(&Grants::All) && Grants::All.cover(&some(&[1])));
-        assert!(some(&[1, 2]).cover(&some(&[2])) && some(&[1]).cover(&some(&[])));
-        assert!(!some(&[1]).cover(&Grants::All) && !some(&[1]).cover(&some(&[1, 2])));
+        assert!(size_of::<Option<Key>>() <= 128, "{} bytes", size_of::<Key>());
     }
 
     #[test]

@@ -2,16 +2,17 @@
 //! requests under way keep the one that they began with.
 
 use super::digests::Digests;
+use super::grants::Lists;
 use super::key::{Key, KeyId, Origin, Slot};
 use super::shelf::Shelf;
 use super::token::Digest;
-use std::sync::Arc;
 
 /// Keys by id, and tokens' digests.
 #[derive(Debug, Clone, Default)]
 pub struct Keys {
     shelf: Shelf<Key>,
     digests: Digests,
+    lists: Lists,
     /// Ids are not used again, so that what is remembered of one key is never taken for another's.
     next: u32,
 }
@@ -56,7 +57,7 @@ impl Keys {
 
     /// In the order in which they came.
     pub fn iter(&self) -> impl Iterator<Item = &Key> {
-        self.shelf.iter().map(|(_, key)| &**key)
+        self.shelf.iter().map(|(_, key)| key)
     }
 
     /// The next key's id.
@@ -66,7 +67,7 @@ impl Keys {
 
     /// Adds a key, or replaces the one that has its id; `before` are the tokens that one had. A token that is another
     /// key's already is taken over: whoever may not do that asks [`Keys::find`] first.
-    pub fn put(&mut self, key: Key, before: &[Digest], tokens: &[Token]) {
+    pub fn put(&mut self, mut key: Key, before: &[Digest], tokens: &[Token]) {
         let id = key.index;
         for digest in before {
             self.digests.remove(digest);
@@ -75,7 +76,9 @@ impl Keys {
             self.digests.put(*digest, id, *slot);
         }
         self.next = self.next.max(id.0 + 1);
-        self.shelf.set(id.0, Some(Arc::new(key)));
+        self.lists.share(&mut key.workflows);
+        self.lists.share(&mut key.connections);
+        self.shelf.set(id.0, Some(key));
     }
 
     /// Takes a key away, with the tokens that it had.
@@ -99,11 +102,6 @@ impl Keys {
         kept.digests.retain(|id| kept.shelf.get(id.0).is_some());
         kept
     }
-
-    /// Gives back what was reserved while many were put in.
-    pub fn settle(&mut self) {
-        self.digests.settle();
-    }
 }
 
 /// Tests change a key in place.
@@ -122,9 +120,7 @@ mod at_will {
 
     impl IndexMut<usize> for Keys {
         fn index_mut(&mut self, at: usize) -> &mut Key {
-            let key = self.shelf.set(at as u32, None).unwrap();
-            self.shelf.set(at as u32, Some(Arc::new((*key).clone())));
-            Arc::get_mut(self.shelf.slot(at as u32).unwrap()).unwrap()
+            self.shelf.slot(at as u32).unwrap()
         }
     }
 

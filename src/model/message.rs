@@ -1,9 +1,9 @@
 //! Heads of messages, as every protocol's are once they were read.
 
 use super::{Denial, Fields};
+use bytes::Bytes;
 use http::header::HeaderMap;
 use http::{Method, StatusCode, Uri, Version};
-use hyper::ext::ReasonPhrase;
 
 /// A request's head.
 #[derive(Debug, Clone, Default)]
@@ -16,19 +16,27 @@ pub struct RequestHead {
     pub flaw: Option<Box<Denial>>,
 }
 
-impl RequestHead {
-    /// Makes room for the next one. Nothing of this one stays, but the room its fields had.
-    pub fn clear(&mut self) {
-        self.headers.clear();
-        let headers = std::mem::take(&mut self.headers);
-        *self = RequestHead { headers, ..RequestHead::default() };
-    }
-}
-
 impl From<http::request::Parts> for RequestHead {
     fn from(parts: http::request::Parts) -> RequestHead {
         let http::request::Parts { method, uri, version, headers, .. } = parts;
         RequestHead { method, uri, version, headers: headers.into(), flaw: None }
+    }
+}
+
+/// The words behind a reply's status, which can be written into its first line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason(Bytes);
+
+impl Reason {
+    /// `None`: there is a byte in it that a line cannot hold (RFC 9112, section 4).
+    pub fn new(words: impl Into<Bytes>) -> Option<Reason> {
+        let words = words.into();
+        let fits = words.iter().all(|b| matches!(b, b'\t' | b' '..=b'~' | 0x80..));
+        fits.then_some(Reason(words))
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
     }
 }
 
@@ -38,7 +46,7 @@ pub struct Reply<B> {
     pub status: StatusCode,
     pub headers: Fields,
     /// The words behind the status, where they are not the usual ones.
-    pub reason: Option<ReasonPhrase>,
+    pub reason: Option<Reason>,
     pub body: B,
 }
 
@@ -60,5 +68,20 @@ impl<B> Reply<B> {
         *response.status_mut() = self.status;
         *response.headers_mut() = HeaderMap::from(self.headers);
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_holds_no_end_of_its_line() {
+        for words in [&b""[..], b"OK", b"Not\tFound", b"caf\xc3\xa9"] {
+            assert_eq!(Reason::new(words).unwrap().as_bytes(), words);
+        }
+        for words in [&b"a\r\nx: y"[..], b"a\n", b"\0", b"\x7f", b"\x1b[0m"] {
+            assert_eq!(Reason::new(words), None);
+        }
     }
 }

@@ -1,5 +1,57 @@
 //! K15: how resources are named.
 
+use std::fmt;
+use std::ops::Deref;
+
+/// A name as it is kept of a million keys: short ones, as most are, lie where the rest of the key does.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Name(Kept);
+
+#[derive(Clone, PartialEq, Eq)]
+enum Kept {
+    Here { length: u8, bytes: [u8; HERE] },
+    Apart(Box<str>),
+}
+
+/// As many bytes as fill the three words that a name takes up.
+const HERE: usize = 22;
+
+impl From<&str> for Name {
+    fn from(text: &str) -> Name {
+        let mut bytes = [0; HERE];
+        match bytes.get_mut(..text.len()) {
+            Some(place) => {
+                place.copy_from_slice(text.as_bytes());
+                Name(Kept::Here { length: text.len() as u8, bytes })
+            }
+            None => Name(Kept::Apart(text.into())),
+        }
+    }
+}
+
+impl Deref for Name {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match &self.0 {
+            Kept::Here { length, bytes } => std::str::from_utf8(&bytes[..usize::from(*length)]).unwrap_or_default(),
+            Kept::Apart(text) => text,
+        }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&**self, f)
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
 /// Longest name, in characters.
 pub const MAX: usize = 63;
 
@@ -44,6 +96,17 @@ pub fn uuid_digits(bytes: &[u8; 16]) -> [u8; 36] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_every_length_are_read_as_they_were_written() {
+        for length in 0..=MAX {
+            let text = "ä".chars().chain("n".repeat(length).chars()).collect::<String>();
+            for text in [&text[2..], &text] {
+                assert_eq!((&*Name::from(text), Name::from(text).to_string()), (text, text.to_owned()));
+            }
+        }
+        assert_eq!(size_of::<Name>(), 24);
+    }
 
     #[test]
     fn k15_names() {

@@ -5,8 +5,10 @@
 use std::array;
 use std::sync::Arc;
 
-/// Items of a page, and pages of a case.
-const WIDTH: usize = 128;
+/// Items of a page: they lie side by side, so that what is found by its number is one step from its page.
+const PAGE: usize = 32;
+/// Pages of a case.
+const CASE: usize = 256;
 
 /// Items by their number; numbers need not be used.
 #[derive(Debug)]
@@ -15,22 +17,21 @@ pub struct Shelf<T> {
     count: usize,
 }
 
+type Page<T> = Arc<[Option<T>]>;
+
 #[derive(Debug)]
-struct Row<T>([Option<Arc<T>>; WIDTH]);
+struct Case<T>([Option<Page<T>>; CASE]);
 
-type Page<T> = Row<T>;
-type Case<T> = Row<Page<T>>;
-
-impl<T> Default for Row<T> {
-    fn default() -> Row<T> {
-        Row(array::from_fn(|_| None))
+impl<T> Default for Case<T> {
+    fn default() -> Case<T> {
+        Case(array::from_fn(|_| None))
     }
 }
 
-// Not derived: that would ask the items to be cloneable, and it is their handles that are copied.
-impl<T> Clone for Row<T> {
-    fn clone(&self) -> Row<T> {
-        Row(self.0.clone())
+// Not derived: that would ask the items to be cloneable, and it is the pages' handles that are copied.
+impl<T> Clone for Case<T> {
+    fn clone(&self) -> Case<T> {
+        Case(self.0.clone())
     }
 }
 
@@ -43,12 +44,6 @@ impl<T> Clone for Shelf<T> {
 impl<T> Default for Shelf<T> {
     fn default() -> Shelf<T> {
         Shelf { cases: Arc::default(), count: 0 }
-    }
-}
-
-impl<T> Row<T> {
-    fn is_empty(&self) -> bool {
-        self.0.iter().all(Option::is_none)
     }
 }
 
@@ -68,33 +63,42 @@ impl<T> Shelf<T> {
     }
 
     pub fn get(&self, number: u32) -> Option<&T> {
-        self.handle(number).map(|item| &**item)
-    }
-
-    /// The item with its count of holders.
-    pub fn handle(&self, number: u32) -> Option<&Arc<T>> {
         let (case, page, place) = path(number);
-        self.cases.get(case)?.as_ref()?.0[page].as_ref()?.0[place].as_ref()
+        self.cases.get(case)?.as_ref()?.0[page].as_ref()?[place].as_ref()
     }
 
+    /// Every item with its number, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+        let cases = self.cases.iter().enumerate().filter_map(|(at, case)| Some((at, case.as_ref()?)));
+        let pages = cases.flat_map(|(case, pages)| {
+            pages.0.iter().enumerate().filter_map(move |(at, page)| Some((case * CASE + at, page.as_ref()?)))
+        });
+        pages.flat_map(|(page, items)| {
+            let number = move |at: usize| (page * PAGE + at) as u32;
+            items.iter().enumerate().filter_map(move |(at, item)| Some((number(at), item.as_ref()?)))
+        })
+    }
+}
+
+impl<T: Clone> Shelf<T> {
     /// Puts an item there, or takes it away; answers what was there. Copies what is shared on the way, and nothing else.
-    pub fn set(&mut self, number: u32, item: Option<Arc<T>>) -> Option<Arc<T>> {
+    pub fn set(&mut self, number: u32, item: Option<T>) -> Option<T> {
         let (case, page, place) = path(number);
-        if item.is_none() && self.handle(number).is_none() {
+        if item.is_none() && self.get(number).is_none() {
             return None;
         }
         let cases = Arc::make_mut(&mut self.cases);
         if cases.len() <= case {
             cases.resize_with(case + 1, || None);
         }
-        let row = Arc::make_mut(cases[case].get_or_insert_default());
-        let slot = &mut row.0[page];
-        let items = Arc::make_mut(slot.get_or_insert_default());
-        let before = std::mem::replace(&mut items.0[place], item);
-        self.count = self.count + usize::from(items.0[place].is_some()) - usize::from(before.is_some());
-        if items.0[place].is_none() && items.is_empty() {
+        let pages = Arc::make_mut(cases[case].get_or_insert_default());
+        let slot = &mut pages.0[page];
+        let items = Arc::make_mut(slot.get_or_insert_with(|| (0..PAGE).map(|_| None).collect()));
+        let before = std::mem::replace(&mut items[place], item);
+        self.count = self.count + usize::from(items[place].is_some()) - usize::from(before.is_some());
+        if items.iter().all(Option::is_none) {
             *slot = None;
-            if row.is_empty() {
+            if pages.0.iter().all(Option::is_none) {
                 cases[case] = None;
             }
         }
@@ -103,28 +107,16 @@ impl<T> Shelf<T> {
 
     /// For tests, which change items in place.
     #[cfg(any(test, fuzzing))]
-    pub fn slot(&mut self, number: u32) -> Option<&mut Arc<T>> {
+    pub fn slot(&mut self, number: u32) -> Option<&mut T> {
         let (case, page, place) = path(number);
         let case = Arc::make_mut(Arc::make_mut(&mut self.cases).get_mut(case)?.as_mut()?);
-        Arc::make_mut(case.0[page].as_mut()?).0[place].as_mut()
-    }
-
-    /// Every item with its number, in order.
-    pub fn iter(&self) -> impl Iterator<Item = (u32, &Arc<T>)> {
-        let cases = self.cases.iter().enumerate().filter_map(|(at, case)| Some((at, case.as_ref()?)));
-        let pages = cases.flat_map(|(case, row)| {
-            row.0.iter().enumerate().filter_map(move |(at, page)| Some((case * WIDTH + at, page.as_ref()?)))
-        });
-        pages.flat_map(|(page, items)| {
-            let number = move |at: usize| (page * WIDTH + at) as u32;
-            items.0.iter().enumerate().filter_map(move |(at, item)| Some((number(at), item.as_ref()?)))
-        })
+        Arc::make_mut(case.0[page].as_mut()?)[place].as_mut()
     }
 }
 
 fn path(number: u32) -> (usize, usize, usize) {
     let number = number as usize;
-    (number / (WIDTH * WIDTH), number / WIDTH % WIDTH, number % WIDTH)
+    (number / (CASE * PAGE), number / PAGE % CASE, number % PAGE)
 }
 
 #[cfg(test)]
@@ -136,8 +128,8 @@ mod tests {
     #[test]
     fn an_empty_page_is_let_go() {
         let mut shelf = Shelf::default();
-        shelf.set(70_000, Some(Arc::new(1)));
-        assert_eq!(shelf.set(70_000, None).as_deref(), Some(&1));
+        shelf.set(70_000, Some(1));
+        assert_eq!(shelf.set(70_000, None), Some(1));
         assert!(shelf.is_empty() && shelf.cases.iter().all(Option::is_none));
     }
 
@@ -150,14 +142,14 @@ mod tests {
             let mut copies = Vec::new();
             for (number, item) in steps {
                 copies.push((shelf.clone(), map.clone()));
-                let before = shelf.set(number, item.map(Arc::new));
+                let before = shelf.set(number, item);
                 let known = match item { Some(item) => map.insert(number, item), None => map.remove(&number) };
-                prop_assert_eq!(before.map(|item| *item), known);
+                prop_assert_eq!(before, known);
             }
             copies.push((shelf, map));
             for (shelf, map) in copies {
                 prop_assert_eq!(shelf.len(), map.len());
-                prop_assert_eq!(shelf.iter().map(|(n, i)| (n, **i)).collect::<BTreeMap<_, _>>(), map);
+                prop_assert_eq!(shelf.iter().map(|(n, i)| (n, *i)).collect::<BTreeMap<_, _>>(), map);
             }
         }
     }

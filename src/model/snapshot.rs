@@ -15,6 +15,7 @@ use super::workflow::{Workflow, WorkflowId};
 use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The frame, and the keys, which change far more often: a copy costs two reference counts.
 #[derive(Debug, Clone)]
@@ -39,6 +40,8 @@ pub struct Frame {
     pub handshakes: Routes,
     /// H2: bytes that all deliveries may hold together while they are taken in.
     pub webhook_buffer: u64,
+    /// How far a core may be behind before it refuses requests; none, and it takes whatever comes.
+    pub overload: Option<Duration>,
     /// H7: what URLs are signed with; none where there is no master key.
     pub url_key: Option<Arc<UrlKey>>,
 }

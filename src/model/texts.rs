@@ -48,7 +48,7 @@ impl Denial {
             Denial::SigningSecretMissing { .. } => "The webhook has no secret",
             Denial::RateLimited(_) => "Too many requests",
             Denial::LoopDetected => "The request has been here before",
-            Denial::Overloaded { .. } => "Too many requests at once",
+            Denial::Overloaded { .. } | Denial::Behind => "Too many requests at once",
             Denial::UpstreamUnreachable { .. } => "The upstream cannot be reached",
             Denial::UpstreamTls { .. } => "The upstream's TLS cannot be trusted",
             Denial::UpstreamProtocol { .. } => "The upstream's answer is not valid HTTP",
@@ -101,6 +101,7 @@ impl Denial {
                 format!("the limit per {} is {} in {} s", refusal.scope.name(), q.count, q.per.as_secs_f64()).into()
             }
             Denial::Overloaded { what } => format!("the {what} takes no more requests right now").into(),
+            Denial::Behind => "more requests come than the gateway can carry".into(),
             Denial::UpstreamTimeout { phase } => (*phase).into(),
             _ => self.title().into(),
         }
@@ -193,7 +194,7 @@ impl Denial {
             Denial::SigningSecretMissing { .. } => "an administrator can add one to the workflow's webhook.secrets",
             Denial::RateLimited(_) => "wait as long as Retry-After says",
             Denial::LoopDetected => "check base_url: it leads back to this gateway, perhaps through another one",
-            Denial::Overloaded { .. } => "try again shortly",
+            Denial::Overloaded { .. } | Denial::Behind => "try again shortly",
             Denial::UpstreamUnreachable { .. } => {
                 "check the connection's base_url and that the upstream runs; the gateway's log has the cause"
             }

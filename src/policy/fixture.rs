@@ -179,6 +179,7 @@ pub fn snapshot() -> Snapshot {
         routes,
         handshakes: Routes::default(),
         webhook_buffer: 1 << 20,
+        overload: None,
         url_key: Some(std::sync::Arc::new(UrlKey::new(&Zeroizing::new([7; 32])))),
     };
     Snapshot { frame: std::sync::Arc::new(frame), keys }

@@ -128,8 +128,8 @@ pub struct Side {
     pub host: Option<HeaderValue>,
 }
 
-/// What trusted proxies said is extended; from others nothing is left to extend.
-pub fn extend(map: &mut Fields, side: Side, field: ForwardedField) {
+/// What trusted proxies said is extended. From others nothing is left to extend: it was stripped.
+pub fn extend(map: &mut Fields, side: Side, trusted: bool, field: ForwardedField) {
     if field == ForwardedField::Forwarded {
         // These are not what the proxies write.
         for name in [&FOR, &PROTO, &HOST] {
@@ -138,6 +138,14 @@ pub fn extend(map: &mut Fields, side: Side, field: ForwardedField) {
         if let Ok(mine) = HeaderValue::try_from(told(&side)) {
             map.append(FORWARDED, mine);
         }
+    }
+    if !trusted {
+        map.append(FOR, side.peer);
+        map.append(PROTO, side.scheme);
+        if let Some(host) = side.host {
+            map.append(HOST, host);
+        }
+        return;
     }
     let before: Vec<&[u8]> = map.get_all(&FOR).map(HeaderValue::as_bytes).collect();
     let chain = if before.is_empty() {

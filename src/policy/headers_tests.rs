@@ -149,6 +149,16 @@ fn an_upstream_cannot_speak_for_the_gateway() {
     assert_eq!(reply.keys().collect::<Vec<_>>(), ["etag"]);
 }
 
+#[test]
+fn what_is_passed_without_a_second_look_would_pass_it() {
+    for name in &EVERYDAY {
+        let name = name.as_str();
+        assert!(!(is_hop_by_hop(name) || is_replaced(name) || is_hearsay(name) || is_ours_alone(name)), "{name}");
+        assert!(!name.starts_with("x-keystile-") && !name.starts_with("keystile-"));
+        assert!(name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'), "{name} is its own folded form");
+    }
+}
+
 proptest! {
     #[test]
     fn stripping_twice_is_stripping_once(names in proptest::collection::vec("(x[-_.]engine[-_.]key|connection|x-[a-z]{1,3}|x[-_]keystile-a|te|cookie|authorization)", 0..8), values in proptest::collection::vec("(Key=a|x-a, x-b|close|Basic a)", 8)) {

@@ -18,20 +18,44 @@ pub fn segments(path: &str) -> Result<Segments<'_>, Denial> {
     let rest = rest.as_bytes();
     let (mut out, mut begin, mut encoded) = (Segments::new(), 0, false);
     for (at, byte) in rest.iter().enumerate() {
-        match byte {
-            b'/' if at == begin => return ambiguous("two slashes in a row"),
-            b'/' => {
+        match KINDS[usize::from(*byte)] {
+            Kind::Plain => {}
+            Kind::Slash if at == begin => return ambiguous("two slashes in a row"),
+            Kind::Slash => {
                 out.push(segment(&rest[begin..at], encoded)?);
                 (begin, encoded) = (at + 1, false);
             }
-            b'%' => encoded = true,
-            b'\\' | b'#' | ..=b' ' | 0x7f.. => return ambiguous("a byte that a path cannot hold unencoded"),
-            _ => {}
+            Kind::Percent => encoded = true,
+            Kind::Wrong => return ambiguous("a byte that a path cannot hold unencoded"),
         }
     }
     out.push(segment(&rest[begin..], encoded)?);
     Ok(out)
 }
+
+/// What a byte of a path is.
+#[derive(Clone, Copy)]
+enum Kind {
+    Plain,
+    Slash,
+    Percent,
+    Wrong,
+}
+
+const KINDS: [Kind; 256] = {
+    let mut kinds = [Kind::Plain; 256];
+    let mut byte = 0;
+    while byte < kinds.len() {
+        kinds[byte] = match byte as u8 {
+            b'/' => Kind::Slash,
+            b'%' => Kind::Percent,
+            b'\\' | b'#' | ..=b' ' | 0x7f.. => Kind::Wrong,
+            _ => Kind::Plain,
+        };
+        byte += 1;
+    }
+    kinds
+};
 
 /// One segment, decoded.
 fn segment(part: &[u8], encoded: bool) -> Result<Cow<'_, [u8]>, Denial> {

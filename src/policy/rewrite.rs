@@ -43,7 +43,7 @@ pub fn fields(map: &mut Fields, run: &Invocation<'_>, listener: &Listener, open:
         map.append(WORKFLOW, run.workflow().header.clone());
         map.append(ENVIRONMENT, run.environment().header.clone());
         map.append(REQUEST_ID, caller.request_id);
-        forwarded::extend(map, caller.side, listener.forwarded);
+        forwarded::extend(map, caller.side, caller.trusted, listener.forwarded);
     });
 }
 

@@ -41,6 +41,7 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Ended> {
     let listener = live.listener(&front.address).ok_or(Denial::Overloaded { what: "removed listener" })?;
     let door = &snapshot.listeners[listener];
     log.address = forwarded::client(front.peer, &parts.headers, &door.trusted_proxies, door.forwarded);
+    core.has_room(snapshot.overload, front, log.started())?;
 
     inspect(parts, door)?;
     // A reload may have made it the other door's while this connection was kept alive.

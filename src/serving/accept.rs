@@ -19,8 +19,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-/// Connections that are still taken out of the kernel's queue once we stop: as many as it may hold.
-const LAST: usize = crate::net::listen::BACKLOG as usize;
+/// Connections that are taken out of the kernel's queue in one go: as many as it may hold.
+const QUEUE: usize = crate::net::listen::BACKLOG as usize;
 
 /// A listener, as all cores see it.
 pub struct Door {
@@ -50,7 +50,11 @@ pub async fn accept<J: Journeys>(
     acceptor: Acceptor,
     mut stop: watch::Receiver<bool>,
 ) {
-    loop {
+    for n in 1_usize.. {
+        if n.is_multiple_of(QUEUE) {
+            // However fast they come, others have their turn.
+            tokio::task::yield_now().await;
+        }
         let accepted = tokio::select! {
             accepted = acceptor.accept() => accepted,
             _ = stop.wait_for(|stop| *stop) => break,
@@ -67,7 +71,7 @@ pub async fn accept<J: Journeys>(
         }
     }
     // Closing the socket resets what waits in its queue, though those callers were told that they are connected.
-    acceptor.rest(LAST, |accepted, peer| admit(journeys, &core, &door, accepted, peer, &stop));
+    acceptor.rest(QUEUE, |accepted, peer| admit(journeys, &core, &door, accepted, peer, &stop));
 }
 
 /// Lets a connection in, or closes it at once.

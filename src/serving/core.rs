@@ -1,6 +1,7 @@
 //! What one core of the data plane owns. Nothing in it is shared with another core but counters that are read from
 //! outside.
 
+use super::load::Load;
 use super::request_id::RequestIds;
 use crate::http::upstream::Upstreams;
 use crate::limit::{Buffers, Replays};
@@ -28,6 +29,7 @@ pub struct Core {
     pub replays: Arc<Replays>,
     /// H2: the process's.
     pub buffers: Arc<Buffers>,
+    pub load: Load,
     /// What still runs is ended by us, because we end.
     pub cut: Cell<bool>,
 }
@@ -56,6 +58,7 @@ impl Core {
             via,
             replays,
             buffers,
+            load: Load::default(),
             cut,
         })
     }

@@ -22,6 +22,7 @@ use http::header::USER_AGENT;
 use http::{HeaderValue, Method, Uri, Version};
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::ops::Deref;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -39,9 +40,33 @@ pub enum End {
     Revoked,
 }
 
+/// A core with one request more under way for as long as this lives, so also until after a panic (hazard 34).
+struct Underway(Rc<Core>);
+
+impl Underway {
+    fn on(core: Rc<Core>) -> Underway {
+        core.metrics.request_started();
+        Underway(core)
+    }
+}
+
+impl Deref for Underway {
+    type Target = Core;
+
+    fn deref(&self) -> &Core {
+        &self.0
+    }
+}
+
+impl Drop for Underway {
+    fn drop(&mut self) {
+        self.0.metrics.request_ended();
+    }
+}
+
 /// The record in the making.
 pub struct Exchange {
-    core: Rc<Core>,
+    core: Underway,
     live: Local,
     started: Instant,
     /// Unix milliseconds: the request's `now`.
@@ -82,18 +107,19 @@ const GONE: u16 = 499;
 impl Exchange {
     pub fn begin(core: Rc<Core>, live: Local, front: &Front, parts: &RequestHead) -> Box<Exchange> {
         let now = now();
-        core.metrics.request_started();
+        // What only the log asks for.
+        let logged = core.access.is_on();
         Box::new(Exchange {
             request_id: core.ids.next(now),
             started: Instant::now(),
             now,
             address: front.peer,
             method: parts.method.clone(),
-            uri: parts.uri.clone(),
+            uri: if logged { parts.uri.clone() } else { Uri::default() },
             path: None,
             door: front.door,
             version: parts.version,
-            user_agent: parts.headers.get(USER_AGENT).cloned(),
+            user_agent: parts.headers.get(USER_AGENT).filter(|_| logged).cloned(),
             key: None,
             run: None,
             asked: (None, None),
@@ -111,7 +137,7 @@ impl Exchange {
             tunnelled: (0, 0),
             scrubbed: 0,
             end: End::ClientGone,
-            core,
+            core: Underway::on(core),
             live,
         })
     }
@@ -246,7 +272,6 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.core.metrics.request_ended();
         let snapshot = &self.live.snapshot;
         let total = self.started.elapsed();
         let bytes_in = self.upload.as_ref().map_or(0, |u| u.bytes.get()) + self.tunnelled.0;
@@ -257,7 +282,6 @@ impl Drop for Exchange {
         let connection = self.run.map(|(_, _, c)| &*snapshot.connection(c).name);
         let environment = self.run.map(|(_, e, _)| &*snapshot.environment(e).name);
         let key = self.key.and_then(|(key, _)| snapshot.key(key));
-        let key_id = key.map(|key| key.uid.digits());
         let end = match self.end {
             End::Complete => "complete",
             End::ClientGone if self.core.cut.get() => "stopped",
@@ -293,6 +317,10 @@ impl Drop for Exchange {
         if let Some(connection) = connection.filter(|_| self.scrubbed > 0) {
             self.core.metrics.upstream_pool(connection).scrubbed(self.scrubbed);
         }
+        if !self.core.access.is_on() {
+            return;
+        }
+        let key_id = key.map(|key| key.uid.digits());
         self.core.access.record(&AccessRecord {
             time_ms: self.now,
             request_id: self.request_id.to_str().unwrap_or_default(),

@@ -6,6 +6,7 @@ use crate::net::guard::Activity;
 use crate::policy::Origin;
 use crate::policy::address::canonical;
 use http::HeaderValue;
+use std::cell::Cell;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,6 +22,8 @@ pub struct Front {
     pub assurance: Assurance,
     /// Where requests tell that they run; HTTP/1 asks nobody.
     pub activity: Option<Rc<Activity>>,
+    /// A request came on it before.
+    known: Cell<bool>,
     /// What the caller showed in the handshake, read once.
     certificate: Option<ClientCertificate>,
 }
@@ -36,7 +39,12 @@ impl Front {
     ) -> Front {
         let peer = canonical(peer);
         let peer_header = HeaderValue::try_from(peer.to_string()).unwrap_or(HeaderValue::from_static("unknown"));
-        Front { address, door, peer, peer_header, assurance, activity, certificate }
+        Front { address, door, peer, peer_header, assurance, activity, known: Cell::new(false), certificate }
+    }
+
+    /// Whether this request is the connection's first. Asked once of each.
+    pub fn is_new(&self) -> bool {
+        !self.known.replace(true)
     }
 
     /// Where a request comes from whose client address is `address`.

@@ -9,6 +9,7 @@ pub mod delivery;
 pub mod exchange;
 pub mod explanation;
 pub mod front;
+pub mod load;
 pub mod panics;
 pub mod reply_body;
 pub mod request_id;

@@ -2,14 +2,22 @@
 //! drawn once a core, then counted on.
 
 use crate::model::name::uuid_digits;
+use bytes::BytesMut;
 use http::HeaderValue;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 /// A core's source of ids.
 pub struct RequestIds {
     node: [u8; 4],
     next: Cell<u32>,
+    /// Room for some more, so that not every one of them asks the allocator.
+    room: RefCell<BytesMut>,
 }
+
+/// Ids that share their room.
+const TOGETHER: usize = 32;
+/// Characters of an id.
+const LENGTH: usize = 36;
 
 impl Default for RequestIds {
     fn default() -> RequestIds {
@@ -19,7 +27,7 @@ impl Default for RequestIds {
             random = (u64::from(std::process::id()) << 32 | (&raw const random as u64 & 0xffff_ffff)).to_le_bytes();
         }
         let [a, b, c, d, rest @ ..] = random;
-        RequestIds { node: [a, b, c, d], next: Cell::new(u32::from_le_bytes(rest)) }
+        RequestIds { node: [a, b, c, d], next: Cell::new(u32::from_le_bytes(rest)), room: RefCell::default() }
     }
 }
 
@@ -36,7 +44,12 @@ impl RequestIds {
         bytes[7] = self.node[1];
         bytes[8] = 0x80 | (bytes[8] & 0x3f);
         // Shared by all who send it: upstream, caller, log.
-        let shared = bytes::Bytes::copy_from_slice(&uuid_digits(&bytes));
+        let mut room = self.room.borrow_mut();
+        if room.capacity() < LENGTH {
+            *room = BytesMut::with_capacity(TOGETHER * LENGTH);
+        }
+        room.extend_from_slice(&uuid_digits(&bytes));
+        let shared = room.split().freeze();
         HeaderValue::from_maybe_shared(shared).unwrap_or(HeaderValue::from_static("-"))
     }
 }

@@ -166,6 +166,8 @@ struct LocalExecutor;
 
 impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExecutor {
     fn execute(&self, future: F) {
+        // Boxed: the runtime would move its kilobytes into the task, and out of it at the end, several times.
+        let future = Box::pin(future);
         tokio::task::spawn_local(async move {
             future.await;
         });

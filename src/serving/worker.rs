@@ -118,7 +118,9 @@ impl Listening {
         let stop = watch::Sender::new(false);
         for socket in listen::again(&sockets)? {
             let acceptor = Acceptor::on(socket)?;
-            tokio::task::spawn_local(accept::accept(journeys, core.clone(), door.clone(), acceptor, stop.subscribe()));
+            let accepting = accept::accept(journeys, core.clone(), door.clone(), acceptor, stop.subscribe());
+            // Whoever waits is taken in at once: what waits in the kernel's queue is a delay that nobody measures.
+            tokio::task::spawn_local(tokio::task::unconstrained(accepting));
         }
         Ok(Listening { door, sockets, stop })
     }

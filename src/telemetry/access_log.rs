@@ -95,6 +95,11 @@ pub struct AccessWriter {
 }
 
 impl AccessWriter {
+    /// Whether anything is written at all.
+    pub fn is_on(&self) -> bool {
+        self.channel.is_some()
+    }
+
     /// Notes one request. Formats into memory; neither waits nor, once warm, allocates.
     pub fn record(&self, record: &AccessRecord<'_>) {
         let Some(channel) = &self.channel else {

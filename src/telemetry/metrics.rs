@@ -266,6 +266,8 @@ mod tests {
         core.tls_handshake_failed();
         core.credential_in_query();
         core.answered_here(OwnAnswer::Replayed);
+        core.delayed(Duration::from_millis(20));
+        core.refused_behind();
         let pool = core.upstream_pool("stripe");
         pool.opened();
         pool.reused();
@@ -281,6 +283,10 @@ mod tests {
         has(&text, "keystile_credential_in_query_total 1");
         has(&text, "keystile_deliveries_answered_total{answer=\"replayed\"} 1");
         has(&text, "keystile_deliveries_answered_total{answer=\"handshake\"} 0");
+        has(&text, "keystile_core_delay_seconds_bucket{le=\"0.01\"} 0");
+        has(&text, "keystile_core_delay_seconds_bucket{le=\"0.025\"} 1");
+        has(&text, "keystile_core_delay_seconds_count 1");
+        has(&text, "keystile_overload_refused_total 1");
         has(&text, "keystile_upstream_connections_opened_total{connection=\"stripe\"} 1");
         has(&text, "keystile_upstream_connections_reused_total{connection=\"stripe\"} 1");
         has(&text, "keystile_upstream_connections_idle{connection=\"stripe\"} 1");

@@ -45,6 +45,7 @@ mod outbound_hostile;
 mod outbound_hosts;
 mod outbound_providers;
 mod outbound_reflected;
+mod overload;
 mod passed;
 mod paths;
 mod proxy_protocol;

@@ -200,3 +200,41 @@ fn a_body_that_is_on_its_way_over_http_2_arrives_whole_through_reloads() {
     assert_eq!(body, "firstother");
     assert_eq!(world.production.connections(), 1);
 }
+
+/// Keys of a file that is long enough to be read key by key.
+fn many(count: usize) -> String {
+    let key = |n| {
+        let digest = digest(&token(&format!("many-{n}")));
+        format!(
+            "  - name: many-{n}\n    primary: {digest}\n    workflows: [get-customer]\n    expires_at: 2040-01-01T00:00:00Z\n"
+        )
+    };
+    (0..count).map(key).collect()
+}
+
+#[test]
+fn hazard_32_a_file_of_many_keys_means_and_is_told_what_one_of_few_would() {
+    let world = World::start();
+    let (few, many) = (file(&world), many(7000));
+    let good = format!("{few}{many}");
+    assert!(good.len() > 1 << 20, "{} bytes are few", good.len());
+    assert!(world.reload(&good));
+    for (key, verdict) in [("crm", "200"), ("many-0", "200"), ("many-6999", "200"), ("nobody", "401 invalid_key")] {
+        assert_eq!(world.call(key).send().verdict(), verdict, "{key}");
+    }
+    let line_of = |text: &str| good.lines().position(|line| line.contains(text)).unwrap() as u64 + 1;
+    let told = |wrong: &str, line: u64, field: &str| {
+        let before = world.stderr.lines().len();
+        assert!(!world.reload(wrong), "{field}");
+        let told = world.await_event(before, |e| e["field"] == field);
+        assert_eq!(told["line"], line, "{told}");
+    };
+    told(&good.replace("many-6999\n", "many-6998\n"), line_of("many-6999\n".trim()), "keys[many-6998].name");
+    let unknown = good.replacen("many-500\n", "many-500\n    wrkflows: [x]\n", 1);
+    told(&unknown, line_of("name: many-500") + 1, "keys[many-500].wrkflows");
+    assert_eq!(world.call("many-6999").send().verdict(), "200", "a wrong file changes nothing");
+    // One that makes sense only in its place: the file is read whole.
+    let fewer = good.replace("name: many-0\n", "name: &first many-0\n    title: *first\n");
+    assert!(world.reload(&fewer.replace("many-6999\n", "last\n")));
+    assert_eq!(world.call("many-0").send().verdict(), "200");
+}

@@ -384,3 +384,20 @@ fn c10_redirects_are_passed_back_and_never_followed() {
     assert_eq!((reply.status, reply.header("location").map(|l| l.ends_with("/elsewhere"))), (302, Some(true)));
     other.assert_untouched();
 }
+
+/// What a connection held for its last request is given back after a while.
+#[test]
+fn a_connection_that_rested_is_served_as_before() {
+    let world = World::start();
+    let (mut connection, request) = (world.connect(), world.call("crm").bytes());
+    let rest = Duration::from_millis(1200);
+    assert_eq!(connection.send(&request).verdict(), "200");
+    std::thread::sleep(rest);
+    assert_eq!(connection.send(&request).verdict(), "200");
+    std::thread::sleep(rest);
+    // A head in parts, the second of which takes its time.
+    let (begun, behind) = request.split_at(30);
+    connection.write(begun);
+    std::thread::sleep(rest);
+    assert_eq!(connection.send(behind).verdict(), "200");
+}

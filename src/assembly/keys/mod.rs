@@ -1,10 +1,14 @@
 //! `keys`: digests, grants and the states of K11.
 
+mod alike;
 mod spec;
 
 pub use spec::{Certificate, Granted, Spec, State};
 
+use super::key_list::KeyList;
 use super::{Document, Holdings, Names, Site};
+use alike::Alike;
+
 use crate::config::reference;
 use crate::config::view::Grant;
 use crate::config::{Mistakes, View, scalar};
@@ -14,7 +18,7 @@ use crate::model::keys::Token;
 use crate::model::listener::Listener;
 use crate::model::token::{self, Digest, Shape};
 use crate::model::{Environment, Frame, Keys, Slot, Uid, Workflow};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Lints name this many keys one by one; the rest is counted.
 const NAMED: usize = 5;
@@ -30,16 +34,28 @@ pub struct Around<'a> {
     pub identities: &'a [&'a str],
 }
 
-/// The file's keys, beside the store's: `before` holds both kinds as they were.
-pub fn assemble(site: &Site<'_>, root: &View<'_>, around: &Around<'_>, before: &Keys) -> Keys {
+/// The file's keys, beside the store's: `before` holds both kinds as they were. `noted` hears of each.
+pub fn assemble(
+    site: &Site<'_>,
+    list: &KeyList<'_>,
+    around: &Around<'_>,
+    before: &Keys,
+    mut noted: impl FnMut(&str, &View<'_>),
+) -> Keys {
     let mut keys = before.only(Origin::Store);
-    apart(site, root, around.names, &keys);
+    let stored: HashSet<&str> = before.iter().filter(|key| key.origin == Origin::Store).map(|key| &*key.name).collect();
     // A key keeps its number, and with it what is left of its limits.
     let numbers: HashMap<Uid, KeyId> =
         before.iter().filter(|key| key.origin == Origin::File).map(|key| (key.uid, key.index)).collect();
-    let mut endless = 0;
-    for view in root.list("keys") {
-        let Some(name) = view.text("name") else { continue };
+    let (mut endless, mut alike) = (0, Alike::default());
+    list.each(site, |view| {
+        let Some(name) = view.text("name") else { return };
+        if stored.contains(name) {
+            // T1b.
+            let remedy = "rename one of the two: the file's here, the store's with `keystile keys edit`";
+            site.error(view.at("name"), format!("the store has a key {name} already"), remedy);
+        }
+        noted(name, &view);
         let uid = view.text("id").and_then(Uid::parse).unwrap_or_else(|| Uid::declared("key", name));
         let index = numbers.get(&uid).copied().unwrap_or_else(|| keys.next_id());
         let tokens = slots(site, &view, around, &keys);
@@ -50,21 +66,14 @@ pub fn assemble(site: &Site<'_>, root: &View<'_>, around: &Around<'_>, before: &
                 site.warning(view.here(), "the key never expires", "add: expires_at: 2027-06-30T00:00:00Z");
             }
         }
-        let environment = around.names.environment(site, &view, "environment");
-        let state = State {
-            enabled: view.flag("enabled"),
-            revoked: false,
-            expires_at,
-            environment: environment.map(|id| around.environments[usize::from(id.0)].uid),
-            graced: Vec::new(),
-        };
-        keys.put(spec(site, &view, around).key(index, uid, name, Origin::File, state), &[], &tokens);
-    }
+        let mut key = alike.of(site, &view, around).like(index, uid, name);
+        (key.enabled, key.expires_at) = (view.flag("enabled"), expires_at);
+        keys.put(key, &[], &tokens);
+    });
     if endless > NAMED {
         let reason = format!("{} more keys never expire", endless - NAMED);
-        site.warning(root.at("keys"), reason, "give them expires_at");
+        site.warning(list.root.at("keys"), reason, "give them expires_at");
     }
-    keys.settle();
     keys
 }
 
@@ -103,13 +112,14 @@ pub fn described(document: &Document, frame: &Frame) -> Result<Described, Mistak
     Ok(Described { spec, enabled, expires_at, environment, warnings })
 }
 
-/// T1b: the same name in both is refused.
-fn apart(site: &Site<'_>, root: &View<'_>, names: &Names<'_>, stored: &Keys) {
-    for key in stored.iter().filter(|key| names.keys.contains_key(&*key.name)) {
-        let twice = root.list("keys").find(|view| view.text("name") == Some(&*key.name));
-        let at = twice.map_or(root.at("keys"), |view| view.at("name"));
-        let remedy = "rename one of the two: the file's here, the store's with `keystile keys edit`";
-        site.error(at, format!("the store has a key {} already", key.name), remedy);
+/// C4: a listener stands for a key that the file has.
+pub fn hold_identities(site: &Site<'_>, root: &View<'_>, keys: &Keys) {
+    let written = || keys.iter().filter(|key| key.origin == Origin::File).map(|key| &*key.name);
+    for listener in root.list("listeners.outbound") {
+        let Some(name) = listener.text("identity") else { continue };
+        if !written().any(|key| key == name) {
+            site.unknown(listener.at("identity"), "key", name, written());
+        }
     }
 }
 

@@ -117,3 +117,8 @@ pub const LOG_ACCESS: &str = "stdout";
 /// thousand of the few kilobytes that most are: enough for any burst that an upstream would follow, and little beside what
 /// ten thousand connections take.
 pub const WEBHOOK_BUFFER: &str = "64MiB";
+
+/// A quarter of a second more is what callers notice and their time-outs do not; who waits much longer gives up, asks again and
+/// adds to the load. A core with thousands of requests to work on at once is behind by less, and so is one that has to share its
+/// processor with a busy neighbour.
+pub const OVERLOAD_DELAY: &str = "250ms";

@@ -89,6 +89,7 @@ static FILE: MapShape = MapShape::new(
         )
         .example("4"),
         Field::new("webhooks", Shape::Map(&webhooks::ALL), "What all webhooks together may take."),
+        Field::new("overload", Shape::Map(&OVERLOAD), "What is done when more comes than the gateway can carry."),
         Field::new("shutdown", Shape::Map(&SHUTDOWN), "How the gateway ends after SIGTERM."),
         Field::new(
             "takeover_socket",
@@ -138,6 +139,17 @@ static SECRET_SOURCES: MapShape = MapShape::new(
         Field::new("files", Shape::List(&PATH), "Directories, with everything below them.").example("[/run/secrets]"),
         Field::later("vault", "secrets from Vault"),
     ],
+);
+
+static OVERLOAD: MapShape = MapShape::new(
+    "What is done when more comes than the gateway can carry.",
+    &[Field::new(
+        "delay",
+        Shape::OrFalse(Kind::Duration),
+        "How far a worker may be behind for long; beyond it a part of the requests is refused with 503 until it has caught \
+         up. Or false: however long it takes.",
+    )
+    .default(defaults::OVERLOAD_DELAY)],
 );
 
 static SHUTDOWN: MapShape = MapShape::new(

@@ -2,8 +2,9 @@
 
 use crate::assembly::keys::{Spec, State};
 use crate::live::{KeyChange, KeyParts};
+use crate::model::key::{KeyId, More};
 use crate::model::keys::Token;
-use crate::model::{Digest, Origin, Slot};
+use crate::model::{Digest, Key, Origin, Slot, Uid};
 use crate::store::KeyRow;
 
 /// What the key is, as it was kept.
@@ -14,15 +15,35 @@ pub fn spec(row: &KeyRow) -> serde_json::Result<Spec> {
 /// The key, for whatever number it gets.
 pub fn parts(row: &KeyRow) -> serde_json::Result<KeyParts> {
     let spec = spec(row)?;
-    let (uid, name) = (row.uid, row.name.clone());
-    let state = State {
+    let (uid, name, state) = (row.uid, row.name.clone(), state(row));
+    Ok(KeyParts(Box::new(move |index| spec.key(index, uid, &name, Origin::Store, state.clone()))))
+}
+
+/// Any key whose document is this spec.
+pub fn any(spec: &Spec) -> Key {
+    spec.key(KeyId(0), Uid([0; 16]), "", Origin::Store, State::default())
+}
+
+/// The key of a row whose document is that of `any`.
+pub fn like(any: &Key, row: &KeyRow, index: KeyId) -> Key {
+    let State { enabled, revoked, expires_at, environment, graced } = state(row);
+    let mut key = any.like(index, row.uid, &row.name);
+    if !graced.is_empty() {
+        let more = any.more().clone();
+        key = key.with(More { graced, ..more });
+    }
+    (key.enabled, key.revoked, key.expires_at, key.environment) = (enabled, revoked, expires_at, environment);
+    key
+}
+
+fn state(row: &KeyRow) -> State {
+    State {
         enabled: row.enabled,
         revoked: row.revoked_at.is_some(),
         expires_at: row.expires_at,
         environment: row.environment,
         graced: row.graced.iter().map(|graced| (graced.digest, graced.until)).collect(),
-    };
-    Ok(KeyParts(Box::new(move |index| spec.key(index, uid, &name, Origin::Store, state.clone()))))
+    }
 }
 
 /// Every token that is, or for a while still is, the key's.

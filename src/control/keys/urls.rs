@@ -157,7 +157,7 @@ pub fn no_url_key(settings: &Settings) -> (String, String) {
 fn without_url(key: &Key, issued: &Issued<'_>) -> Value {
     json!({
         "expires_at": timestamp::text(issued.expires_at),
-        "key": key.name,
+        "key": &*key.name,
         "slot": issued.slot.name(),
         "workflow": &*issued.workflow.name,
         "environment": &*issued.environment.name,

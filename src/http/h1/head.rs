@@ -1,12 +1,10 @@
 //! Heads, read strictly: every line ends in CRLF, every field has a name, a colon and a value that a field can hold, and
 //! nothing is folded, guessed or mended (hazard 10).
 
-use crate::model::Denial;
-use crate::model::{Fields, RequestHead};
+use crate::model::{Denial, Fields, Reason, RequestHead};
 use bytes::Bytes;
-use http::header::{HeaderName, HeaderValue};
+use http::header::{self, HeaderName, HeaderValue};
 use http::{Method, StatusCode, Uri, Version};
-use hyper::ext::ReasonPhrase;
 
 /// How long a head may be.
 #[derive(Debug, Clone, Copy)]
@@ -41,8 +39,9 @@ impl Scanner {
     /// Where the head ends, once that is known. `bytes` are all that came so far, from the head's first.
     pub fn scan(&mut self, bytes: &[u8], limits: Limits) -> Result<Option<usize>, Flaw> {
         let (longest_line, longest) = (limits.uri.min(limits.head) + BEYOND, limits.head + BEYOND);
-        while let Some(found) = bytes.get(self.seen..).and_then(|rest| memchr::memchr(b'\n', rest)) {
-            let feed = self.seen + found;
+        let seen = self.seen.min(bytes.len());
+        for found in memchr::memchr_iter(b'\n', &bytes[seen..]) {
+            let feed = seen + found;
             // As if the bytes had come one by one.
             if self.line == 0 && feed > longest_line {
                 return Err(Flaw::LineTooLong);
@@ -69,7 +68,7 @@ impl Scanner {
 
 /// Reads a request's head, from its first byte to its empty line. Of a wrong one `into` holds as much as could be read.
 pub fn read(head: &Bytes, into: &mut RequestHead) -> Result<(), Denial> {
-    into.clear();
+    *into = RequestHead { headers: Fields::with_room(), ..RequestHead::default() };
     let at = request_line(head, into)?;
     fields(head, at, &mut into.headers).map_err(Denial::BadRequest)
 }
@@ -82,8 +81,7 @@ pub fn request(head: &Bytes) -> Result<RequestHead, Denial> {
 
 /// What is recorded of a head of which nothing could be read.
 pub fn unreadable(into: &mut RequestHead) {
-    into.clear();
-    into.method = no_method();
+    *into = RequestHead { method: no_method(), ..RequestHead::default() };
 }
 
 /// A method that no request has, for the log.
@@ -140,17 +138,19 @@ fn target_of(target: Bytes, method: &Method) -> Result<Uri, Denial> {
 }
 
 /// Reads the fields that begin at `at`. A field's value keeps its bytes; blanks around it go.
-pub fn fields(head: &Bytes, mut at: usize, into: &mut Fields) -> Result<(), &'static str> {
-    while at < head.len() {
-        let end = line_end(head, at)?;
-        if end == at {
-            break;
+pub fn fields(head: &Bytes, at: usize, into: &mut Fields) -> Result<(), &'static str> {
+    let mut start = at;
+    for feed in memchr::memchr_iter(b'\n', &head[at..]) {
+        let end = (at + feed).checked_sub(1).filter(|end| *end >= start && head[*end] == b'\r');
+        let end = end.ok_or("a line of the head does not end in CRLF")?;
+        if end == start {
+            return Ok(());
         }
-        let (name, value) = field(head, at, end)?;
+        let (name, value) = field(head, start, end)?;
         into.append(name, value);
-        at = end + 2;
+        start = end + 2;
     }
-    Ok(())
+    if start == head.len() { Ok(()) } else { Err("a line of the head does not end in CRLF") }
 }
 
 /// Where the line that begins at `at` has its CRLF.
@@ -164,12 +164,15 @@ fn field(head: &Bytes, start: usize, end: usize) -> Result<(HeaderName, HeaderVa
     if matches!(line[0], b' ' | b'\t') {
         return Err("a folded line");
     }
-    let colon = memchr::memchr(b':', line).ok_or("a field without a colon")?;
+    let colon = line.iter().position(|b| *b == b':').ok_or("a field without a colon")?;
     let name = &line[..colon];
     if name.ends_with(b" ") || name.ends_with(b"\t") {
         return Err("white space before a field's colon");
     }
-    let name = HeaderName::from_bytes(name).map_err(|_| "a field's name is no token")?;
+    let name = match usual(name) {
+        Some(name) => name,
+        None => HeaderName::from_bytes(name).map_err(|_| "a field's name is no token")?,
+    };
     let (mut from, mut to) = (start + colon + 1, end);
     while from < to && matches!(head[from], b' ' | b'\t') {
         from += 1;
@@ -181,6 +184,33 @@ fn field(head: &Bytes, start: usize, end: usize) -> Result<(HeaderName, HeaderVa
     Ok((name, value.map_err(|_| "a field's value holds a control byte")?))
 }
 
+/// The names that most messages have, as most write them: found by their length and a comparison.
+fn usual(name: &[u8]) -> Option<HeaderName> {
+    Some(match name {
+        b"Accept" | b"accept" => header::ACCEPT,
+        b"Accept-Encoding" | b"accept-encoding" => header::ACCEPT_ENCODING,
+        b"Accept-Language" | b"accept-language" => header::ACCEPT_LANGUAGE,
+        b"Accept-Ranges" | b"accept-ranges" => header::ACCEPT_RANGES,
+        b"Authorization" | b"authorization" => header::AUTHORIZATION,
+        b"Cache-Control" | b"cache-control" => header::CACHE_CONTROL,
+        b"Connection" | b"connection" => header::CONNECTION,
+        b"Content-Encoding" | b"content-encoding" => header::CONTENT_ENCODING,
+        b"Content-Length" | b"content-length" => header::CONTENT_LENGTH,
+        b"Content-Type" | b"content-type" => header::CONTENT_TYPE,
+        b"Cookie" | b"cookie" => header::COOKIE,
+        b"Date" | b"date" => header::DATE,
+        b"ETag" | b"etag" => header::ETAG,
+        b"Host" | b"host" => header::HOST,
+        b"Last-Modified" | b"last-modified" => header::LAST_MODIFIED,
+        b"Server" | b"server" => header::SERVER,
+        b"Set-Cookie" | b"set-cookie" => header::SET_COOKIE,
+        b"Transfer-Encoding" | b"transfer-encoding" => header::TRANSFER_ENCODING,
+        b"User-Agent" | b"user-agent" => header::USER_AGENT,
+        b"Vary" | b"vary" => header::VARY,
+        _ => return None,
+    })
+}
+
 /// A reply's head.
 #[derive(Debug)]
 pub struct ReplyHead {
@@ -188,7 +218,7 @@ pub struct ReplyHead {
     pub version: Version,
     pub fields: Fields,
     /// Where it is not the usual one.
-    pub reason: Option<ReasonPhrase>,
+    pub reason: Option<Reason>,
 }
 
 /// Reads a reply's head, from its first byte to its empty line.
@@ -208,11 +238,7 @@ pub fn reply(head: &Bytes) -> Result<ReplyHead, &'static str> {
         _ => return Err("the reply's status is no number of three digits"),
     };
     let usual = status.canonical_reason().is_some_and(|usual| usual.as_bytes() == &said[..]) || said.is_empty();
-    let reason = if usual {
-        None
-    } else {
-        Some(ReasonPhrase::try_from(said).map_err(|_| "the reply's reason holds a control byte")?)
-    };
+    let reason = if usual { None } else { Some(Reason::new(said).ok_or("the reply's reason holds a control byte")?) };
     let mut read = Fields::with_room();
     fields(head, end + 2, &mut read)?;
     Ok(ReplyHead { status, version, fields: read, reason })

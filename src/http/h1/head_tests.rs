@@ -17,6 +17,19 @@ fn refused(bytes: &[u8]) -> bool {
 }
 
 #[test]
+fn usual_names_are_what_they_spell() {
+    const USUAL: &str = "Accept Accept-Encoding Accept-Language Accept-Ranges Authorization Cache-Control Connection \
+        Content-Encoding Content-Length Content-Type Cookie Date ETag Host Last-Modified Server Set-Cookie \
+        Transfer-Encoding User-Agent Vary";
+    for name in USUAL.split_ascii_whitespace() {
+        for spelled in [name.to_owned(), name.to_ascii_lowercase()] {
+            assert_eq!(usual(spelled.as_bytes()).unwrap(), HeaderName::from_bytes(spelled.as_bytes()).unwrap());
+        }
+    }
+    assert!(["HOST", "hosT", "", "x", "host "].iter().all(|other| usual(other.as_bytes()).is_none()));
+}
+
+#[test]
 fn a_head_is_read_to_the_byte() {
     let parts = read("GET /a%20b?c=d&e HTTP/1.1\r\nHost: h\r\nX-Some:\t a b \r\nx-some: \r\n\r\n").unwrap();
     assert_eq!(
@@ -84,10 +97,11 @@ fn hazard_10_every_line_that_can_be_read_in_two_ways_is_refused() {
 
 #[test]
 fn what_could_be_read_of_a_broken_head_is_there_for_the_record() {
-    let broken = request(&Bytes::from_static(b"POST /orders HTTP/1.1\r\nX : a\r\n\r\n")).unwrap_err();
-    assert_eq!((broken.0.method.as_str(), broken.0.uri.path()), ("POST", "/orders"));
-    let broken = request(&Bytes::from_static(b"\x16\x03\x01\r\n\r\n")).unwrap_err();
-    assert_eq!(broken.0.method.as_str(), "-");
+    let mut broken = RequestHead::default();
+    super::read(&Bytes::from_static(b"POST /orders HTTP/1.1\r\nX : a\r\n\r\n"), &mut broken).unwrap_err();
+    assert_eq!((broken.method.as_str(), broken.uri.path()), ("POST", "/orders"));
+    super::read(&Bytes::from_static(b"\x16\x03\x01\r\n\r\n"), &mut broken).unwrap_err();
+    assert_eq!((broken.method.as_str(), broken.uri.path()), ("-", "/"), "nothing is left of the one before");
 }
 
 #[test]
@@ -96,7 +110,7 @@ fn a_reply_is_read_as_strictly() {
     let plain = read(b"HTTP/1.1 200 OK\r\nA: b\r\n\r\n").unwrap();
     assert_eq!((plain.status.as_u16(), plain.version, plain.reason), (200, Version::HTTP_11, None));
     let odd = read(b"HTTP/1.0 404 Nobody Home\r\n\r\n").unwrap();
-    assert_eq!(odd.reason.as_ref().map(ReasonPhrase::as_bytes), Some(&b"Nobody Home"[..]));
+    assert_eq!(odd.reason.as_ref().map(Reason::as_bytes), Some(&b"Nobody Home"[..]));
     assert_eq!(read(b"HTTP/1.1 204\r\n\r\n").unwrap().status, 204);
     assert_eq!(read(b"HTTP/1.1 204 \r\n\r\n").unwrap().status, 204);
     for head in [

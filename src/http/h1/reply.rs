@@ -1,12 +1,11 @@
 //! Replies as bytes: their heads, and the framing of their bodies.
 
 use super::outbox::Outbox;
-use crate::model::{Fields, Reply, RequestHead};
+use crate::model::{Fields, Reason, Reply, RequestHead};
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderMap, HeaderName, TE, TRANSFER_ENCODING};
 use http::{Method, StatusCode, Version};
 use http_body::SizeHint;
-use hyper::ext::ReasonPhrase;
 use std::cell::RefCell;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -161,12 +160,12 @@ pub fn informational(out: &mut Vec<u8>, status: StatusCode, fields: &Fields) {
     out.extend_from_slice(b"\r\n");
 }
 
-fn status_line(out: &mut Vec<u8>, status: StatusCode, reason: Option<&ReasonPhrase>) {
+fn status_line(out: &mut Vec<u8>, status: StatusCode, reason: Option<&Reason>) {
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(status.as_str().as_bytes());
     out.push(b' ');
     let usual = status.canonical_reason().unwrap_or_default().as_bytes();
-    out.extend_from_slice(reason.map_or(usual, ReasonPhrase::as_bytes));
+    out.extend_from_slice(reason.map_or(usual, Reason::as_bytes));
     out.extend_from_slice(b"\r\n");
 }
 

@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 /// Bytes that one read may bring.
 const READ: usize = 16 * 1024;
-/// Room for a head; what a connection keeps while it is idle.
+/// Room for a head; what a connection keeps from one request to the next.
 const HEAD_ROOM: usize = 4 * 1024;
 
 /// Either end of an HTTP/1 connection.
@@ -90,6 +90,16 @@ impl Wire {
     pub fn rest(&mut self) {
         if self.inbox.is_empty() && self.inbox.capacity() > HEAD_ROOM {
             self.inbox = BytesMut::new();
+        }
+    }
+
+    /// Gives back all room that holds nothing: whoever is idle for long is one of many.
+    pub fn give_back(&mut self) {
+        if self.inbox.is_empty() {
+            self.inbox = BytesMut::new();
+        }
+        if self.outbox.is_empty() {
+            self.outbox = Outbox::default();
         }
     }
 

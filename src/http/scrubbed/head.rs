@@ -1,9 +1,8 @@
 //! Heads and trailers.
 
 use crate::model::scrub::Needle;
-use crate::model::{Fields, Reply};
+use crate::model::{Fields, Reason, Reply};
 use http::{HeaderName, HeaderValue};
-use hyper::ext::ReasonPhrase;
 
 /// Removes secrets from a reply's reason phrase and fields; says how many there were.
 pub fn scrub_head<B>(needle: &Needle, reply: &mut Reply<B>) -> u64 {
@@ -11,7 +10,7 @@ pub fn scrub_head<B>(needle: &Needle, reply: &mut Reply<B>) -> u64 {
     let reason = reply.reason.as_ref().and_then(|reason| needle.scrub(reason.as_bytes()));
     if let Some((clean, count)) = reason {
         replaced += count;
-        reply.reason = ReasonPhrase::try_from(clean).ok();
+        reply.reason = Reason::new(clean);
     }
     replaced
 }

@@ -29,6 +29,7 @@ impl Collector for Exposition {
         requests(&mut page, &sum.series, &REQUESTS)?;
         requests(&mut page, &sum.calls, &CALLS)?;
         front(&mut page, &sum)?;
+        load(&mut page, &sum)?;
         limits(&mut page, &sum, &self.0)?;
         deliveries(&mut page, &sum, &self.0)?;
         upstream(&mut page, &sum)?;
@@ -163,6 +164,20 @@ fn front(page: &mut Page<'_>, sum: &Sum) -> Result<(), Error> {
         "Requests with a key in the URL, where proxies and browsers keep it; the access log flags which keys. Bring \
          it to zero before setting a sunset date",
         sum.credential_in_query,
+    )
+}
+
+fn load(page: &mut Page<'_>, sum: &Sum) -> Result<(), Error> {
+    page.histogram(
+        "keystile_core_delay_seconds",
+        "How long whatever is ready waits until a core gets to it, measured while requests come; what stays above \
+         overload.delay is overload, and a rise towards it is the time for another gateway",
+        &sum.delays,
+    )?;
+    page.counter(
+        "keystile_overload_refused",
+        "Requests refused with 503 overloaded because a core was behind, before anything was done for them",
+        sum.refused_behind,
     )
 }
 
@@ -401,6 +416,12 @@ impl Page<'_> {
             metric.encode_family(&labels)?.encode_gauge(&value)?;
         }
         Ok(())
+    }
+
+    fn histogram(&mut self, name: &str, help: &str, histogram: &Histogram) -> Result<(), Error> {
+        let mut metric = (self.0).encode_descriptor(name, help, None, MetricType::Histogram)?;
+        let (sum, count) = (histogram.sum_seconds(), histogram.count());
+        metric.encode_histogram::<NoLabelSet>(sum, count, &histogram.buckets(), None)
     }
 
     fn histograms<'h, L: EncodeLabelSet>(
