@@ -4,14 +4,14 @@
 //! What the API can do is one table (`routes`): router, OpenAPI document and documentation are made of it. A call goes
 //! through `api`, a step a line; what it does is the use cases' (`control`), which also ask who may do it.
 
-mod api;
+pub(crate) mod api;
 mod body;
 mod call;
 mod credentials;
 mod docs;
-mod guard;
+pub(crate) mod guard;
 mod health;
-mod json;
+pub(crate) mod json;
 mod listen;
 mod log;
 mod openapi;

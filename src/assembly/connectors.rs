@@ -12,27 +12,29 @@ use http::{HeaderName, HeaderValue, Method};
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 /// All connectors, those that are built in first.
 #[derive(Debug)]
-pub struct Catalogue(Vec<Connector>);
+pub struct Catalogue(Vec<Arc<Connector>>);
 
 impl Catalogue {
     pub fn named(&self, name: &str) -> Option<&Connector> {
-        self.0.iter().find(|c| &*c.name == name)
+        self.iter().find(|c| &*c.name == name)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Connector> {
-        self.0.iter()
+        self.0.iter().map(|connector| &**connector)
     }
 
-    /// What is built in. A mistake in it is a slip of ours, which a test finds; such a connector is left out.
+    /// What is built in, read once. A mistake in it is a slip of ours, which a test finds; such a connector is left out.
     pub fn built_in() -> Catalogue {
+        static READ: OnceLock<Vec<Arc<Connector>>> = OnceLock::new();
         let read = |(file, text): &(&str, &str)| {
             let mistakes = RefCell::new(Mistakes::new(file));
-            read(text, &mistakes, None)
+            read(text, &mistakes, None).map(Arc::new)
         };
-        Catalogue(BUILT_IN.iter().filter_map(read).collect())
+        Catalogue(READ.get_or_init(|| BUILT_IN.iter().filter_map(read).collect()).clone())
     }
 }
 
@@ -80,7 +82,7 @@ fn add(site: &Site<'_>, at: At<'_>, path: &Path, catalogue: &mut Catalogue) {
         let reason = format!("the connector {} of {shown} has the same name as {whose}", connector.name);
         return site.error(at, reason, "give it a name of its own");
     }
-    catalogue.0.push(connector);
+    catalogue.0.push(Arc::new(connector));
 }
 
 /// One file. What is wrong in it is reported; then it counts only as far as further mistakes can be found with it.

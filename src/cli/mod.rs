@@ -9,7 +9,7 @@ mod explain;
 mod init;
 mod keys;
 mod output;
-mod remote;
+pub(crate) mod remote;
 mod sample;
 mod url;
 mod webhook;

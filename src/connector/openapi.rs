@@ -210,9 +210,15 @@ pub(super) fn one_line(text: &str) -> String {
     line.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// YAML's double quotes read JSON's strings.
+/// YAML's double quotes read JSON's strings, but for characters that it ends lines at or does not take at all.
 pub(super) fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    let text = serde_json::Value::from(text).to_string();
+    text.chars().map(|c| if is_plain(c) { c.to_string() } else { format!("\\u{:04x}", u32::from(c)) }).collect()
+}
+
+/// Whether YAML reads `c` as it stands.
+pub(super) fn is_plain(c: char) -> bool {
+    !c.is_control() && !matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
 }
 
 /// A name from a title.

@@ -94,3 +94,13 @@ fn c6_a_documents_text_stays_text() {
     assert_eq!(yaml["name"], "acme");
     assert_eq!(yaml["inject"]["header"], "X\nname: evil");
 }
+
+#[test]
+fn c6_characters_that_yaml_does_not_take_stay_in_the_text() {
+    let text = include_str!("../../tests/fuzz/corpus/openapi/characters-that-yaml-does-not-take");
+    let yaml: Value = serde_yaml::from_str(&import(text, Some("acme"), None).unwrap().yaml).unwrap();
+    assert_eq!(yaml["inject"]["header"], "X\u{7f}\u{2029}Y");
+    assert_eq!(yaml["base_url"], "https://{r}.a.example/\u{85}");
+    assert_eq!(yaml["fields"][0]["pattern"], "\\\u{7}x|\\\u{2028}inject\\:");
+    assert_eq!(yaml["fields"][0]["default"], "\u{9b}");
+}

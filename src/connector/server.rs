@@ -1,6 +1,6 @@
 //! The servers of an OpenAPI document: the base URL, regions and fields of a connector.
 
-use super::openapi::{one_line, quoted, scalar, slug};
+use super::openapi::{is_plain, one_line, quoted, scalar, slug};
 use serde_yaml::Value;
 
 /// A place of the API.
@@ -90,10 +90,13 @@ fn field(name: &str, variable: &Value) -> String {
     let doc = variable.get("description").map(|d| one_line(&scalar(d))).filter(|d| !d.is_empty());
     let doc = doc.unwrap_or_else(|| format!("What stands for {{{name}}} in the URL.").replace(['{', '}'], ""));
     let example = default.clone().or_else(|| choices.first().cloned()).unwrap_or_else(|| "example".to_owned());
+    let pattern = match pattern.chars().all(is_plain) {
+        true => format!("'{}'", pattern.replace('\'', "''")),
+        false => quoted(&pattern),
+    };
     let mut out = format!(
-        "  - name: {name}\n    doc: {}\n    pattern: '{}'\n    example: {}\n",
+        "  - name: {name}\n    doc: {}\n    pattern: {pattern}\n    example: {}\n",
         quoted(&doc),
-        pattern.replace('\'', "''"),
         quoted(&example)
     );
     if let Some(default) = default {

@@ -6,7 +6,7 @@
 
 mod access;
 mod audit;
-mod body;
+pub(crate) mod body;
 mod explain;
 mod facade;
 pub mod founding;
@@ -21,7 +21,7 @@ mod signing;
 mod state;
 mod status;
 mod totals;
-mod transfer;
+pub(crate) mod transfer;
 mod usage;
 
 pub use crate::store::AuditFilter;

@@ -2,21 +2,35 @@
 //! where something does not hold. The ordinary tests run them over random bytes and over what fuzzing has found before;
 //! `tests/fuzz` looks for more.
 
+mod admin;
+mod answers;
 mod calls;
 mod decoding;
+mod forwarded;
+mod http2;
 mod inputs;
 mod messages;
 mod requests;
 mod scrubbing;
+mod sealed;
+mod upstream_http2;
+mod urls;
 mod webhooks;
 mod wires;
 
+pub use admin::{admin, documents};
+pub use answers::answers;
 pub use calls::calls;
 pub use decoding::decoding;
-pub use inputs::{certificate, config, proxy_protocol};
+pub use forwarded::forwarded;
+pub use http2::http2;
+pub use inputs::{assembly, certificate, config, openapi, proxy_protocol};
 pub use messages::{body, head, reply};
 pub use requests::{credentials, rewriting, routing};
 pub use scrubbing::scrubbing;
+pub use sealed::sealed;
+pub use upstream_http2::upstream_http2;
+pub use urls::urls;
 pub use webhooks::webhooks;
 pub use wires::{server, upstream};
 

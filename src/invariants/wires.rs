@@ -31,7 +31,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// Runs `future` to its end. One that waits for something that nobody will tell it of hangs; one that never has enough
 /// spins: both are failures. Timers never fire: a script's peer is never slow.
-fn finish<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn finish<T>(future: impl Future<Output = T>) -> T {
     #[derive(Default)]
     struct Told(AtomicBool);
     impl Wake for Told {

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// What comes after the last piece.
@@ -28,7 +28,14 @@ pub struct Scripted {
     paused: bool,
     /// There is no room for a last word.
     full: bool,
+    /// Pieces that have gone.
+    said: usize,
+    /// What must have been written before another piece comes, and who waits for that.
+    held: Option<(Heard, Option<Waker>)>,
 }
+
+/// Whether what was written is enough for the next piece, after so many.
+type Heard = fn(usize, &[u8]) -> bool;
 
 impl Scripted {
     /// Each of `pieces` is what one read brings, at most. What is written can be looked at.
@@ -43,6 +50,8 @@ impl Scripted {
             pauses: false,
             paused: false,
             full: false,
+            said: 0,
+            held: None,
         };
         (scripted, written)
     }
@@ -50,6 +59,21 @@ impl Scripted {
     /// Takes at most so many bytes in one write, and lets every other attempt wait.
     pub fn slow(self, takes: usize) -> Scripted {
         Scripted { takes: takes.max(1), pauses: true, ..self }
+    }
+
+    /// Says each piece when it has heard enough.
+    pub fn until(self, heard: Heard) -> Scripted {
+        Scripted { held: Some((heard, None)), ..self }
+    }
+
+    /// Whether the next piece has to wait.
+    fn holds_back(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some((heard, waiting)) = &mut self.held else { return false };
+        if heard(self.said, &self.written.borrow()) {
+            return false;
+        }
+        *waiting = Some(cx.waker().clone());
+        true
     }
 
     /// Never takes a last word.
@@ -71,6 +95,9 @@ impl AsyncRead for Scripted {
         if self.pause(cx) {
             return Poll::Pending;
         }
+        if self.holds_back(cx) {
+            return Poll::Pending;
+        }
         let then = self.then;
         let Some(piece) = self.pieces.front_mut() else {
             return Poll::Ready(match then {
@@ -83,6 +110,7 @@ impl AsyncRead for Scripted {
         piece.advance(some);
         if piece.is_empty() {
             self.pieces.pop_front();
+            self.said += 1;
         }
         Poll::Ready(Ok(()))
     }
@@ -95,6 +123,9 @@ impl AsyncWrite for Scripted {
         }
         let some = buf.len().min(self.takes);
         self.written.borrow_mut().extend_from_slice(&buf[..some]);
+        if let Some(waiting) = self.held.as_mut().and_then(|(_, waiting)| waiting.take()) {
+            waiting.wake();
+        }
         Poll::Ready(Ok(some))
     }
 

@@ -25,7 +25,7 @@ pub fn client(peer: IpAddr, headers: &Fields, trusted: &[IpNet], field: Forwarde
     };
     let mut nearest = peer;
     for line in headers.get_all(name).rev() {
-        for part in split(line.as_bytes(), b',').rev() {
+        for part in split(line.as_bytes(), b',', field).rev() {
             // What cannot be read ends the chain: everything to its left is hearsay.
             let Some(hop) = read(part) else { return nearest };
             nearest = hop;
@@ -53,7 +53,7 @@ fn hop(text: &[u8]) -> Option<IpAddr> {
 /// The `for` of one element: `for=192.0.2.43;proto=https`, `for="[2001:db8::1]:4711"`; exactly one, and no pseudonym.
 fn element(text: &[u8]) -> Option<IpAddr> {
     let mut found = None;
-    for pair in split(text, b';') {
+    for pair in split(text, b';', ForwardedField::Forwarded) {
         let (name, value) = pair.split_at_checked(pair.iter().position(|b| *b == b'=')?)?;
         if name.trim_ascii().eq_ignore_ascii_case(b"for") {
             let value = value[1..].trim_ascii();
@@ -66,22 +66,28 @@ fn element(text: &[u8]) -> Option<IpAddr> {
     found
 }
 
-/// The parts between `at`, but not within quotes.
-fn split(text: &[u8], at: u8) -> impl DoubleEndedIterator<Item = &[u8]> {
-    let (mut quoted, mut escaped) = (false, false);
+/// The parts between `at`; in `Forwarded`, which alone knows quotes, not within them. Read from the right, where the nearest
+/// proxy wrote: a quote that its caller never closed must not swallow what it added.
+fn split(text: &[u8], at: u8, field: ForwardedField) -> impl DoubleEndedIterator<Item = &[u8]> {
+    let mut quoted = false;
     let mut cuts: smallvec::SmallVec<[usize; 8]> = smallvec::SmallVec::new();
-    for (index, byte) in text.iter().enumerate() {
+    for (index, byte) in text.iter().enumerate().rev() {
         match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
+            b'"' if quoted && is_escaped(text, index) => {}
+            b'"' if field == ForwardedField::Forwarded => quoted = !quoted,
             byte if *byte == at && !quoted => cuts.push(index),
             _ => {}
         }
     }
+    cuts.reverse();
     cuts.push(text.len());
     let begins: smallvec::SmallVec<[usize; 8]> = std::iter::once(0).chain(cuts.iter().map(|c| c + 1)).collect();
     (0..cuts.len()).map(move |n| &text[begins[n]..cuts[n]])
+}
+
+/// Whether an odd number of backslashes stands before `index`.
+fn is_escaped(text: &[u8], index: usize) -> bool {
+    text[..index].iter().rev().take_while(|b| **b == b'\\').count() % 2 == 1
 }
 
 /// How the first caller called, by what trusted proxies say: `https`, and the host.
@@ -95,14 +101,14 @@ pub struct Called<'a> {
 pub fn called(headers: &Fields, field: ForwardedField) -> Called<'_> {
     let first = |name: HeaderName| {
         let line = headers.get(name)?;
-        std::str::from_utf8(split(line.as_bytes(), b',').next()?.trim_ascii()).ok()
+        std::str::from_utf8(split(line.as_bytes(), b',', field).next()?.trim_ascii()).ok()
     };
     match field {
         ForwardedField::XForwardedFor => Called { scheme: first(PROTO), host: first(HOST) },
         ForwardedField::Forwarded => {
             let element = first(FORWARDED).unwrap_or_default();
             let word = |wanted: &str| {
-                let pairs = split(element.as_bytes(), b';').filter_map(|pair| std::str::from_utf8(pair).ok());
+                let pairs = split(element.as_bytes(), b';', field).filter_map(|pair| std::str::from_utf8(pair).ok());
                 let mut pairs = pairs.filter_map(|pair| pair.split_once('='));
                 let (_, value) = pairs.find(|(name, _)| name.trim().eq_ignore_ascii_case(wanted))?;
                 Some(value.trim().trim_matches('"'))
@@ -213,6 +219,7 @@ mod tests {
         assert_eq!(from("10.0.0.1", &["6.6.6.6, 1.2.3.4"]), "1.2.3.4", "what the client made up is not believed");
         assert_eq!(from("10.0.0.1", &["6.6.6.6", "1.2.3.4, 10.0.0.7"]), "1.2.3.4");
         assert_eq!(from("10.0.0.1", &["1.2.3.4, nonsense, 10.0.0.7"]), "10.0.0.7");
+        assert_eq!(from("10.0.0.1", &["\", 1.2.3.4"]), "1.2.3.4", "this field knows no quotes: none hides a hop");
         assert_eq!(from("10.0.0.1", &["[2001:db8::1]:443"]), "2001:db8::1");
         assert_eq!(from("10.0.0.1", &["1.2.3.4:99"]), "1.2.3.4");
         assert_eq!(from("::ffff:10.0.0.1", &["::ffff:1.2.3.4"]), "1.2.3.4");
@@ -230,6 +237,8 @@ mod tests {
         assert_eq!(from("10.0.0.1", &["for=6.6.6.6", "for=1.2.3.4"]), "1.2.3.4");
         assert_eq!(from("10.0.0.1", &["for=1.2.3.4;host=\"a,for=6.6.6.6\""]), "1.2.3.4", "a comma within quotes");
         assert_eq!(from("10.0.0.1", &["for=1.2.3.4;host=\"\\\",for=6.6.6.6\""]), "1.2.3.4", "a quote within quotes");
+        assert_eq!(from("10.0.0.1", &["for=6.6.6.6;host=\"a, for=1.2.3.4"]), "1.2.3.4", "a quote that is never closed");
+        assert_eq!(from("10.0.0.1", &["for=6.6.6.6;host=\"a\\, for=\"1.2.3.4\""]), "1.2.3.4", "or only seems to be");
         for unreadable in
             ["for=unknown", "for=_hidden", "proto=http", "for=1.2.3.4;for=5.6.7.8", "for=\"1.2.3.4", "", "x"]
         {
@@ -250,7 +259,10 @@ mod tests {
         #[test]
         fn no_value_upsets_the_reader(text in proptest::collection::vec(any::<u8>(), 0..60)) {
             let _ = element(&text);
-            prop_assert_eq!(split(&text, b',').map(<[u8]>::len).sum::<usize>() + split(&text, b',').count() - 1, text.len());
+            for field in [ForwardedField::Forwarded, ForwardedField::XForwardedFor] {
+                let parts: Vec<&[u8]> = split(&text, b',', field).collect();
+                prop_assert_eq!(parts.join(&b','), text.clone());
+            }
         }
     }
 }

@@ -18,6 +18,8 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 pub use output::Destination;
 pub use record::AccessRecord;
+#[cfg(any(test, fuzzing))]
+pub use record::example;
 use sink::{Batch, Message, Sink};
 
 /// A buffer is handed over once it holds this much: large enough that the hand-over costs nothing per record, small
@@ -175,6 +177,14 @@ impl Batch {
             let _ = self.home.try_send(self.bytes);
         }
     }
+}
+
+/// A record's line by itself.
+#[cfg(any(test, fuzzing))]
+pub fn line_of(format: Format, record: &AccessRecord<'_>) -> Vec<u8> {
+    let mut line = Vec::new();
+    record::push(&mut line, format, record);
+    line
 }
 
 impl FromStr for Format {

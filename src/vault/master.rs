@@ -106,7 +106,7 @@ enum Kept {
 
 /// Why a data key does not come out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shut {
+pub(crate) enum Shut {
     /// Another master key, another binding, or changed bytes.
     Refused,
     /// The key in Vault is not allowed to open what its early versions sealed.

@@ -13,7 +13,7 @@ mod fields;
 pub mod input;
 pub mod keys;
 pub mod login;
-mod problem;
+pub(crate) mod problem;
 mod profiles;
 mod resource;
 pub mod secret;

@@ -36,7 +36,7 @@ impl Problem {
         }
         match said("hint") {
             Some(hint) => line("  ", &printable(hint)),
-            None => line("  ", &format!("{} {code}", status.as_u16())),
+            None => line("  ", &format!("{} {}", status.as_u16(), printable(code))),
         }
         if status == StatusCode::UNAUTHORIZED {
             line("  ", "a new token: keystile login");
@@ -100,6 +100,16 @@ mod tests {
         let expected =
             "Two fields are wrong\n  rate_limit: \"x\" is not a rate: write: 100/s\n  keystile config schema";
         assert_eq!(text(422, body), expected);
+    }
+
+    #[test]
+    fn hazard_33_no_part_of_a_problem_reaches_the_terminal_as_it_is() {
+        let bad = "a\u{1b}[2J";
+        let whole = json!({ "code": bad, "detail": bad, "hint": bad, "request_id": bad, "dependants": { bad: [bad] },
+            "errors": [{ "field": bad, "reason": "b", "remedy": bad }, { "field": "c" }] });
+        for body in [whole, json!({ "code": bad }), json!({ "code": bad, "dependants": { "last_used_at": bad } })] {
+            assert!(!text(500, body.clone()).contains('\u{1b}'), "{body}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! T2: everything that the store holds, out and in again: in the configuration's own schema, with ids, without secrets.
 
 mod export;
-mod given;
+pub(crate) mod given;
 mod import;
 mod keys;
 mod resources;

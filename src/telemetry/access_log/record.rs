@@ -101,8 +101,9 @@ fn push_outcome(line: &mut Line<'_>, record: &AccessRecord<'_>) {
     }
 }
 
-#[cfg(test)]
-pub(super) fn example() -> AccessRecord<'static> {
+/// What a record may look like.
+#[cfg(any(test, fuzzing))]
+pub fn example() -> AccessRecord<'static> {
     AccessRecord {
         time_ms: 1_767_225_599_999,
         request_id: "01J0",

@@ -63,13 +63,13 @@ pub(super) fn encrypt(plaintext: &[u8], context: &[u8]) -> Zeroizing<Vec<u8>> {
     written(&Encrypt { plaintext: &plaintext, associated_data: STANDARD.encode(context) })
 }
 
-pub(super) fn encrypted(body: &[u8]) -> Option<String> {
+pub(crate) fn encrypted(body: &[u8]) -> Option<String> {
     let answer: Answer<Encrypted> = serde_json::from_slice(body).ok()?;
     Some(answer.data.ciphertext).filter(|text| is_ciphertext(text.as_bytes()).is_some())
 }
 
 /// What can be the transit engine's: `vault:v1:…`. It is kept as it is.
-pub(super) fn is_ciphertext(bytes: &[u8]) -> Option<&str> {
+pub(crate) fn is_ciphertext(bytes: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(bytes).ok()?;
     (text.starts_with("vault:v") && text.bytes().all(|b| b.is_ascii_graphic())).then_some(text)
 }
@@ -84,7 +84,7 @@ pub(super) fn decrypt(batch: &[(&str, &[u8])]) -> Zeroizing<Vec<u8>> {
 
 /// An answer of `count` results. One that fails makes the whole a 400, or where Vault itself failed, a 500, which is no
 /// answer and may pass.
-pub(super) fn decrypted(
+pub(crate) fn decrypted(
     status: StatusCode,
     body: &[u8],
     count: usize,

@@ -1,7 +1,7 @@
 //! A master key that stays in HashiCorp Vault or OpenBao: its transit engine seals and opens data keys for us.
 
 mod error;
-mod messages;
+pub(crate) mod messages;
 mod reference;
 #[cfg(test)]
 mod stand_in;
