@@ -80,7 +80,7 @@ fn extended(fields: &Fields, field: ForwardedField, trusted: &[IpNet]) {
         scheme: HeaderValue::from_static("https"),
         host: Some(HeaderValue::from_static("h:1")),
     };
-    extend(&mut told, side, field);
+    extend(&mut told, side, true, field);
     assert_eq!(client(ip(TRUSTED), &told, trusted, field), ip(CALLER), "the upstream hears of another");
     // The other field is written as well, and means the same.
     assert_eq!(client(ip(TRUSTED), &told, trusted, ForwardedField::XForwardedFor), ip(CALLER));
