@@ -93,8 +93,8 @@ fn change(arrived: &mut Arrived, fields: &[u8], how: u8, place: u8) {
         let (name, value) = (HeaderName::from_bytes(&line[..at]), HeaderValue::from_bytes(&line[at + 1..]));
         let (Ok(name), Ok(value)) = (name, value) else { continue };
         match how & REPLACED != 0 {
-            true => drop(arrived.headers.insert(name, value)),
-            false => drop(arrived.headers.append(name, value)),
+            true => arrived.headers.insert(name, value),
+            false => arrived.headers.append(name, value),
         }
     }
     let at = usize::from(place) % arrived.body.len().max(1);
