@@ -114,6 +114,10 @@ struct Reading {
 
 impl Reading {
     fn line(&mut self, text: &str, number: u32, take: &mut impl FnMut(usize, Node)) -> Result<(), Irregular> {
+        // To the parser a line ends here, in a comment as well: what follows may be a field.
+        if text.contains('\r') {
+            return Err(Irregular);
+        }
         let depth = blanks(text);
         let behind = &text[depth..];
         let is_void = matches!(behind.as_bytes(), [] | [b'\n' | b'#', ..]);

@@ -82,6 +82,7 @@ fn what_makes_sense_only_in_its_place_is_read_whole() {
         "a: [1,\nkeys:\n- 1\n]\n",
         "keys: [{ name: x }]\n",
         "keys:\n  -\tname: x\n",
+        "keys:\n  - name: x\n    # a comment\r    enabled: false\n",
     ];
     for text in texts {
         assert_eq!(apart(text), None, "{text}");

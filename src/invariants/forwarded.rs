@@ -69,18 +69,20 @@ pub fn forwarded(bytes: &[u8]) {
     let beside = client(ip(TRUSTED), &invented, &trusted, field);
     assert!(within(alone, &trusted) || beside == alone, "{alone} became {beside}");
     let _ = called(fields, field);
-    extended(fields, field, &trusted);
+    extended(fields, true, field, &trusted);
+    // Of others it was stripped before.
+    extended(&Fields::new(), false, field, &trusted);
 }
 
 /// The upstream, which trusts us, hears of the caller whom we heard.
-fn extended(fields: &Fields, field: ForwardedField, trusted: &[IpNet]) {
+fn extended(fields: &Fields, vouched: bool, field: ForwardedField, trusted: &[IpNet]) {
     let mut told = fields.clone();
     let side = Side {
         peer: HeaderValue::from_static(CALLER),
         scheme: HeaderValue::from_static("https"),
         host: Some(HeaderValue::from_static("h:1")),
     };
-    extend(&mut told, side, true, field);
+    extend(&mut told, side, vouched, field);
     assert_eq!(client(ip(TRUSTED), &told, trusted, field), ip(CALLER), "the upstream hears of another");
     // The other field is written as well, and means the same.
     assert_eq!(client(ip(TRUSTED), &told, trusted, ForwardedField::XForwardedFor), ip(CALLER));

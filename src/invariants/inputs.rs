@@ -1,23 +1,25 @@
 //! What reaches us before or beside HTTP: the PROXY protocol, certificates, and what people write into files.
 
 use crate::assembly::{self, Holdings};
-use crate::config::{self, Mistakes, schema, show};
+use crate::config::tree::Value;
+use crate::config::{self, Items, Mistakes, Node, parse, schema, show};
 use crate::connector;
 use crate::model::Keys;
 use crate::net::certificate as certificates;
-use crate::net::proxy_protocol::{Verdict, parse};
+use crate::net::proxy_protocol::{self as proxy, Verdict};
 use rustls::pki_types::CertificateDer;
 use std::cell::RefCell;
+use std::io::Cursor;
 use std::path::Path;
 
 /// More bytes never change a verdict, and a header is never longer than what was seen of it.
 pub fn proxy_protocol(bytes: &[u8]) {
-    let whole = parse(bytes);
+    let whole = proxy::parse(bytes);
     if let Verdict::Header { length, .. } = whole {
         assert!(length <= bytes.len());
     }
     for end in 0..bytes.len() {
-        let verdict = parse(&bytes[..end]);
+        let verdict = proxy::parse(&bytes[..end]);
         let expected = match whole {
             Verdict::Header { length, .. } if end < length => Verdict::Incomplete,
             Verdict::Incomplete => Verdict::Incomplete,
@@ -39,6 +41,30 @@ pub fn config(bytes: &[u8]) {
     assert!(root.is_some() || mistakes.has_errors());
     for mistake in mistakes.into_sorted() {
         assert!(!mistake.to_string().is_empty());
+    }
+}
+
+/// A file of many keys: where they are read one by one, they are what the parser reads in the whole of it.
+pub fn keys(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let parsed = |text: &str| {
+        let mut mistakes = Mistakes::new("keystile.yaml");
+        parse::parse(text, &mut mistakes).filter(|_| mistakes.is_empty())
+    };
+    let source = Box::new(Cursor::new(text.to_owned()));
+    let Ok(Some((rest, items))) = Items::cut(source) else { return };
+    let Some(root) = parsed(&rest).filter(|root| items.belong_to(root)) else { return };
+    let mut list = Vec::new();
+    if items.each(|_, node| list.push(node)).is_err() || list.is_empty() {
+        return;
+    }
+    let whole = parsed(text).expect("what was read one by one can be read");
+    let of = |root: &Node, name: &str| root.field(name).cloned();
+    assert!(matches!(of(&whole, "keys").map(|keys| keys.value), Some(Value::List(keys)) if keys == list), "other keys");
+    let (Value::Map(rest), Value::Map(all)) = (&root.value, &whole.value) else { panic!("no map") };
+    assert_eq!(rest.len(), all.len());
+    for entry in rest.iter().filter(|entry| &*entry.key != "keys") {
+        assert_eq!(of(&whole, &entry.key).as_ref(), Some(&entry.node), "another {}", entry.key);
     }
 }
 

@@ -24,7 +24,7 @@ pub use calls::calls;
 pub use decoding::decoding;
 pub use forwarded::forwarded;
 pub use http2::http2;
-pub use inputs::{assembly, certificate, config, openapi, proxy_protocol};
+pub use inputs::{assembly, certificate, config, keys, openapi, proxy_protocol};
 pub use messages::{body, head, reply};
 pub use requests::{credentials, rewriting, routing};
 pub use scrubbing::scrubbing;
