@@ -55,4 +55,6 @@ fn cut(bytes: &[u8], longest: u8, seed: u8) -> Vec<Bytes> {
 }
 
 #[cfg(test)]
+mod targets;
+#[cfg(test)]
 mod tests;
