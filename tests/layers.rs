@@ -27,7 +27,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("app", 9),
     ("cli", 10),
     // Not in the product: what must hold for any bytes.
-    ("invariants", 10),
+    ("invariants", 11),
 ];
 
 /// What the lower floors must not name: decisions know no runtime, no clock, no chance.

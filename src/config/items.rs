@@ -2,7 +2,7 @@
 //!
 //! The tree of a million keys takes more than a gigabyte, and the parser most of the time of a start. So where `keys:` is a
 //! block list at the left margin, its items are told apart by their indentation and each is read alone whenever it is
-//! asked for: by [`plain`] if it is written plainly, else by the parser as a document of its own. What cannot be told
+//! asked for: by `plain` if it is written plainly, else by the parser as a document of its own. What cannot be told
 //! apart beyond doubt is [`Irregular`]: then the file is read whole, as a short one is.
 
 use std::{
