@@ -28,7 +28,7 @@ pub fn strip(headers: &mut Fields, places: &Places, open: PlaceMask, connection:
             name if *name == places.header => header,
             name => goes(name, places, trusted),
         };
-        !(goes || injected(name.as_str(), connection) || listed.contains(name))
+        !(goes || injected(name.as_str(), connection) || is_listed(&listed, name))
     });
     join_cookies(headers);
 }
@@ -42,7 +42,7 @@ pub fn strip_reply(headers: &mut Fields) {
             return true;
         }
         let own = (is_hop_by_hop(name.as_str()) && *name != header::TRAILER) || is_ours_alone(name.as_str());
-        !(own || listed.contains(name))
+        !(own || is_listed(&listed, name))
     });
 }
 
@@ -217,7 +217,21 @@ fn connection_listed(headers: &Fields) -> Names {
             }
         }
     }
+    if names.len() > FEW {
+        names.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
+    }
     names
+}
+
+/// So many names are looked through one by one; of more, of which a line can hold thousands, by halves.
+const FEW: usize = 8;
+
+/// Whether a `Connection` line named it.
+fn is_listed(listed: &Names, name: &HeaderName) -> bool {
+    match listed.len() {
+        ..=FEW => listed.contains(name),
+        _ => listed.binary_search_by(|one| one.as_str().cmp(name.as_str())).is_ok(),
+    }
 }
 
 /// HTTP/2 callers may send one cookie a field; HTTP/1.1 upstreams want one line (RFC 9113, section 8.2.3).

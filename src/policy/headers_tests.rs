@@ -150,6 +150,17 @@ fn an_upstream_cannot_speak_for_the_gateway() {
 }
 
 #[test]
+fn hazard_2_of_however_many_names_a_connection_line_has_each_goes() {
+    let names: Vec<String> = (0..40).rev().map(|n| format!("x-{n}")).collect();
+    let mut headers = map(&[("connection", &names.join(", ")), ("x-stays", "1"), ("accept", "*/*")]);
+    for name in &names {
+        headers.append(&**name, HeaderValue::from_static("goes"));
+    }
+    strip(&mut headers, &fixture::places(), PlaceMask::ALL, &fixture::connection(0, 0), false);
+    assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-stays", "accept"]);
+}
+
+#[test]
 fn what_is_passed_without_a_second_look_would_pass_it() {
     for name in &EVERYDAY {
         let name = name.as_str();
