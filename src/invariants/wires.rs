@@ -112,7 +112,7 @@ fn exchange(method: &Method, script: Scripted, parts: usize) -> Outcome {
 fn understood(method: &Method, mut bytes: &[u8], then: Then) -> Option<(u16, Vec<u8>, Vec<u8>)> {
     loop {
         let end = bytes.windows(4).position(|w| w == b"\r\n\r\n")? + 4;
-        let head = heads::reply(&Bytes::copy_from_slice(&bytes[..end])).ok()?;
+        let head = heads::reply(&Bytes::copy_from_slice(&bytes[..end]), &heads::feeds(&bytes[..end])).ok()?;
         bytes = &bytes[end..];
         if head.status.is_informational() {
             continue;
@@ -271,7 +271,7 @@ fn served(script: (Scripted, Rc<RefCell<Vec<u8>>>), manner: Manner) -> (Vec<Call
             assert!(service.broken.get() && statuses.len() + 1 == calls.len(), "a head that is not whole");
             break;
         };
-        let head = heads::reply(&Bytes::copy_from_slice(&rest[..end])).expect("a head");
+        let head = heads::reply(&Bytes::copy_from_slice(&rest[..end]), &heads::feeds(&rest[..end])).expect("a head");
         if head.status.is_informational() {
             rest.drain(..end);
             continue;

@@ -9,7 +9,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{
+    CipherSuite, ClientConfig, ConfigBuilder, RootCertStore, ServerConfig, SupportedCipherSuite, WantsVerifier,
+};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use zeroize::Zeroizing;
@@ -84,7 +86,7 @@ pub fn server(pairs: &[(PathBuf, PathBuf)], client_ca: Option<&ClientCa>) -> Res
         shown.extend(dated(&chain.file, &list));
         certificates.push(certified(list, &chain, &key)?);
     }
-    let (builder, mut callers, mut authorities) = (ServerConfig::builder(), None, Vec::new());
+    let (builder, mut callers, mut authorities) = (preferring(), None, Vec::new());
     let builder = match client_ca {
         None => builder.with_no_client_auth(),
         Some(client_ca) => {
@@ -99,12 +101,25 @@ pub fn server(pairs: &[(PathBuf, PathBuf)], client_ca: Option<&ClientCa>) -> Res
     let mut config = builder.with_cert_resolver(Arc::new(ByName { certificates }));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.send_half_rtt_data = false;
+    config.ignore_client_order = true;
     // Its keys change every six hours; without one there is no resumption, and nothing else is lost.
     if let Ok(ticketer) = rustls::crypto::aws_lc_rs::Ticketer::new() {
         config.ticketer = ticketer;
     }
     let tls = Tls { config: Arc::new(config), inputs: inputs.finalize() };
     Ok(Listener { tls, callers, shown, authorities })
+}
+
+/// AES-128 before AES-256, whatever callers put first, as Go, Cloudflare and Google have it: the keys of both are out of
+/// reach, and the one's handshake hashes with SHA-256, which processors know, the other's with SHA-384, which they do not.
+fn preferring() -> ConfigBuilder<ServerConfig, WantsVerifier> {
+    let mut provider = rustls::crypto::aws_lc_rs::default_provider();
+    let is_preferred = |suite: &SupportedCipherSuite| suite.suite() == CipherSuite::TLS13_AES_128_GCM_SHA256;
+    // Stable: the others stay in their order.
+    provider.cipher_suites.sort_by_key(|suite| !is_preferred(suite));
+    let builder = ServerConfig::builder_with_provider(Arc::new(provider));
+    // There is a suite for each version.
+    builder.with_safe_default_protocol_versions().unwrap_or_else(|_| ServerConfig::builder())
 }
 
 /// Believes the authorities of `file` and no other. Who shows nothing may still connect, unless one is `required`; who

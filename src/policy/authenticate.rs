@@ -43,7 +43,7 @@ pub fn authenticate<'s>(
     now: i64,
 ) -> Result<Authenticated<'s>, Rejected<'s>> {
     let refused = |bad| Rejected { denial: Denial::InvalidKey(bad), whose: None };
-    match token::shape(presented.token()) {
+    match presented.shape() {
         Shape::WellFormed | Shape::Foreign => {}
         Shape::Malformed if presented.token().starts_with(token::PREFIX.as_bytes()) => {
             return Err(refused(BadToken::Checksum));

@@ -5,12 +5,14 @@ use super::signed_url::{Reading, SignedUrl};
 use crate::model::Denial;
 use crate::model::Fields;
 use crate::model::listener::{Place, PlaceMask, Places};
+use crate::model::token::{self, Shape};
 use http::header::AUTHORIZATION;
 use std::borrow::Cow;
 
 /// A token somebody showed, not yet believed. Not printable: it is a credential.
 pub struct Presented<'a> {
     token: Cow<'a, [u8]>,
+    shape: Shape,
     /// Where it stood; the header's place if it stood in several.
     pub place: Place,
     /// K6: it (also) stood in the URL.
@@ -20,14 +22,19 @@ pub struct Presented<'a> {
 }
 
 impl<'a> Presented<'a> {
-    /// A token that stood in a header, or in a place of its own.
+    /// A token that stood in `place`.
     pub(super) fn at(token: Cow<'a, [u8]>, place: Place) -> Presented<'a> {
-        Presented { token, place, in_query: place == Place::Query, bearer: false }
+        Presented { shape: token::shape(&token), token, place, in_query: place == Place::Query, bearer: false }
     }
 
     /// The token's bytes, for the digest.
     pub fn token(&self) -> &[u8] {
         &self.token
+    }
+
+    /// What can be said of it without looking anything up.
+    pub fn shape(&self) -> Shape {
+        self.shape
     }
 }
 
@@ -81,12 +88,7 @@ pub fn identify<'a>(
                 return Err(Denial::ConflictingCredentials);
             }
             if let Some((token, bearer)) = token_of(line.as_bytes()) {
-                found = Some(Presented {
-                    token: Cow::Borrowed(token),
-                    place: Place::Authorization,
-                    in_query: false,
-                    bearer,
-                });
+                found = Some(Presented { bearer, ..Presented::at(Cow::Borrowed(token), Place::Authorization) });
             }
         }
     }
@@ -119,7 +121,7 @@ fn add<'a>(found: &mut Option<Presented<'a>>, token: Cow<'a, [u8]>, place: Place
             Ok(())
         }
         None => {
-            *found = Some(Presented { token, place, in_query: place == Place::Query, bearer: false });
+            *found = Some(Presented::at(token, place));
             Ok(())
         }
     }

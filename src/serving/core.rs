@@ -1,6 +1,7 @@
 //! What one core of the data plane owns. Nothing in it is shared with another core but counters that are read from
 //! outside.
 
+use super::desks::Desks;
 use super::load::Load;
 use super::request_id::RequestIds;
 use crate::http::upstream::Upstreams;
@@ -30,6 +31,8 @@ pub struct Core {
     /// H2: the process's.
     pub buffers: Arc<Buffers>,
     pub load: Load,
+    /// For the streams of HTTP/2 connections.
+    pub desks: Desks,
     /// What still runs is ended by us, because we end.
     pub cut: Cell<bool>,
 }
@@ -59,6 +62,7 @@ impl Core {
             replays,
             buffers,
             load: Load::default(),
+            desks: Desks::default(),
             cut,
         })
     }

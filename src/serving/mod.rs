@@ -6,6 +6,7 @@ pub mod answer;
 pub mod asked;
 pub mod core;
 pub mod delivery;
+pub mod desks;
 pub mod exchange;
 pub mod explanation;
 pub mod front;

@@ -50,7 +50,11 @@ impl RequestIds {
         }
         room.extend_from_slice(&uuid_digits(&bytes));
         let shared = room.split().freeze();
-        HeaderValue::from_maybe_shared(shared).unwrap_or(HeaderValue::from_static("-"))
+        let mut id = HeaderValue::from_maybe_shared(shared).unwrap_or(HeaderValue::from_static("-"));
+        // No secret, but never to be indexed (RFC 7541, section 6.2.3): nobody sees it again, and in a peer's table it would
+        // take the place of what comes with every message.
+        id.set_sensitive(true);
+        id
     }
 }
 

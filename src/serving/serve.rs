@@ -87,6 +87,7 @@ pub async fn connection<J: Journeys>(
     let front = Rc::new(Front::new(address, kind, assurance, peer.ip(), Some(activity.clone()), certificate));
     // What does not fit twice over is no mistake about the limit, which hyper answers with 431.
     let guarded = FrameGuard::new(stream, head.saturating_mul(2), peer.ip(), core.metrics.clone());
+    let streams = Streams(core.clone());
     let service = service_fn(move |request: Request<Incoming>| {
         let (core, front) = (core.clone(), front.clone());
         async move {
@@ -95,7 +96,7 @@ pub async fn connection<J: Journeys>(
             Ok::<_, Infallible>(reply.into_response())
         }
     });
-    let connection = http2(head).serve_connection(Guarded::new(guarded, activity), service);
+    let connection = http2(head, streams).serve_connection(Guarded::new(guarded, activity), service);
     until(stopped(&mut stop), pin!(connection), |c| c.graceful_shutdown()).await;
 }
 
@@ -145,8 +146,8 @@ async fn until<C: Future>(
     connection.await;
 }
 
-fn http2(head: u64) -> hyper::server::conn::http2::Builder<LocalExecutor> {
-    let mut builder = hyper::server::conn::http2::Builder::new(LocalExecutor);
+fn http2(head: u64, streams: Streams) -> hyper::server::conn::http2::Builder<Streams> {
+    let mut builder = hyper::server::conn::http2::Builder::new(streams);
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
@@ -161,15 +162,11 @@ fn http2(head: u64) -> hyper::server::conn::http2::Builder<LocalExecutor> {
 }
 
 /// Streams stay on their connection's core.
-#[derive(Clone, Copy)]
-struct LocalExecutor;
+#[derive(Clone)]
+struct Streams(Rc<Core>);
 
-impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExecutor {
+impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for Streams {
     fn execute(&self, future: F) {
-        // Boxed: the runtime would move its kilobytes into the task, and out of it at the end, several times.
-        let future = Box::pin(future);
-        tokio::task::spawn_local(async move {
-            future.await;
-        });
+        self.0.desks.seat(future);
     }
 }

@@ -4,7 +4,7 @@ use super::exchange::Exchange;
 use crate::http::h1::incoming::Early;
 use crate::live::Live;
 use crate::model::routes::Found;
-use crate::model::token::{self, Shape};
+use crate::model::token::Shape;
 use crate::model::{Denial, Listener};
 use crate::model::{Fields, RequestHead};
 use crate::policy::authenticate::{Rejected, by_url};
@@ -26,7 +26,7 @@ pub fn authenticated<'s, 'p, 'r>(
     log: &mut Exchange,
 ) -> Result<(Authenticated<'s>, &'p Presented<'r>), Denial> {
     let failed = live.limits.failed(listener);
-    let is_guess = |p: &Presented<'_>| token::shape(p.token()) != Shape::WellFormed;
+    let is_guess = |p: &Presented<'_>| p.shape() != Shape::WellFormed;
     let over = match failed.is_calm() || !presented.iter().any(is_guess) {
         true => None,
         false => failed.check(log.address, Instant::now()).err(),

@@ -1,6 +1,6 @@
 //! A request's head on its way in.
 
-use super::head::{self, Flaw, Limits, Scanner};
+use super::head::{self, Feeds, Flaw, Limits, Scanner};
 use super::wire::Wire;
 use crate::model::{Denial, RequestHead};
 use bytes::Buf;
@@ -19,6 +19,7 @@ pub enum Arrived {
 #[derive(Default)]
 pub struct Arriving {
     scanner: Scanner,
+    feeds: Feeds,
     /// When its first byte came, if the rest had to be waited for.
     pub begun: Option<Instant>,
     /// One empty line before it was skipped.
@@ -41,11 +42,11 @@ impl Arriving {
                 *self = Arriving { skipped: true, ..Arriving::default() };
             }
             if !wire.inbox.is_empty() {
-                match self.scanner.scan(&wire.inbox, limits) {
+                match self.scanner.scan(&wire.inbox, limits, &mut self.feeds) {
                     Ok(None) => {}
                     Ok(Some(end)) => {
                         let head = wire.inbox.split_to(end).freeze();
-                        into.flaw = head::read(&head, into).err().map(Box::new);
+                        into.flaw = head::read(&head, &self.feeds, into).err().map(Box::new);
                         return Some(Arrived::Request);
                     }
                     Err(flaw) => return Some(unreadable(refusal(flaw, limits), into)),

@@ -2,7 +2,7 @@
 //! hexadecimal size and CRLF, extensions that are short and visible, exactly the bytes that were announced.
 
 use super::framing::Framing;
-use super::head::{self, Limits, Scanner};
+use super::head::{self, Feeds, Limits, Scanner};
 use crate::model::Fields;
 use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderMap;
@@ -169,14 +169,14 @@ fn take(bytes: &mut BytesMut, left: &mut u64) -> Bytes {
 
 /// The trailer section, once its empty line is there. `None`: more bytes are needed.
 fn trailers(scanner: &mut Scanner, bytes: &mut BytesMut) -> Result<Option<HeaderMap>, &'static str> {
-    let end = match scanner.scan(bytes, TRAILERS) {
+    let end = match scanner.scan(bytes, TRAILERS, &mut Feeds::new()) {
         Ok(Some(end)) => end,
         Ok(None) => return Ok(None),
         Err(_) => return Err("the trailers are too long, or a line of them does not end in CRLF"),
     };
     let section = bytes.split_to(end).freeze();
     let mut fields = Fields::new();
-    head::fields(&section, 0, &mut fields)?;
+    head::fields(&section, 0, &head::feeds(&section), &mut fields)?;
     if fields.len() > MOST_TRAILERS { Err("too many trailers") } else { Ok(Some(fields.into())) }
 }
 

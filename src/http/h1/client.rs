@@ -3,7 +3,7 @@
 
 use super::chunks::{Decoded, Decoder};
 use super::framing;
-use super::head::{self, Limits, ReplyHead, Scanner};
+use super::head::{self, Feeds, Limits, ReplyHead, Scanner};
 use super::reply::{Sending, names};
 use super::request;
 use super::wire::Wire;
@@ -41,6 +41,7 @@ impl<B> Idle<B> {
             patience: Duration::ZERO,
             slow: None,
             scanner: Scanner::default(),
+            feeds: Feeds::new(),
             informational: 0,
             reply: Decoder::new(framing::Framing::Empty),
             method: Method::default(),
@@ -90,6 +91,7 @@ struct State<B> {
     patience: Duration,
     slow: Option<Pin<Box<Sleep>>>,
     scanner: Scanner,
+    feeds: Feeds,
     /// How many heads came before the reply's own.
     informational: u8,
     reply: Decoder,
@@ -108,6 +110,7 @@ impl<B: Body<Data = Bytes, Error = CutOff> + Unpin> Exchange<B> {
         state.upload = Some(body);
         state.patience = patience;
         state.scanner = Scanner::default();
+        state.feeds.clear();
         state.informational = 0;
         state.method.clone_from(&parts.method);
         Exchange(state)
@@ -127,7 +130,7 @@ impl<B: Body<Data = Bytes, Error = CutOff> + Unpin> Exchange<B> {
             if !may_begin_reply(&state.wire.inbox) {
                 return Poll::Ready(Err(Failure::Protocol("the reply does not begin with HTTP/1")));
             }
-            let end = match state.scanner.scan(&state.wire.inbox, LIMITS) {
+            let end = match state.scanner.scan(&state.wire.inbox, LIMITS, &mut state.feeds) {
                 Ok(Some(end)) => end,
                 Ok(None) => match ready!(self.poll_read(cx))? {
                     0 => return Poll::Ready(Err(self.closed(io::ErrorKind::UnexpectedEof.into()))),
@@ -137,7 +140,9 @@ impl<B: Body<Data = Bytes, Error = CutOff> + Unpin> Exchange<B> {
             };
             let head = state.wire.inbox.split_to(end).freeze();
             state.scanner = Scanner::default();
-            let head = head::reply(&head).map_err(Failure::Protocol)?;
+            let read = head::reply(&head, &state.feeds);
+            state.feeds.clear();
+            let head = read.map_err(Failure::Protocol)?;
             if !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS {
                 return Poll::Ready(self.accept(&head).map(|()| head).map_err(Failure::Protocol));
             }

@@ -5,6 +5,7 @@ use crate::model::{Denial, Fields, Reason, RequestHead};
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Method, StatusCode, Uri, Version};
+use smallvec::SmallVec;
 
 /// How long a head may be.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +18,14 @@ pub struct Limits {
 
 /// Beyond the configured sizes, so that what is only a little too long is refused with everything that is known of it.
 const BEYOND: usize = 1024;
+
+/// Where the lines of a head end: its line feeds, each of which is looked for once.
+pub type Feeds = SmallVec<[u32; 20]>;
+
+/// The line feeds of a head that no [`Scanner`] has seen.
+pub fn feeds(head: &[u8]) -> Feeds {
+    memchr::memchr_iter(b'\n', head).map(|at| at as u32).collect()
+}
 
 /// Looks for the end of a head as its bytes arrive, each of them once.
 #[derive(Debug, Default)]
@@ -36,8 +45,9 @@ pub enum Flaw {
 }
 
 impl Scanner {
-    /// Where the head ends, once that is known. `bytes` are all that came so far, from the head's first.
-    pub fn scan(&mut self, bytes: &[u8], limits: Limits) -> Result<Option<usize>, Flaw> {
+    /// Where the head ends, once that is known. `bytes` are all that came so far, from the head's first; `feeds` are kept
+    /// from one look to the next.
+    pub fn scan(&mut self, bytes: &[u8], limits: Limits, feeds: &mut Feeds) -> Result<Option<usize>, Flaw> {
         let (longest_line, longest) = (limits.uri.min(limits.head) + BEYOND, limits.head + BEYOND);
         let seen = self.seen.min(bytes.len());
         for found in memchr::memchr_iter(b'\n', &bytes[seen..]) {
@@ -54,6 +64,7 @@ impl Scanner {
             }
             let empty = feed - 1 == self.line;
             (self.seen, self.line) = (feed + 1, feed + 1);
+            feeds.push(feed as u32);
             if empty {
                 return Ok(Some(feed + 1));
             }
@@ -66,17 +77,19 @@ impl Scanner {
     }
 }
 
-/// Reads a request's head, from its first byte to its empty line. Of a wrong one `into` holds as much as could be read.
-pub fn read(head: &Bytes, into: &mut RequestHead) -> Result<(), Denial> {
+/// Reads a request's head, from its first byte to its empty line; `feeds` are all of its line feeds. Of a wrong one `into`
+/// holds as much as could be read.
+pub fn read(head: &Bytes, feeds: &[u32], into: &mut RequestHead) -> Result<(), Denial> {
     *into = RequestHead { headers: Fields::with_room(), ..RequestHead::default() };
-    let at = request_line(head, into)?;
-    fields(head, at, &mut into.headers).map_err(Denial::BadRequest)
+    let (first, rest) = first_line(head, feeds).map_err(Denial::BadRequest)?;
+    request_line(head, first, into)?;
+    fields(head, first + 2, rest, &mut into.headers).map_err(Denial::BadRequest)
 }
 
 /// The same, into a new one.
 pub fn request(head: &Bytes) -> Result<RequestHead, Denial> {
     let mut parts = RequestHead::default();
-    read(head, &mut parts).map(|()| parts)
+    read(head, &feeds(head), &mut parts).map(|()| parts)
 }
 
 /// What is recorded of a head of which nothing could be read.
@@ -89,10 +102,9 @@ fn no_method() -> Method {
     Method::from_bytes(b"-").unwrap_or_default()
 }
 
-/// Fills `parts` from the first line; says where the next one begins.
-fn request_line(head: &Bytes, parts: &mut RequestHead) -> Result<usize, Denial> {
+/// Fills `parts` from the first line, which ends at `end`.
+fn request_line(head: &Bytes, end: usize, parts: &mut RequestHead) -> Result<(), Denial> {
     parts.method = no_method();
-    let end = line_end(head, 0).map_err(Denial::BadRequest)?;
     let line = &head[..end];
     let (method, rest) = split_at(line, b' ').ok_or(Denial::BadRequest("the request line has no target"))?;
     let (target, version) = split_last(rest).ok_or(Denial::BadRequest("the request line has no version"))?;
@@ -100,7 +112,7 @@ fn request_line(head: &Bytes, parts: &mut RequestHead) -> Result<usize, Denial> 
     parts.version = version_of(version)?;
     let start = method.len() + 1;
     parts.uri = target_of(head.slice(start..start + target.len()), &parts.method)?;
-    Ok(end + 2)
+    Ok(())
 }
 
 fn split_at(line: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
@@ -137,12 +149,12 @@ fn target_of(target: Bytes, method: &Method) -> Result<Uri, Denial> {
     Ok(uri)
 }
 
-/// Reads the fields that begin at `at`. A field's value keeps its bytes; blanks around it go.
-pub fn fields(head: &Bytes, at: usize, into: &mut Fields) -> Result<(), &'static str> {
+/// Reads the fields that begin at `at`, each of which ends at one of `feeds`. A field's value keeps its bytes; blanks
+/// around it go.
+pub fn fields(head: &Bytes, at: usize, feeds: &[u32], into: &mut Fields) -> Result<(), &'static str> {
     let mut start = at;
-    for feed in memchr::memchr_iter(b'\n', &head[at..]) {
-        let end = (at + feed).checked_sub(1).filter(|end| *end >= start && head[*end] == b'\r');
-        let end = end.ok_or("a line of the head does not end in CRLF")?;
+    for feed in feeds {
+        let end = line_end(head, start, *feed)?;
         if end == start {
             return Ok(());
         }
@@ -150,13 +162,27 @@ pub fn fields(head: &Bytes, at: usize, into: &mut Fields) -> Result<(), &'static
         into.append(name, value);
         start = end + 2;
     }
-    if start == head.len() { Ok(()) } else { Err("a line of the head does not end in CRLF") }
+    if start == head.len() { Ok(()) } else { Err(NO_CRLF) }
 }
 
-/// Where the line that begins at `at` has its CRLF.
-fn line_end(head: &[u8], at: usize) -> Result<usize, &'static str> {
-    let end = at + memchr::memchr(b'\r', &head[at..]).ok_or("a line of the head does not end in CRLF")?;
-    if head.get(end + 1) == Some(&b'\n') { Ok(end) } else { Err("a carriage return without its line feed") }
+const NO_CRLF: &str = "a line of the head does not end in CRLF";
+
+/// Where the first line ends, and the line feeds of the others.
+fn first_line<'f>(head: &[u8], feeds: &'f [u32]) -> Result<(usize, &'f [u32]), &'static str> {
+    let (feed, rest) = feeds.split_first().ok_or(NO_CRLF)?;
+    let end = line_end(head, 0, *feed)?;
+    // Nothing folds into it, and no line hides in it.
+    if memchr::memchr(b'\r', &head[..end]).is_some() {
+        return Err("a carriage return without its line feed");
+    }
+    Ok((end, rest))
+}
+
+/// Where the line from `start` to its line feed has its CRLF.
+fn line_end(head: &[u8], start: usize, feed: u32) -> Result<usize, &'static str> {
+    let end = (feed as usize).checked_sub(1).filter(|end| *end >= start && head.get(*end) == Some(&b'\r'));
+    debug_assert!(head.get(feed as usize) == Some(&b'\n') && !head[start..feed as usize].contains(&b'\n'));
+    end.ok_or(NO_CRLF)
 }
 
 fn field(head: &Bytes, start: usize, end: usize) -> Result<(HeaderName, HeaderValue), &'static str> {
@@ -221,9 +247,9 @@ pub struct ReplyHead {
     pub reason: Option<Reason>,
 }
 
-/// Reads a reply's head, from its first byte to its empty line.
-pub fn reply(head: &Bytes) -> Result<ReplyHead, &'static str> {
-    let end = line_end(head, 0)?;
+/// Reads a reply's head, from its first byte to its empty line; `feeds` are all of its line feeds.
+pub fn reply(head: &Bytes, feeds: &[u32]) -> Result<ReplyHead, &'static str> {
+    let (end, rest) = first_line(head, feeds)?;
     let version = match head.get(..9) {
         Some(b"HTTP/1.1 ") => Version::HTTP_11,
         Some(b"HTTP/1.0 ") => Version::HTTP_10,
@@ -240,7 +266,7 @@ pub fn reply(head: &Bytes) -> Result<ReplyHead, &'static str> {
     let usual = status.canonical_reason().is_some_and(|usual| usual.as_bytes() == &said[..]) || said.is_empty();
     let reason = if usual { None } else { Some(Reason::new(said).ok_or("the reply's reason holds a control byte")?) };
     let mut read = Fields::with_room();
-    fields(head, end + 2, &mut read)?;
+    fields(head, end + 2, rest, &mut read)?;
     Ok(ReplyHead { status, version, fields: read, reason })
 }
 
