@@ -69,6 +69,7 @@ mod tests {
         let mut seen = HashSet::new();
         for now in 0..5000 {
             for id in [a.next(now), b.next(now)] {
+                assert!(id.is_sensitive(), "as never to be indexed");
                 let id = id.to_str().unwrap().to_owned();
                 assert_eq!(&id[14..15], "7");
                 assert!(matches!(&id[19..20], "8" | "9" | "a" | "b"));

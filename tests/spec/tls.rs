@@ -5,9 +5,10 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{CipherSuite, ClientConfig, RootCertStore, ServerConfig};
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -173,6 +174,34 @@ fn http_2_crumbs_are_joined_and_another_host_is_refused() {
     let refused = h2(&[("host", "other.test")]);
     assert_eq!((refused.status, refused.body.contains("invalid_host")), (400, true), "{}", refused.body);
     assert_eq!(world.production.count(), 1);
+}
+
+/// Callers who put AES-256 first, as most do, and those who know nothing else.
+#[test]
+fn aes_128_is_chosen_where_it_is_offered() {
+    provider();
+    let ca = Authority::new();
+    let world = world(&[ca.issue("gateway.test", |_| {})]);
+    let chosen = |offered: &[CipherSuite]| {
+        let all = rustls::crypto::aws_lc_rs::ALL_CIPHER_SUITES;
+        let suites = offered.iter().map(|name| *all.iter().find(|suite| suite.suite() == *name).unwrap()).collect();
+        let provider = CryptoProvider { cipher_suites: suites, ..rustls::crypto::aws_lc_rs::default_provider() };
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(ca.pem().as_bytes()).unwrap()).unwrap();
+        let config = ClientConfig::builder_with_provider(Arc::new(provider));
+        let config = config.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots);
+        let name = ServerName::try_from("gateway.test").unwrap();
+        let mut tls = rustls::ClientConnection::new(Arc::new(config.with_no_client_auth()), name).unwrap();
+        let mut tcp = TcpStream::connect(world.address()).unwrap();
+        tls.complete_io(&mut tcp).unwrap();
+        tls.negotiated_cipher_suite().unwrap().suite()
+    };
+    use CipherSuite as C;
+    let (aes_128, aes_256) = (C::TLS13_AES_128_GCM_SHA256, C::TLS13_AES_256_GCM_SHA384);
+    assert_eq!(chosen(&[aes_256, C::TLS13_CHACHA20_POLY1305_SHA256, aes_128]), aes_128);
+    assert_eq!(chosen(&[aes_256]), aes_256);
+    let old = C::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384;
+    assert_eq!(chosen(&[old]), old, "TLS 1.2");
 }
 
 #[test]
