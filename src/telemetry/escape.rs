@@ -13,6 +13,9 @@ pub(super) fn push_quoted(out: &mut Vec<u8>, text: &str) {
 
 /// The inside of a JSON string, for callers that assemble one from pieces. Bytes that are no UTF-8 become U+FFFD.
 pub(super) fn push_escaped(out: &mut Vec<u8>, text: &[u8]) {
+    if is_plain(text) {
+        return out.extend_from_slice(text);
+    }
     if let Ok(text) = std::str::from_utf8(text) {
         return push(out, text, PLAIN);
     }
@@ -55,8 +58,17 @@ const BYTES: [u8; 256] = {
     table
 };
 
-/// Copies in runs: most text holds nothing above what may pass, and costs one look per byte and one copy.
+/// Printable ASCII that nothing is done to. Without an early end, so that many bytes are judged at a time.
+fn is_plain(text: &[u8]) -> bool {
+    let special = |b: &u8| (*b < 0x20) | (*b >= 0x7f) | (*b == b'"') | (*b == b'\\');
+    !text.iter().fold(false, |found, b| found | special(b))
+}
+
+/// Copies in runs: most text holds nothing above what may pass.
 fn push(out: &mut Vec<u8>, text: &str, passes: u8) {
+    if is_plain(text.as_bytes()) {
+        return out.extend_from_slice(text.as_bytes());
+    }
     let mut rest = text;
     while let Some(run) = (rest.bytes()).position(|byte| BYTES[usize::from(byte)] > passes) {
         let (plain, tail) = rest.split_at(run);

@@ -66,7 +66,7 @@ impl<'a> Iterator for Pieces<'a> {
 
 fn find_token(text: &[u8], from: usize) -> Option<Range<usize>> {
     let mut at = from;
-    while let Some(step) = text[at..].iter().position(|byte| matches!(byte, b'%' | b'k' | b'K')) {
+    while let Some(step) = memchr::memchr3(b'%', b'k', b'K', &text[at..]) {
         let start = at + step;
         if let Some(end) = token_end(text, start) {
             return Some(start..end);

@@ -1,5 +1,6 @@
 //! RFC 3339 in UTC with milliseconds, written without an allocation and without a time zone in sight.
 
+use std::cell::Cell;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const SECOND: i64 = 1_000;
@@ -10,6 +11,26 @@ const LATEST: i64 = 2_932_897 * DAY - 1;
 
 /// `2026-01-31T08:05:09.042Z`
 pub(super) fn rfc3339(unix_ms: i64) -> [u8; 24] {
+    thread_local! {
+        /// Most times are of the second that was put into words last.
+        static LAST: Cell<(i64, [u8; 24])> = const { Cell::new((0, [0; 24])) };
+    }
+    // The first second is what an unused one holds.
+    if !(SECOND..=LATEST).contains(&unix_ms) {
+        return in_words(unix_ms);
+    }
+    let (second, millis) = (unix_ms / SECOND, unix_ms % SECOND);
+    let (last, mut text) = LAST.get();
+    if last == second {
+        put(&mut text[20..23], millis);
+    } else {
+        text = in_words(unix_ms);
+        LAST.set((second, text));
+    }
+    text
+}
+
+fn in_words(unix_ms: i64) -> [u8; 24] {
     let unix_ms = unix_ms.clamp(EARLIEST, LATEST);
     let (year, month, day) = civil(unix_ms.div_euclid(DAY));
     let in_day = unix_ms.rem_euclid(DAY);
@@ -94,6 +115,11 @@ mod tests {
         fn every_time_agrees_with_jiff(unix_ms in EARLIEST..=LATEST - DAY) {
             let expected = jiff::Timestamp::from_millisecond(unix_ms).unwrap();
             prop_assert_eq!(text(unix_ms), format!("{expected:.3}"));
+            // Of the same second, and the next one.
+            for near in [unix_ms - unix_ms.rem_euclid(SECOND), unix_ms, unix_ms + SECOND] {
+                let expected = jiff::Timestamp::from_millisecond(near).unwrap();
+                prop_assert_eq!(text(near), format!("{expected:.3}"));
+            }
         }
     }
 }

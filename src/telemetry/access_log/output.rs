@@ -47,7 +47,7 @@ impl Output {
         }
         let (length, result) = self.put(&batch.bytes);
         let taken = &batch.bytes[..length];
-        let written = taken.iter().filter(|&&byte| byte == b'\n').count() as u64;
+        let written = memchr::memchr_iter(b'\n', taken).count() as u64;
         self.torn |= taken.last().is_some_and(|&byte| byte != b'\n');
         (self.counters.written).fetch_add(written, Ordering::Relaxed);
         (self.counters.dropped).fetch_add(batch.records.saturating_sub(written), Ordering::Relaxed);
