@@ -101,6 +101,21 @@ fn belongs(line: &[u8]) -> bool {
     matches!(line, [b' ' | b'\n' | b'#', ..] | [b'-', b' ' | b'\n', ..])
 }
 
+/// Whether a line holds nothing at which the parser ends a line, in a comment as well (what follows may be a field), and
+/// nothing that it refuses wherever it stands.
+fn is_regular(text: &str) -> bool {
+    let other = |b: u8| (b < b' ' && b != b'\n' && b != b'\t') | (b >= 0x7f);
+    // Without an early end, so that many bytes are judged at a time.
+    if !text.bytes().fold(false, |found, b| found | other(b)) {
+        return true;
+    }
+    text.chars().all(|c| match c {
+        '\n' | '\t' | ' '..='~' => true,
+        '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => false,
+        c => c >= '\u{a0}',
+    })
+}
+
 struct Reading {
     /// The lines of the item that is being read.
     item: String,
@@ -114,8 +129,7 @@ struct Reading {
 
 impl Reading {
     fn line(&mut self, text: &str, number: u32, take: &mut impl FnMut(usize, Node)) -> Result<(), Irregular> {
-        // To the parser a line ends here, in a comment as well: what follows may be a field.
-        if text.contains('\r') {
+        if !is_regular(text) {
             return Err(Irregular);
         }
         let depth = blanks(text);

@@ -83,6 +83,10 @@ fn what_makes_sense_only_in_its_place_is_read_whole() {
         "keys: [{ name: x }]\n",
         "keys:\n  -\tname: x\n",
         "keys:\n  - name: x\n    # a comment\r    enabled: false\n",
+        "keys:\n  # a comment\0\n  - name: x\n",
+        "keys:\n  - name: x\n    # a comment\u{85}    enabled: false\n",
+        "keys:\n  - name: x\n    # a comment\u{2028}    enabled: false\n",
+        "keys:\n  - name: x\n    # a comment\u{7f}\n",
     ];
     for text in texts {
         assert_eq!(apart(text), None, "{text}");
