@@ -180,7 +180,7 @@ fn a_certificate_that_nobody_vouches_for_fails_the_handshake_and_none_is_fine() 
         }
     });
     assert_eq!(world.production.count(), 2);
-    assert!(world.metrics().contains("keystile_tls_handshake_failures_total 4"), "{}", world.metrics());
+    world.await_metric("keystile_tls_handshake_failures_total 4");
 }
 
 #[test]

@@ -210,6 +210,20 @@ impl Gateway {
         self.admin("/metrics").text()
     }
 
+    /// Waits until the metrics hold `line`: who is refused may know it before it is counted.
+    #[track_caller]
+    pub fn await_metric(&self, line: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let metrics = self.metrics();
+            if metrics.lines().any(|one| one == line) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "no {line} in:\n{metrics}");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    }
+
     /// Writes a file in its directory.
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
         self.directory.write(name, content);
