@@ -1,4 +1,5 @@
-//! HTTP/2 towards upstreams: connections that many requests share.
+//! HTTP/2: connections to upstreams that many requests share, and the compression of header blocks.
 
 pub mod client;
+pub mod hpack;
 mod upload;

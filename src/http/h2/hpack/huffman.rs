@@ -1,0 +1,209 @@
+//! The Huffman code of strings (RFC 7541 5.2, appendix B). It is canonical: the lengths of its codes say all of it, and
+//! the tables are made of them when this is compiled.
+
+use super::Broken;
+use bytes::BytesMut;
+
+/// How long each byte's code is. That of the end of a string, which has 30 bits, is after them all.
+const LENGTHS: [u8; 256] = [
+    13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 30, 28, 28, 28, 28, 28, 28,
+    28, 28, 28, 6, 10, 10, 12, 13, 6, 8, 11, 10, 10, 8, 11, 8, 6, 6, 6, 5, 5, 5, 6, 6, 6, 6, 6, 6, 6, 7, 8, 15, 6, 12,
+    10, 13, 6, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 8, 7, 8, 13, 19, 13, 14, 6, 15, 5, 6,
+    5, 6, 5, 6, 6, 6, 5, 7, 7, 6, 6, 6, 5, 6, 7, 6, 5, 5, 6, 7, 7, 7, 7, 7, 15, 11, 14, 13, 28, 20, 22, 20, 20, 22, 22,
+    22, 23, 22, 23, 23, 23, 23, 23, 24, 23, 24, 24, 22, 23, 24, 23, 23, 23, 23, 21, 22, 23, 22, 23, 23, 24, 22, 21, 20,
+    22, 22, 23, 23, 21, 23, 22, 22, 24, 21, 22, 23, 23, 21, 21, 22, 21, 23, 22, 23, 23, 20, 22, 22, 22, 23, 22, 22, 23,
+    26, 26, 20, 19, 22, 23, 22, 25, 26, 26, 26, 27, 27, 26, 24, 25, 19, 21, 26, 27, 27, 26, 27, 24, 21, 21, 26, 26, 28,
+    27, 27, 27, 20, 24, 20, 21, 22, 21, 21, 23, 22, 22, 25, 25, 24, 24, 26, 23, 26, 27, 26, 26, 27, 27, 27, 27, 27, 28,
+    27, 27, 27, 27, 27, 26,
+];
+
+/// The longest code.
+const LONGEST: usize = 30;
+
+/// Codes of so many bits are found at once: all of letters, digits and nearly all of punctuation.
+const SHORT: usize = 10;
+
+/// The code by its lengths.
+struct Canonical {
+    /// The code of each byte, in the low bits.
+    codes: [u32; 256],
+    /// The bytes by their codes: the shorter first, the smaller first.
+    bytes: [u8; 256],
+    /// By length: beyond the last code, in the high bits.
+    ends: [u64; LONGEST + 1],
+    /// By length: what the place in `bytes` is more than the code.
+    places: [i64; LONGEST + 1],
+}
+
+const CODE: Canonical = {
+    let mut made = Canonical { codes: [0; 256], bytes: [0; 256], ends: [0; LONGEST + 1], places: [0; LONGEST + 1] };
+    let (mut code, mut place, mut length) = (0_u64, 0, 1);
+    while length <= LONGEST {
+        code <<= 1;
+        made.places[length] = place as i64 - code as i64;
+        let mut byte = 0;
+        while byte < 256 {
+            if LENGTHS[byte] as usize == length {
+                made.codes[byte] = code as u32;
+                made.bytes[place] = byte as u8;
+                (code, place) = (code + 1, place + 1);
+            }
+            byte += 1;
+        }
+        made.ends[length] = code << (64 - length);
+        length += 1;
+    }
+    // One code is left, of ones only: the end of a string.
+    assert!(place == 256 && code == (1 << LONGEST) - 1);
+    made
+};
+
+/// By the next bits: the byte that they begin with, and above it how long its code is; nothing if it is longer.
+static SHORTS: [u16; 1 << SHORT] = {
+    let mut shorts = [0; 1 << SHORT];
+    let mut byte = 0;
+    while byte < 256 {
+        let length = LENGTHS[byte] as usize;
+        if length <= SHORT {
+            let first = (CODE.codes[byte] as usize) << (SHORT - length);
+            let mut more = 0;
+            while more < 1 << (SHORT - length) {
+                shorts[first + more] = (length << 8 | byte) as u16;
+                more += 1;
+            }
+        }
+        byte += 1;
+    }
+    shorts
+};
+
+static ENDS: [u64; LONGEST + 1] = CODE.ends;
+static PLACES: [i64; LONGEST + 1] = CODE.places;
+static BYTES: [u8; 256] = CODE.bytes;
+static CODES: [u32; 256] = CODE.codes;
+
+/// The longest that a string of `length` bytes becomes.
+pub const fn longest(length: usize) -> usize {
+    length * 8 / 5
+}
+
+/// The next bits of a string, in the high ones of `word`; behind the last there are zeros.
+struct Bits<'a> {
+    word: u64,
+    count: u32,
+    rest: &'a [u8],
+}
+
+impl Bits<'_> {
+    /// At least 56 bits, or all that are left.
+    fn fill(&mut self) {
+        if let Some(eight) = self.rest.first_chunk() {
+            self.word |= u64::from_be_bytes(*eight) >> self.count;
+            let taken = (63 - self.count) / 8;
+            self.rest = &self.rest[taken as usize..];
+            // What is in `word` of the byte behind these comes again.
+            self.count += 8 * taken;
+            return;
+        }
+        while self.count <= 56
+            && let Some((byte, rest)) = self.rest.split_first()
+        {
+            self.word |= u64::from(*byte) << (56 - self.count);
+            (self.count, self.rest) = (self.count + 8, rest);
+        }
+    }
+
+    fn short(&self) -> u16 {
+        SHORTS[(self.word >> (64 - SHORT)) as usize]
+    }
+
+    fn skip(&mut self, length: u32) {
+        self.word <<= length;
+        self.count -= length;
+    }
+
+    /// The next byte, if there is one, whatever the length of its code.
+    fn next(&mut self) -> Option<u8> {
+        let short = self.short();
+        let (length, byte) = match u32::from(short >> 8) {
+            0 => self.long()?,
+            length => (length, short as u8),
+        };
+        if length > self.count {
+            return None;
+        }
+        self.skip(length);
+        Some(byte)
+    }
+
+    /// A code that is longer than [`SHORT`]; none for the end of a string.
+    #[cold]
+    fn long(&self) -> Option<(u32, u8)> {
+        let length = (SHORT + 1..=LONGEST).find(|length| self.word < ENDS[*length])?;
+        let place = (self.word >> (64 - length)) as i64 + PLACES[length];
+        Some((length as u32, *BYTES.get(place as usize)?))
+    }
+}
+
+/// Reads `text` to the end of `out`.
+pub fn decode(text: &[u8], out: &mut BytesMut) -> Result<(), Broken> {
+    let mut bits = Bits { word: 0, count: 0, rest: text };
+    loop {
+        bits.fill();
+        if bits.count < 5 * SHORT as u32 {
+            break;
+        }
+        let mut five = [0; 5];
+        let mut read = 0;
+        for byte in &mut five {
+            let short = bits.short();
+            if short == 0 {
+                break;
+            }
+            *byte = short as u8;
+            bits.skip(u32::from(short >> 8));
+            read += 1;
+        }
+        if read == five.len() {
+            out.extend_from_slice(&five);
+            continue;
+        }
+        out.extend_from_slice(&five[..read]);
+        bits.fill();
+        out.extend_from_slice(&[bits.next().ok_or(Broken::Huffman)?]);
+    }
+    while let Some(byte) = bits.next() {
+        out.extend_from_slice(&[byte]);
+    }
+    // The padding: ones, and no whole byte of them.
+    let padding = bits.count < 8 && bits.word == !(u64::MAX >> bits.count);
+    if padding { Ok(()) } else { Err(Broken::Huffman) }
+}
+
+/// How many bytes `text` becomes.
+pub fn encoded(text: &[u8]) -> usize {
+    text.iter().map(|byte| usize::from(LENGTHS_OF[usize::from(*byte)])).sum::<usize>().div_ceil(8)
+}
+
+static LENGTHS_OF: [u8; 256] = LENGTHS;
+
+/// Writes `text`.
+pub fn encode(text: &[u8], out: &mut Vec<u8>) {
+    let (mut word, mut count) = (0_u64, 0);
+    for byte in text {
+        let at = usize::from(*byte);
+        word = word << LENGTHS_OF[at] | u64::from(CODES[at]);
+        count += u32::from(LENGTHS_OF[at]);
+        if count >= 32 {
+            count -= 32;
+            out.extend_from_slice(&((word >> count) as u32).to_be_bytes());
+        }
+    }
+    while count >= 8 {
+        count -= 8;
+        out.push((word >> count) as u8);
+    }
+    if count > 0 {
+        out.push((word << (8 - count)) as u8 | 0xff >> count);
+    }
+}
