@@ -1,6 +1,7 @@
 //! Bodies on their way: streamed, counted, capped and timed.
 
 use super::h1::incoming::Incoming;
+use super::h2;
 use crate::policy::trailers;
 use bytes::Bytes;
 use http::HeaderName;
@@ -57,7 +58,7 @@ impl Upload {
     }
 }
 
-/// Why a body stopped before its end. hyper turns it into an aborted message, never into a clean end.
+/// Why a body stopped before its end. It becomes an aborted message, never a clean end.
 #[derive(Debug, thiserror::Error)]
 #[error("the body was cut off")]
 pub struct CutOff;
@@ -66,7 +67,7 @@ pub struct CutOff;
 pub enum CallersBody {
     None,
     H1(Incoming),
-    H2(hyper::body::Incoming),
+    H2(h2::server::incoming::Incoming),
     /// Nobody's but our own, of a call that we make ourselves.
     Own(Full<Bytes>),
 }
@@ -76,7 +77,7 @@ impl CallersBody {
         match self {
             CallersBody::None => Poll::Ready(None),
             CallersBody::H1(body) => Pin::new(body).poll_frame(cx),
-            CallersBody::H2(body) => Pin::new(body).poll_frame(cx).map_err(|_| CutOff),
+            CallersBody::H2(body) => Pin::new(body).poll_frame(cx),
             CallersBody::Own(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
         }
     }

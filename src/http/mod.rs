@@ -2,15 +2,18 @@
 
 pub mod body;
 pub mod coding;
+pub mod date;
 pub mod endpoints;
 pub mod failure;
 pub mod h1;
 pub mod h2;
 pub mod inspect;
 pub mod kept;
+pub mod outbox;
 pub mod pool;
 pub mod reply;
 pub mod retry;
 pub mod scrubbed;
 pub mod upstream;
 pub mod upstream_body;
+pub mod wire;

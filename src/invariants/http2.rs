@@ -1,28 +1,24 @@
-//! A caller's HTTP/2 connection: what is counted of it, and what hyper makes of it for us.
+//! A caller's HTTP/2 connection: what is counted of it, and what is made of it.
 
 use super::wires::finish;
 use super::{cut, steer};
+use crate::http::h2::server::{self, incoming::Incoming};
 use crate::http::inspect::inspect;
-use crate::model::RequestHead;
 use crate::model::flood::Flood;
+use crate::model::{Reply, RequestHead};
 use crate::net::flood::Floods;
-use crate::net::frame_guard::FrameGuard;
 use crate::net::frames::{self, Frame, Frames, PREFACE};
-use crate::net::guard::{Activity, Guarded};
 use crate::net::scripted::{Scripted, Then};
+use crate::net::stream::Stream;
 use crate::policy::fixture;
-use crate::telemetry::metrics::Metrics;
 use bytes::Bytes;
 use http::header::HOST;
-use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
-use hyper::service::service_fn;
 use std::cell::Cell;
-use std::convert::Infallible;
 use std::future::Future;
 use std::rc::Rc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
+use tokio::sync::watch;
 use tokio::task::LocalSet;
 
 const MAX_BLOCK: u64 = 16 << 10;
@@ -71,33 +67,43 @@ fn counts(bytes: &[u8], longest: u8, seed: u8) {
     assert!(idle.len() <= 1_001 + 8 * useful.len(), "{} frames that bring nothing", idle.len());
 }
 
-/// Serves what a script sends, as a listener does: every request that passes inspection can be read in one way.
+/// Serves what a script sends, as a listener does: every request that passes inspection can be read in one way. What was
+/// written, and how many requests there were.
 fn served(script: Scripted) {
-    let metrics = Metrics::new(SystemTime::UNIX_EPOCH).core();
-    let guarded = FrameGuard::new(script, 2 * MAX_BLOCK, [127, 0, 0, 1].into(), metrics);
     let requests = Rc::new(Cell::new(0));
-    let counter = requests.clone();
-    let service = service_fn(move |request: Request<Incoming>| {
-        counter.set(counter.get() + 1);
-        async move { Ok::<_, Infallible>(answered(request).await) }
-    });
-    let mut builder = hyper::server::conn::http2::Builder::new(Local);
-    builder.max_concurrent_streams(128).max_header_list_size(MAX_BLOCK as u32);
+    let service = Rc::new(Answering { requests: requests.clone() });
+    let (list, timeouts) = (MAX_BLOCK, fixture::door().timeouts);
+    let rules = server::Rules { list, block: 2 * MAX_BLOCK, timeouts };
+    let (_stop, told) = watch::channel(false);
     let local = LocalSet::new();
-    finish(local.run_until(async {
-        let activity = Activity::new(fixture::door().timeouts);
-        // What is wrong with a connection ends it, and nobody is told.
-        let _ = builder.serve_connection(Guarded::new(guarded, activity), service).await;
-    }));
+    // What is wrong with a connection ends it.
+    finish(local.run_until(server::serve(Stream::Scripted(script), rules, service, told)));
     assert!(requests.get() <= 1_000, "more requests than bytes could ask for");
 }
 
-async fn answered(request: Request<Incoming>) -> Response<Full<Bytes>> {
-    let (parts, mut body) = request.into_parts();
-    let parts = RequestHead::from(parts);
-    let mut reply = Response::new(Full::new(Bytes::from_static(b"answer")));
-    if let Err(denial) = inspect(&parts, &fixture::door()) {
-        *reply.status_mut() = denial.status();
+struct Answering {
+    requests: Rc<Cell<usize>>,
+}
+
+impl server::Service for Answering {
+    type Body = Full<Bytes>;
+
+    async fn call(&self, head: &mut RequestHead, body: Option<Incoming>) -> Reply<Full<Bytes>> {
+        self.requests.set(self.requests.get() + 1);
+        answered(head, body).await
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        tokio::task::spawn_local(task);
+    }
+
+    fn flooded(&self, _: Flood) {}
+}
+
+async fn answered(parts: &RequestHead, body: Option<Incoming>) -> Reply<Full<Bytes>> {
+    let mut reply = Reply::new(Full::new(Bytes::from_static(b"answer")));
+    if let Err(denial) = inspect(parts, &fixture::door()) {
+        reply.status = denial.status();
         return reply;
     }
     let hosts: Vec<_> = parts.headers.get_all(HOST).map(|host| host.as_bytes()).collect();
@@ -114,30 +120,17 @@ async fn answered(request: Request<Incoming>) -> Response<Full<Bytes>> {
     }
     let said = parts.headers.get("content-length").map(|value| value.to_str().ok()?.parse::<usize>().ok());
     let mut read = 0;
-    while let Some(frame) = body.frame().await {
-        let Ok(frame) = frame else { return reply };
-        read += frame.data_ref().map_or(0, Bytes::len);
+    if let Some(mut body) = body {
+        while let Some(frame) = body.frame().await {
+            let Ok(frame) = frame else { return reply };
+            read += frame.data_ref().map_or(0, Bytes::len);
+        }
     }
-    if parts.method != http::Method::HEAD {
-        assert!(said.is_none_or(|said| said == Some(read)), "{said:?} were said, {read} came");
-    }
-    *reply.status_mut() = StatusCode::OK;
+    assert!(said.is_none_or(|said| said == Some(read)), "{said:?} were said, {read} came");
     reply
 }
 
-/// Streams are tasks beside the connection's.
-#[derive(Clone, Copy)]
-struct Local;
-
-impl<F: Future + 'static> hyper::rt::Executor<F> for Local {
-    fn execute(&self, future: F) {
-        tokio::task::spawn_local(async move {
-            future.await;
-        });
-    }
-}
-
-/// Frames behind the preface. They are counted where they begin, and whatever hyper takes for a request that passes
+/// Frames behind the preface. They are counted where they begin, and whatever is taken for a request that passes
 /// inspection calls one host, for one path, with the body that it announces.
 pub fn http2(bytes: &[u8]) {
     let ([kind, longest, seed], bytes) = steer(bytes);

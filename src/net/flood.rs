@@ -1,10 +1,9 @@
-//! How much a caller may send on one HTTP/2 connection that brings nobody anything (hazard 12). hyper's h2 bounds what
-//! it must remember; this bounds what it must do.
+//! How much a caller may send on one HTTP/2 connection that brings nobody anything (hazard 12).
 //!
 //! Every kind has a budget that is full at first and refills with time. What honest callers owe to what they were given
 //! is earned on top: updates of a window by the data we sent, resets by the replies we finished, priorities by requests.
 
-use super::frames::{CONTINUATION, DATA, Frame, HEADERS, PING, PRIORITY, RST_STREAM, SETTINGS, WINDOW_UPDATE};
+use super::frames::{ACK, CONTINUATION, DATA, Frame, HEADERS, PING, PRIORITY, RST_STREAM, SETTINGS, WINDOW_UPDATE};
 use crate::model::flood::Flood;
 use std::time::Duration;
 
@@ -73,6 +72,11 @@ impl Floods {
         }
     }
 
+    /// The DATA frame that was received last held padding and nothing else.
+    pub fn padding_alone(&mut self) -> Result<(), Flood> {
+        self.spend(Flood::EmptyData)
+    }
+
     /// A frame of ours, which gives the caller something to answer.
     pub fn sent(&mut self, frame: Frame) {
         match frame.kind {
@@ -82,8 +86,9 @@ impl Floods {
                 self.earn(Flood::Ping, 1);
             }
             HEADERS => self.earn(Flood::Ping, 1),
-            SETTINGS => self.earn(Flood::Settings, 1),
-            PING => self.earn(Flood::Ping, 1),
+            // An answer is nothing to answer.
+            SETTINGS if frame.flags & ACK == 0 => self.earn(Flood::Settings, 1),
+            PING if frame.flags & ACK == 0 => self.earn(Flood::Ping, 1),
             _ => {}
         }
         if frame.ends_stream() {

@@ -9,15 +9,19 @@ pub const HEADERS: u8 = 1;
 pub const PRIORITY: u8 = 2;
 pub const RST_STREAM: u8 = 3;
 pub const SETTINGS: u8 = 4;
+pub const PUSH_PROMISE: u8 = 5;
 pub const PING: u8 = 6;
 pub const GOAWAY: u8 = 7;
 pub const WINDOW_UPDATE: u8 = 8;
 pub const CONTINUATION: u8 = 9;
 
-const END_STREAM: u8 = 0x1;
-const END_HEADERS: u8 = 0x4;
+pub const END_STREAM: u8 = 0x1;
+pub const ACK: u8 = 0x1;
+pub const END_HEADERS: u8 = 0x4;
+pub const PADDED: u8 = 0x8;
+pub const PRIORITIES: u8 = 0x20;
 
-const HEADER: usize = 9;
+const HEADER: usize = Frame::HEAD;
 
 /// The head of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +34,11 @@ pub struct Frame {
 }
 
 impl Frame {
-    fn read(b: [u8; HEADER]) -> Frame {
+    /// Bytes of a head.
+    pub const HEAD: usize = 9;
+
+    /// From a head's bytes.
+    pub fn read(b: [u8; HEADER]) -> Frame {
         Frame {
             length: u32::from_be_bytes([0, b[0], b[1], b[2]]),
             kind: b[3],
@@ -38,6 +46,13 @@ impl Frame {
             // The first bit is reserved and means nothing.
             stream: u32::from_be_bytes([b[5] & 0x7f, b[6], b[7], b[8]]),
         }
+    }
+
+    /// A head's bytes.
+    pub fn bytes(self) -> [u8; HEADER] {
+        let [_, a, b, c] = self.length.to_be_bytes();
+        let [d, e, f, g] = self.stream.to_be_bytes();
+        [a, b, c, self.kind, self.flags, d, e, f, g]
     }
 
     /// The last of its stream in this direction.

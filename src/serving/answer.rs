@@ -13,7 +13,6 @@ use crate::live::Local;
 use crate::model::listener::DoorKind;
 use crate::model::{Denial, Listener};
 use crate::model::{Fields, Reply, RequestHead};
-use crate::net::guard::Running;
 use crate::policy::headers::strip_reply;
 use crate::policy::rewrite;
 use bytes::Bytes;
@@ -70,7 +69,6 @@ pub async fn answer(
     body: CallersBody,
     early: Option<Early>,
 ) -> Reply<ReplyBody> {
-    let running = Running::on(front.activity.as_ref());
     let live = core.live();
     let mut exchange = Exchange::begin(core.clone(), live.clone(), front, parts);
     let arrival = Arrival { core, live: &live, front, parts, body, early, log: &mut exchange };
@@ -90,19 +88,19 @@ pub async fn answer(
                     reply.headers.insert(reply::SCRUB, reply::scrub(body.replaced()));
                 }
             }
-            reply.map(|body| ReplyBody::passed(body, exchange, held, running))
+            reply.map(|body| ReplyBody::passed(body, exchange, held))
         }
         Err(Ended::Answered(answer)) => {
             exchange.answered_here(answer.kind());
-            answer.reply(&exchange.request_id).map(|body| ReplyBody::own(body, exchange, running))
+            answer.reply(&exchange.request_id).map(|body| ReplyBody::own(body, exchange))
         }
         Err(Ended::Refused(denial)) => {
-            refused(&denial, &denial, &mut exchange, listener).map(|body| ReplyBody::own(body, exchange, running))
+            refused(&denial, &denial, &mut exchange, listener).map(|body| ReplyBody::own(body, exchange))
         }
         Err(Ended::Unproven(denial)) => {
             let conceal = listener.is_some_and(|l| l.conceal);
             let said = if conceal { &Denial::WorkflowNotFound } else { &denial };
-            refused(&denial, said, &mut exchange, listener).map(|body| ReplyBody::own(body, exchange, running))
+            refused(&denial, said, &mut exchange, listener).map(|body| ReplyBody::own(body, exchange))
         }
     }
 }

@@ -2,13 +2,11 @@
 
 use crate::model::ClientCertificate;
 use crate::model::listener::{Assurance, DoorKind};
-use crate::net::guard::Activity;
 use crate::policy::Origin;
 use crate::policy::address::canonical;
 use http::HeaderValue;
 use std::cell::Cell;
 use std::net::IpAddr;
-use std::rc::Rc;
 use std::sync::Arc;
 
 /// What every request of a connection shares.
@@ -20,8 +18,6 @@ pub struct Front {
     pub peer_header: HeaderValue,
     /// The listener's when the connection began.
     pub assurance: Assurance,
-    /// Where requests tell that they run; HTTP/1 asks nobody.
-    pub activity: Option<Rc<Activity>>,
     /// A request came on it before.
     known: Cell<bool>,
     /// What the caller showed in the handshake, read once.
@@ -34,12 +30,11 @@ impl Front {
         door: DoorKind,
         assurance: Assurance,
         peer: IpAddr,
-        activity: Option<Rc<Activity>>,
         certificate: Option<ClientCertificate>,
     ) -> Front {
         let peer = canonical(peer);
         let peer_header = HeaderValue::try_from(peer.to_string()).unwrap_or(HeaderValue::from_static("unknown"));
-        Front { address, door, peer, peer_header, assurance, activity, known: Cell::new(false), certificate }
+        Front { address, door, peer, peer_header, assurance, known: Cell::new(false), certificate }
     }
 
     /// Whether this request is the connection's first. Asked once of each.

@@ -9,7 +9,6 @@ use crate::http::upstream::UpstreamBody;
 use crate::limit::table::Held;
 use crate::live::Local;
 use crate::model::scrub::{Needle, NeedleId};
-use crate::net::guard::Running;
 use crate::net::relay::Relay;
 use crate::net::stream::Stream;
 use crate::policy::standing::Standing;
@@ -20,13 +19,11 @@ use std::ops::Deref;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// A reply's body. Holds what lives as long as the exchange: its record, its concurrency slots, the connection's being
-/// busy.
+/// A reply's body. Holds what lives as long as the exchange: its record, its concurrency slots.
 pub struct ReplyBody {
     from: From,
     exchange: Box<Exchange>,
     held: Held,
-    running: Running,
     /// Boxed: a tunnel is rare.
     standing: Option<Box<Standing>>,
 }
@@ -88,14 +85,14 @@ impl From {
 
 impl ReplyBody {
     /// What the gateway itself says.
-    pub fn own(text: Bytes, mut exchange: Box<Exchange>, running: Running) -> ReplyBody {
+    pub fn own(text: Bytes, mut exchange: Box<Exchange>) -> ReplyBody {
         exchange.sent(text.len());
         exchange.end(End::Complete);
-        ReplyBody { from: From::Gateway(Some(text)), exchange, held: Held::new(), running, standing: None }
+        ReplyBody { from: From::Gateway(Some(text)), exchange, held: Held::new(), standing: None }
     }
 
     /// What the upstream says, as it comes, or without the secret.
-    pub fn passed(body: Passing, mut exchange: Box<Exchange>, held: Held, running: Running) -> ReplyBody {
+    pub fn passed(body: Passing, mut exchange: Box<Exchange>, held: Held) -> ReplyBody {
         let (from, standing) = match body {
             Passing::AsItIs(body) => (From::Upstream(Box::new(body)), None),
             Passing::Switched(body, standing) => (From::Upstream(Box::new(body)), Some(standing)),
@@ -107,7 +104,7 @@ impl ReplyBody {
         if let From::Scrubbed(body) = &from {
             exchange.scrubbed(body.replaced());
         }
-        ReplyBody { from, exchange, held, running, standing }
+        ReplyBody { from, exchange, held, standing }
     }
 }
 
@@ -119,7 +116,6 @@ impl Body for ReplyBody {
         let this = &mut *self;
         let polled = match &mut this.from {
             From::Gateway(text) => {
-                this.running.handed_over();
                 return Poll::Ready(text.take().map(|t| Ok(Frame::data(t))));
             }
             From::Upstream(body) => Pin::new(&mut **body).poll_frame(cx),
@@ -127,7 +123,6 @@ impl Body for ReplyBody {
         };
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
-                this.running.handed_over();
                 this.exchange.sent(frame.data_ref().map_or(0, Bytes::len));
                 if this.from.has_ended() {
                     this.exchange.end(End::Complete);
@@ -137,7 +132,7 @@ impl Body for ReplyBody {
                 this.exchange.end(if this.from.fell_silent() { End::UpstreamIdle } else { End::UpstreamDied });
             }
             Poll::Ready(None) => this.exchange.end(End::Complete),
-            Poll::Pending => this.running.waiting(),
+            Poll::Pending => {}
         }
         if let From::Scrubbed(body) = &this.from {
             this.exchange.scrubbed(body.replaced());
@@ -165,11 +160,11 @@ impl Body for ReplyBody {
 
 impl h1::server::ReplyBody for ReplyBody {
     fn take_over(self, caller: Stream, read: BytesMut) -> Option<Pin<Box<dyn Future<Output = ()>>>> {
-        let ReplyBody { from: From::Upstream(body), exchange, held, running, standing: Some(standing) } = self else {
+        let ReplyBody { from: From::Upstream(body), exchange, held, standing: Some(standing) } = self else {
             return None;
         };
         let (upstream, lease) = body.into_stream()?;
         let relay = Relay::new((caller, read), upstream);
-        Some(Box::pin(Tunnel { standing: *standing, exchange, held, running, lease }.run(relay)))
+        Some(Box::pin(Tunnel { standing: *standing, exchange, held, lease }.run(relay)))
     }
 }

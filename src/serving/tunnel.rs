@@ -5,7 +5,6 @@ use super::exchange::{End, Exchange};
 use crate::http::pool::Lease;
 use crate::limit::table::Held;
 use crate::net::clock::Clock;
-use crate::net::guard::Running;
 use crate::net::relay::Relay;
 use crate::policy::standing::Standing;
 use std::task::Poll;
@@ -21,8 +20,6 @@ pub struct Tunnel {
     pub exchange: Box<Exchange>,
     /// Its place among the workflow's and the connection's concurrent requests.
     pub held: Held,
-    /// Its connection counts as busy.
-    pub running: Running,
     /// And so does its upstream's address.
     pub lease: Lease,
 }

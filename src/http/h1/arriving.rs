@@ -1,7 +1,7 @@
 //! A request's head on its way in.
 
 use super::head::{self, Feeds, Flaw, Limits, Scanner};
-use super::wire::Wire;
+use crate::http::wire::Wire;
 use crate::model::{Denial, RequestHead};
 use bytes::Buf;
 use std::task::{Context, Poll};

@@ -98,7 +98,7 @@ pub fn unreadable(into: &mut RequestHead) {
 }
 
 /// A method that no request has, for the log.
-fn no_method() -> Method {
+pub fn no_method() -> Method {
     Method::from_bytes(b"-").unwrap_or_default()
 }
 

@@ -3,8 +3,8 @@
 use super::chunks::{Decoded, Decoder};
 use super::framing::Framing;
 use super::reply;
-use super::wire::Wire;
 use crate::http::body::CutOff;
+use crate::http::wire::Wire;
 use crate::model::Fields;
 use bytes::Bytes;
 use http::{StatusCode, Version};

@@ -1,13 +1,12 @@
 //! Replies as bytes: their heads, and the framing of their bodies.
 
-use super::outbox::Outbox;
+use crate::http::date;
+use crate::http::outbox::Outbox;
 use crate::model::{Fields, Reason, Reply, RequestHead};
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderMap, HeaderName, TE, TRANSFER_ENCODING};
 use http::{Method, StatusCode, Version};
 use http_body::SizeHint;
-use std::cell::RefCell;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What a reply needs to know of its request.
 #[derive(Debug, Clone, Copy)]
@@ -122,7 +121,7 @@ pub fn head<B>(out: &mut Vec<u8>, head: &Reply<B>, body: &SizeHint, asked: &Aske
         _ => {}
     }
     if !head.headers.contains_key(DATE) {
-        date(out);
+        line(out, "date", date::now().as_bytes());
     }
     if !*keep && !switched {
         out.extend_from_slice(b"connection: close\r\n");
@@ -203,21 +202,6 @@ pub fn push_hex(out: &mut Vec<u8>, size: usize) {
         out.push(DIGITS[size >> (4 * digit) & 15]);
     }
     out.extend_from_slice(b"\r\n");
-}
-
-/// Writes `date`, put into words once a second.
-fn date(out: &mut Vec<u8>) {
-    thread_local! {
-        static NOW: RefCell<(u64, String)> = const { RefCell::new((0, String::new())) };
-    }
-    let now = SystemTime::now();
-    let second = now.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-    NOW.with_borrow_mut(|(at, text)| {
-        if *at != second {
-            (*at, *text) = (second, format!("date: {}\r\n", httpdate::fmt_http_date(now)));
-        }
-        out.extend_from_slice(text.as_bytes());
-    });
 }
 
 #[cfg(test)]

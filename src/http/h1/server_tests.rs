@@ -1,5 +1,5 @@
-use super::closing::LINGER;
 use super::*;
+use crate::http::wire::LINGER;
 use crate::net::scripted::{self, Scripted};
 use std::pin::Pin;
 

@@ -1,5 +1,6 @@
-//! HTTP/2: connections to upstreams that many requests share, and the compression of header blocks.
+//! HTTP/2: of our own towards callers, by a library towards upstreams.
 
 pub mod client;
 pub mod hpack;
+pub mod server;
 mod upload;

@@ -1,4 +1,4 @@
-//! A connection that speaks HTTP/1: its stream, what came and was not read yet, what waits to be written.
+//! A connection that speaks HTTP: its stream, what came and was not read yet, what waits to be written.
 
 use super::outbox::Outbox;
 use crate::net::stream::Stream;
@@ -7,14 +7,18 @@ use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 /// Bytes that one read may bring.
 const READ: usize = 16 * 1024;
+/// How long a caller who is still sending may go on unheard before the connection is closed, so that the reply reaches
+/// him before a reset does.
+pub const LINGER: Duration = Duration::from_secs(3);
 /// Room for a head; what a connection keeps from one request to the next.
 const HEAD_ROOM: usize = 4 * 1024;
 
-/// Either end of an HTTP/1 connection.
+/// Either end of an HTTP/1 connection, or a caller's HTTP/2 connection.
 pub struct Wire {
     stream: Stream,
     /// What came and was not read yet.
@@ -74,6 +78,28 @@ impl Wire {
             self.unflushed = false;
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Closes. To a caller who is still sending a close looks like a reset, which can overtake the last words: so he is
+    /// told that nothing more comes and, with `hear_out`, heard out until he stops.
+    pub fn poll_close(&mut self, hear_out: bool, cx: &mut Context<'_>) -> Poll<()> {
+        // TLS has a last word, for which there may be no room.
+        ready!(self.poll_finish(cx).map(drop));
+        if hear_out { self.poll_heard_out(cx) } else { Poll::Ready(()) }
+    }
+
+    /// Throws away what comes. Ready when nothing more will; a caller who sends without end is left to a deadline.
+    fn poll_heard_out(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        /// Reads before others have their turn.
+        const TURN: usize = 16;
+        for _ in 0..TURN {
+            self.inbox.clear();
+            if !matches!(ready!(self.poll_read_body(cx)), Ok(1..)) {
+                return Poll::Ready(());
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Says that nothing more will be written.

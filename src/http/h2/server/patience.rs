@@ -1,0 +1,96 @@
+//! How long a caller is waited for, whatever he draws out (hazard 13). The connection has one timer, which is looked at
+//! when there is nothing else to do.
+
+use super::state::{Leaving, Over, State};
+use crate::net::clock::Clock;
+use h2::Reason;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// A caller of whom nothing was heard for so long while he waits for replies is asked whether he is there; and for so
+/// long he may be silent then.
+const SILENT: Duration = Duration::from_secs(30);
+const ANSWERS: Duration = Duration::from_secs(20);
+/// When stopping, a caller's next request may be on its way for so long.
+const LAST_CALL: Duration = Duration::from_secs(1);
+
+/// What happens when a wait is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    /// The connection ends.
+    End,
+    /// Replies that wait for their caller's window are given up.
+    CutStalled,
+    /// The caller is asked whether he is there.
+    Ask,
+    /// New requests are refused.
+    Refuse,
+}
+
+impl State {
+    /// Ready when the caller was waited for long enough. `written`: he has taken all he was sent.
+    pub(super) fn poll_patience(&mut self, written: bool, clock: &mut Clock, cx: &mut Context<'_>) -> Poll<Over> {
+        let sent = self.wire.sent;
+        match self.unwritten {
+            _ if written => self.unwritten = None,
+            Some((_, before)) if before == sent => {}
+            _ => self.unwritten = Some((Instant::now(), sent)),
+        }
+        loop {
+            let Some((deadline, then)) = self.next_deadline() else { return Poll::Pending };
+            if !clock.is_past(deadline, cx) {
+                return Poll::Pending;
+            }
+            match then {
+                Then::End => return Poll::Ready(Over::Lost),
+                Then::CutStalled => self.cut_stalled(),
+                Then::Ask => self.ask(Instant::now()),
+                Then::Refuse => self.leave_now(),
+            }
+            // There is something to write.
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    /// What comes first of all that is waited for.
+    fn next_deadline(&mut self) -> Option<(Instant, Then)> {
+        let timeouts = self.rules.timeouts;
+        let idle = if self.latest == 0 { timeouts.head } else { timeouts.idle };
+        let silent = match self.pinged {
+            Some(asked) => (asked + ANSWERS, Then::End),
+            None => (self.heard_at + SILENT, Then::Ask),
+        };
+        let leaving = match self.leaving {
+            Leaving::Soon(since) => Some((since + LAST_CALL, Then::Refuse)),
+            Leaving::No | Leaving::Now => None,
+        };
+        let quiet = if self.streams.is_empty() { (self.idle_since + idle, Then::End) } else { silent };
+        let all = [
+            Some(quiet),
+            self.unwritten.map(|(since, _)| (since + timeouts.body_idle, Then::End)),
+            self.head_since.map(|since| (since + timeouts.head, Then::End)),
+            self.stalled_since().map(|since| (since + timeouts.body_idle, Then::CutStalled)),
+            leaving,
+        ];
+        all.into_iter().flatten().min_by_key(|(deadline, _)| *deadline)
+    }
+
+    /// Since when the reply waits that has waited longest for its caller to open its window.
+    fn stalled_since(&mut self) -> Option<Instant> {
+        if !self.stalls {
+            return None;
+        }
+        let since = self.streams.iter_mut().filter_map(|(_, stream)| stream.stalled).min();
+        self.stalls = since.is_some();
+        since
+    }
+
+    fn cut_stalled(&mut self) {
+        let (now, patience) = (Instant::now(), self.rules.timeouts.body_idle);
+        let late = |since: Instant| since + patience <= now;
+        let stalled = self.streams.iter_mut().filter(|(_, stream)| stream.stalled.is_some_and(late));
+        let stalled: Vec<u32> = stalled.map(|(number, _)| number).collect();
+        stalled.into_iter().for_each(|number| self.reset(number, Reason::CANCEL));
+    }
+}

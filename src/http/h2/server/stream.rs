@@ -1,0 +1,194 @@
+//! One request of an HTTP/2 connection, as the connection keeps it; and all of them.
+
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use std::task::{Context, Waker};
+use tokio::time::Instant;
+
+/// What the peer may still send, and what of that was taken and not given back yet (RFC 9113, section 5.2).
+#[derive(Debug)]
+pub struct Window {
+    whole: u32,
+    left: u32,
+    taken: u32,
+}
+
+impl Window {
+    pub fn new(whole: u32) -> Window {
+        Window { whole, left: whole, taken: 0 }
+    }
+
+    /// So much came. False: more than was allowed.
+    pub fn take(&mut self, bytes: u32) -> bool {
+        let left = self.left.checked_sub(bytes);
+        self.left = left.unwrap_or(0);
+        left.is_some()
+    }
+
+    /// So much of it is used up. Now and then the window is opened again: by how much.
+    pub fn used(&mut self, bytes: u32) -> Option<u32> {
+        self.taken = self.taken.saturating_add(bytes);
+        if self.taken < self.whole / 2 {
+            return None;
+        }
+        self.left += self.taken;
+        Some(std::mem::take(&mut self.taken))
+    }
+}
+
+/// A task that waits for something. It is woken once for each time it waits.
+#[derive(Debug, Default)]
+pub struct Waiting {
+    waker: Option<Waker>,
+    waits: bool,
+}
+
+impl Waiting {
+    pub fn wait(&mut self, cx: &Context<'_>) {
+        match &mut self.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            None => self.waker = Some(cx.waker().clone()),
+        }
+        self.waits = true;
+    }
+
+    pub fn wake(&mut self) {
+        if std::mem::take(&mut self.waits)
+            && let Some(waker) = &self.waker
+        {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+/// A stream whose request has begun and whose reply has not ended.
+#[derive(Debug)]
+pub struct Stream {
+    /// What of the body has come and was not asked for yet: no more than its window.
+    pub data: BytesMut,
+    pub trailers: Option<HeaderMap>,
+    /// The caller has said everything.
+    pub heard: bool,
+    /// Bytes the body is still to hold, where its head said how many.
+    pub expected: Option<u64>,
+    /// Nobody asks for the body any more.
+    pub unwanted: bool,
+    /// The caller waits for 100 before he sends a body.
+    pub continue_wanted: bool,
+    pub inward: Window,
+    /// What the caller lets us send. Settings may take it below nothing.
+    pub outward: i64,
+    /// The part of the reply that is under way, and whether nothing comes after it.
+    pub part: Bytes,
+    pub last: bool,
+    /// It stands in line.
+    pub queued: bool,
+    /// Since when the caller's window holds up the part.
+    pub stalled: Option<Instant>,
+    /// Its request makes no sense: what it is told is no success (section 8.1.1).
+    pub flawed: bool,
+    /// Whoever answers.
+    pub task: Waiting,
+    /// Whoever reads the body.
+    pub reader: Waiting,
+}
+
+impl Stream {
+    /// `inward`, `outward`: bytes that either side may send at first.
+    pub fn new(inward: u32, outward: i64, expected: Option<u64>) -> Stream {
+        Stream {
+            data: BytesMut::new(),
+            trailers: None,
+            heard: false,
+            expected,
+            unwanted: false,
+            continue_wanted: false,
+            inward: Window::new(inward),
+            outward,
+            part: Bytes::new(),
+            last: false,
+            queued: false,
+            stalled: None,
+            flawed: false,
+            task: Waiting::default(),
+            reader: Waiting::default(),
+        }
+    }
+
+    /// Tells everybody who waits to look again.
+    pub fn wake(&mut self) {
+        self.task.wake();
+        self.reader.wake();
+    }
+}
+
+/// A connection's streams. There are few, so that to walk their numbers is faster than to hash one.
+#[derive(Debug, Default)]
+pub struct Streams {
+    numbers: Vec<u32>,
+    streams: Vec<Stream>,
+}
+
+impl Streams {
+    pub fn len(&self) -> usize {
+        self.numbers.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.numbers.is_empty()
+    }
+
+    pub fn insert(&mut self, number: u32, stream: Stream) {
+        self.numbers.push(number);
+        self.streams.push(stream);
+    }
+
+    pub fn get(&mut self, number: u32) -> Option<&mut Stream> {
+        let at = self.numbers.iter().position(|n| *n == number)?;
+        self.streams.get_mut(at)
+    }
+
+    pub fn remove(&mut self, number: u32) -> Option<Stream> {
+        let at = self.numbers.iter().position(|n| *n == number)?;
+        self.numbers.swap_remove(at);
+        Some(self.streams.swap_remove(at))
+    }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &mut Stream)> {
+        self.numbers.iter().copied().zip(&mut self.streams)
+    }
+
+    /// Takes all of them out.
+    pub fn drain(&mut self) -> impl Iterator<Item = Stream> + '_ {
+        self.numbers.clear();
+        self.streams.drain(..)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc9113_5_2_a_window_holds_what_it_holds_and_opens_by_halves() {
+        let mut window = Window::new(100);
+        assert!(window.take(60));
+        assert_eq!(window.used(49), None);
+        assert_eq!(window.used(1), Some(50));
+        assert!(window.take(90));
+        assert!(!window.take(1), "what was not given back cannot be sent again");
+        assert!(!Window::new(10).take(11));
+    }
+
+    #[test]
+    fn a_stream_is_found_by_its_number_whatever_came_and_went() {
+        let mut streams = Streams::default();
+        for number in [1, 3, 5, 7] {
+            streams.insert(number, Stream::new(1, i64::from(number), None));
+        }
+        assert!(streams.remove(3).is_some() && streams.remove(3).is_none() && streams.get(3).is_none());
+        let found: Vec<_> = [1, 5, 7].map(|n| streams.get(n).map(|s| s.outward)).into();
+        assert_eq!(found, [Some(1), Some(5), Some(7)]);
+        assert_eq!((streams.len(), streams.drain().count(), streams.is_empty()), (3, 3, true));
+    }
+}
