@@ -58,4 +58,10 @@ pub enum Broken {
 }
 
 #[cfg(test)]
+mod encoder_tests;
+#[cfg(test)]
+mod huffman_tests;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
