@@ -44,13 +44,20 @@ pub enum Outcome {
 impl H2 {
     /// Over TLS, by ALPN.
     pub fn tls(address: SocketAddr, ca: &Authority) -> H2 {
+        H2::tls_saying(address, ca, &[PREFACE, &frame(frames::SETTINGS, 0, 0, &[])].concat())
+    }
+
+    /// The same with something else in the preface's place.
+    pub fn tls_saying(address: SocketAddr, ca: &Authority, preface: &[u8]) -> H2 {
         provider();
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(ca.pem().as_bytes()).unwrap()).unwrap();
         let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
         config.alpn_protocols = vec![b"h2".to_vec()];
         let session = ClientConnection::new(Arc::new(config), ServerName::try_from(NAME).unwrap()).unwrap();
-        H2::begin(Box::new(StreamOwned::new(session, connect(address))))
+        let mut h2 = H2 { socket: Box::new(StreamOwned::new(session, connect(address))), frames: Frames::to_caller() };
+        h2.write(preface);
+        h2
     }
 
     /// Without TLS, by prior knowledge.
