@@ -243,12 +243,9 @@ fn hazard_13_an_upstream_that_does_not_read_stops_its_caller_and_nobody_else() {
     assert!(grown < 4 << 20, "{} KiB more", grown >> 10);
     caller.head(3, &block("/customers/1"), true);
     assert_eq!(caller.reply(3).status(), 200);
-    // Windows that leave room for uploads beside this one are better; hyper's server has one MiB for either.
-    if caller.budget > 0 {
-        caller.head(5, &block("/orders"), false);
-        caller.data(5, b"abc", true);
-        assert_eq!(caller.reply(5).text(), "3");
-    }
+    caller.head(5, &block("/orders"), false);
+    caller.data(5, b"abc", true);
+    assert_eq!(caller.reply(5).text(), "ok", "an upload beside it has room in the connection's window");
     gate.open();
     caller.data(1, &vec![b'x'; 1 << 20], true);
     assert_eq!(caller.reply(1).text(), "all");

@@ -5,6 +5,7 @@ use super::Service;
 use super::incoming::Incoming;
 use super::reading::Opened;
 use super::state::State;
+use super::stream::Stream;
 use crate::model::Reply;
 use bytes::Bytes;
 use h2::Reason;
@@ -38,23 +39,21 @@ impl Place<'_> {
     /// `None`: nobody waits for the reply any more.
     async fn answered<R>(&self, mut call: Pin<&mut impl Future<Output = R>>) -> Option<R> {
         std::future::poll_fn(|cx| {
-            if self.poll_given_up(cx).is_ready() {
+            if self.with(|stream| stream.task.runs()).is_none() {
                 return Poll::Ready(None);
             }
-            call.as_mut().poll(cx).map(Some)
+            let reply = call.as_mut().poll(cx);
+            if reply.is_pending() {
+                self.with(|stream| stream.task.wait(cx));
+            }
+            reply.map(Some)
         })
         .await
     }
 
-    /// Ready when the stream is no longer open.
-    fn poll_given_up(&self, cx: &mut Context<'_>) -> Poll<()> {
-        match self.state.borrow_mut().streams.get(self.stream) {
-            Some(stream) => {
-                stream.task.wait(cx);
-                Poll::Pending
-            }
-            None => Poll::Ready(()),
-        }
+    /// Does something to the stream. `None`: it is no longer open.
+    fn with<R>(&self, what: impl FnOnce(&mut Stream) -> R) -> Option<R> {
+        self.state.borrow_mut().streams.get(self.stream).map(what)
     }
 
     /// Sends a reply, part by part: the next one is asked for when the one before has gone.
@@ -76,10 +75,14 @@ impl Place<'_> {
                 if std::task::ready!(self.poll_room(cx)).is_none() {
                     return Poll::Ready(());
                 }
-                match std::task::ready!(Pin::new(&mut body).poll_frame(cx)) {
-                    Some(Ok(frame)) => self.put(frame, body.is_end_stream()),
-                    Some(Err(_)) => self.state.borrow_mut().reset(self.stream, Reason::INTERNAL_ERROR),
-                    None => self.state.borrow_mut().part(self.stream, Bytes::new(), true),
+                match Pin::new(&mut body).poll_frame(cx) {
+                    Poll::Ready(Some(Ok(frame))) => self.put(frame, body.is_end_stream()),
+                    Poll::Ready(Some(Err(_))) => self.state.borrow_mut().reset(self.stream, Reason::INTERNAL_ERROR),
+                    Poll::Ready(None) => self.state.borrow_mut().part(self.stream, Bytes::new(), true),
+                    Poll::Pending => {
+                        self.with(|stream| stream.task.wait(cx));
+                        return Poll::Pending;
+                    }
                 }
             }
         })
@@ -88,13 +91,15 @@ impl Place<'_> {
 
     /// Ready when the part before has gone; `None` when nothing more is wanted, or all was said.
     fn poll_room(&self, cx: &mut Context<'_>) -> Poll<Option<()>> {
-        match self.state.borrow_mut().streams.get(self.stream) {
-            Some(stream) => {
-                stream.task.wait(cx);
-                if stream.part.is_empty() && !stream.last { Poll::Ready(Some(())) } else { Poll::Pending }
+        let room = self.with(|stream| {
+            if stream.part.is_empty() && !stream.last {
+                stream.task.runs();
+                return Poll::Ready(());
             }
-            None => Poll::Ready(None),
-        }
+            stream.task.wait(cx);
+            Poll::Pending
+        });
+        room.map_or(Poll::Ready(None), |room| room.map(Some))
     }
 
     fn put(&self, frame: http_body::Frame<Bytes>, last: bool) {

@@ -1,6 +1,6 @@
 //! The body of a caller's request, as it is asked for.
 
-use super::state::State;
+use super::state::{FRAME, State};
 use crate::http::body::CutOff;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -31,7 +31,9 @@ impl Body for Incoming {
         state.say_continue(self.number);
         let Some(stream) = state.streams.get(self.number) else { return Poll::Ready(Some(Err(CutOff))) };
         if !stream.data.is_empty() {
-            let data = stream.data.split().freeze();
+            // No more than a frame, however many have come: what is taken is counted by whoever keeps it.
+            let some = stream.data.len().min(FRAME);
+            let data = stream.data.split_to(some).freeze();
             state.used(self.number, data.len());
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }

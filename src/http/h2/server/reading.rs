@@ -55,7 +55,7 @@ impl State {
                 return Err(Over::Wrong(Reason::PROTOCOL_ERROR));
             }
             if some < PREFACE.len() {
-                return Ok(true);
+                return Ok(false);
             }
             inbox.advance(some);
             self.preface = true;
@@ -76,7 +76,7 @@ impl State {
             }
             inbox.advance(end);
         }
-        Ok(self.block.is_some() || !self.settled || !inbox.is_empty())
+        Ok(self.block.is_some())
     }
 
     fn received(&mut self, frame: Frame, payload: &[u8]) -> Result<Option<Opened>, Over> {

@@ -52,6 +52,11 @@ impl Waiting {
         self.waits = true;
     }
 
+    /// It runs: whatever happens until it waits again, it sees by itself.
+    pub fn runs(&mut self) {
+        self.waits = false;
+    }
+
     pub fn wake(&mut self) {
         if std::mem::take(&mut self.waits)
             && let Some(waker) = &self.waker
