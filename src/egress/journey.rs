@@ -77,7 +77,7 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Denial> {
                 if let Some(needle) = &needle {
                     scrub_fields(needle, &mut fields);
                 }
-                say_early(early.as_ref(), status, fields)
+                say_early(&early, status, fields)
             })
             .await?
     };

@@ -3,6 +3,7 @@
 pub mod body;
 pub mod coding;
 pub mod date;
+pub mod early;
 pub mod endpoints;
 pub mod failure;
 pub mod h1;

@@ -2,7 +2,10 @@
 
 use super::wires::finish;
 use super::{cut, steer};
-use crate::http::h2::server::{self, incoming::Incoming};
+use crate::http::h2::server::{
+    self,
+    incoming::{Early, Incoming},
+};
 use crate::http::inspect::inspect;
 use crate::model::flood::Flood;
 use crate::model::{Reply, RequestHead};
@@ -88,7 +91,7 @@ struct Answering {
 impl server::Service for Answering {
     type Body = Full<Bytes>;
 
-    async fn call(&self, head: &mut RequestHead, body: Option<Incoming>) -> Reply<Full<Bytes>> {
+    async fn call(&self, head: &mut RequestHead, body: Option<Incoming>, _: Early) -> Reply<Full<Bytes>> {
         self.requests.set(self.requests.get() + 1);
         answered(head, body).await
     }

@@ -107,7 +107,7 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Ended> {
         let until = log.started() + door.timeouts.request;
         let patience = Patience { until: until.into(), head: connection.timeouts.head };
         core.upstreams
-            .send(connection, trust, parts, body, patience, |status, fields| say_early(early.as_ref(), status, fields))
+            .send(connection, trust, parts, body, patience, |status, fields| say_early(&early, status, fields))
             .await?
     };
     log.answered(reply.status.as_u16());

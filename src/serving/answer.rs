@@ -6,7 +6,7 @@ use super::front::Front;
 use super::panics::caught;
 use super::reply_body::{Passing, ReplyBody};
 use crate::http::body::CallersBody;
-use crate::http::h1::incoming::Early;
+use crate::http::early::Early;
 use crate::http::reply::{self, Answer};
 use crate::limit::table::{Allowances, Held};
 use crate::live::Local;
@@ -28,7 +28,7 @@ pub struct Arrival<'a> {
     pub parts: &'a mut RequestHead,
     pub body: CallersBody,
     /// Whom to tell what the upstream says before its reply.
-    pub early: Option<Early>,
+    pub early: Early,
     pub log: &'a mut Exchange,
 }
 
@@ -67,7 +67,7 @@ pub async fn answer(
     front: &Front,
     parts: &mut RequestHead,
     body: CallersBody,
-    early: Option<Early>,
+    early: Early,
 ) -> Reply<ReplyBody> {
     let live = core.live();
     let mut exchange = Exchange::begin(core.clone(), live.clone(), front, parts);

@@ -5,8 +5,8 @@ use super::core::Core;
 use super::front::Front;
 use super::reply_body::ReplyBody;
 use crate::http::body::CallersBody;
-use crate::http::h1::{self, incoming::Early};
-use crate::http::h2;
+use crate::http::early::Early;
+use crate::http::{h1, h2};
 use crate::model::flood::Flood;
 use crate::model::{Listener, Reply, RequestHead};
 use crate::net::accepted::Accepted;
@@ -101,19 +101,24 @@ impl<J: Journeys> h1::server::Service for Door<J> {
         &self,
         head: &mut RequestHead,
         body: Option<h1::incoming::Incoming>,
-        early: Early,
+        early: h1::incoming::Early,
     ) -> Reply<ReplyBody> {
         let body = body.map_or(CallersBody::None, CallersBody::H1);
-        answer(self.journeys, &self.core, &self.front, head, body, Some(early)).await
+        answer(self.journeys, &self.core, &self.front, head, body, Early::H1(early)).await
     }
 }
 
 impl<J: Journeys> h2::server::Service for Door<J> {
     type Body = ReplyBody;
 
-    async fn call(&self, head: &mut RequestHead, body: Option<h2::server::incoming::Incoming>) -> Reply<ReplyBody> {
+    async fn call(
+        &self,
+        head: &mut RequestHead,
+        body: Option<h2::server::incoming::Incoming>,
+        early: h2::server::incoming::Early,
+    ) -> Reply<ReplyBody> {
         let body = body.map_or(CallersBody::None, CallersBody::H2);
-        answer(self.journeys, &self.core, &self.front, head, body, None).await
+        answer(self.journeys, &self.core, &self.front, head, body, Early::H2(early)).await
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + 'static) {

@@ -1,7 +1,7 @@
 //! Steps that both journeys take.
 
 use super::exchange::Exchange;
-use crate::http::h1::incoming::Early;
+use crate::http::early::Early;
 use crate::live::Live;
 use crate::model::routes::Found;
 use crate::model::token::Shape;
@@ -103,9 +103,7 @@ pub fn body_fits(parts: &RequestHead, listener: &Listener, narrower: Option<u64>
 }
 
 /// Passes on what an upstream says before its reply (RFC 8297), without what is not the caller's business.
-pub fn say_early(early: Option<&Early>, status: StatusCode, mut fields: Fields) {
-    if let Some(early) = early {
-        strip_reply(&mut fields);
-        early.say(status, &fields);
-    }
+pub fn say_early(early: &Early, status: StatusCode, mut fields: Fields) {
+    strip_reply(&mut fields);
+    early.say(status, &fields);
 }

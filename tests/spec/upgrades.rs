@@ -1,6 +1,8 @@
 //! Leaving HTTP behind: WebSocket and other upgrades, only where a workflow names them (hazard 15), and what an upstream
 //! says before its reply.
 
+use crate::h2_floods::fields;
+use crate::support::h2_caller::Caller;
 use crate::support::{Connection, PATIENCE, World, digest, token};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -220,11 +222,22 @@ fn hazard_15_an_upgrade_that_could_never_come_about_is_a_mistake() {
     assert!(told.contains("connection two speaks HTTP/2"), "{told}");
 }
 
+const HINTED: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\
+    Connection: x-hop\r\nX-Hop: 1\r\n\r\nHTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok";
+
+#[test]
+fn hazard_14_early_hints_pass_over_http_2() {
+    let (address, _) = echo(HINTED);
+    let world = builder(address).listener("h2c: true").start();
+    let mut caller = Caller::clear(world.address(), &[]);
+    caller.request(1, &fields(&token("chatter"), &[(":path", "/plain/1"), (":scheme", "http")]), true);
+    let reply = caller.reply(1);
+    assert_eq!((&reply.interim[..], reply.status(), reply.text().as_str()), (&[103][..], 200, "ok"));
+}
+
 #[test]
 fn hazard_14_early_hints_pass_to_those_who_know_them_and_no_further() {
-    let (address, _) = echo(
-        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nConnection: x-hop\r\nX-Hop: 1\r\n\r\nHTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",
-    );
+    let (address, _) = echo(HINTED);
     let world = world(address);
     let mut connection = world.connect();
     let reply = connection.send(ask("/plain/1", "chatter", "").as_bytes());

@@ -2,7 +2,7 @@
 //! it.
 
 use super::Service;
-use super::incoming::Incoming;
+use super::incoming::{Early, Incoming};
 use super::reading::Opened;
 use super::state::State;
 use super::stream::Stream;
@@ -22,8 +22,9 @@ pub async fn exchange<S: Service>(service: Rc<S>, state: Rc<RefCell<State>>, ope
     let Opened { stream, mut head, has_body } = opened;
     let place = Place { state: &state, stream };
     let body = has_body.then(|| Incoming::new(state.clone(), stream));
+    let early = Early::new(state.clone(), stream);
     let asked = head.method.clone();
-    let reply = place.answered(pin!(service.call(&mut head, body))).await;
+    let reply = place.answered(pin!(service.call(&mut head, body, early))).await;
     if let Some(reply) = reply {
         place.send(reply, &asked).await;
     }

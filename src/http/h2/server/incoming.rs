@@ -1,8 +1,10 @@
-//! The body of a caller's request, as it is asked for.
+//! The body of a caller's request, as it is asked for; and what may be said before the reply.
 
 use super::state::{FRAME, State};
 use crate::http::body::CutOff;
+use crate::model::Fields;
 use bytes::Bytes;
+use http::StatusCode;
 use http_body::{Body, Frame, SizeHint};
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -64,5 +66,25 @@ impl Body for Incoming {
 impl Drop for Incoming {
     fn drop(&mut self) {
         self.state.borrow_mut().unwanted(self.number);
+    }
+}
+
+/// Passes on what an upstream says before its reply.
+pub struct Early {
+    state: Rc<RefCell<State>>,
+    number: u32,
+}
+
+impl Early {
+    pub(super) fn new(state: Rc<RefCell<State>>, number: u32) -> Early {
+        Early { state, number }
+    }
+
+    /// Says it, unless the caller is slow to take what was said before: such words may be lost.
+    pub fn say(&self, status: StatusCode, fields: &Fields) {
+        let state = &mut *self.state.borrow_mut();
+        if state.wire.outbox.has_room() {
+            state.informational(self.number, status, fields);
+        }
     }
 }

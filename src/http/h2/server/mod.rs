@@ -23,7 +23,7 @@ use crate::net::stream::Stream;
 use bytes::Bytes;
 use h2::Reason;
 use http_body::Body;
-use incoming::Incoming;
+use incoming::{Early, Incoming};
 use state::{Over, State};
 use std::cell::RefCell;
 use std::future::Future;
@@ -38,7 +38,12 @@ pub trait Service: 'static {
     type Body: Body<Data = Bytes> + Unpin;
 
     /// Answers one request. It is dropped if the caller gives it up.
-    fn call(&self, head: &mut RequestHead, body: Option<Incoming>) -> impl Future<Output = Reply<Self::Body>>;
+    fn call(
+        &self,
+        head: &mut RequestHead,
+        body: Option<Incoming>,
+        early: Early,
+    ) -> impl Future<Output = Reply<Self::Body>>;
 
     /// Runs one request's task, beside the others.
     fn spawn(&self, task: impl Future<Output = ()> + 'static);

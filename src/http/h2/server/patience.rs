@@ -14,6 +14,8 @@ const SILENT: Duration = Duration::from_secs(30);
 const ANSWERS: Duration = Duration::from_secs(20);
 /// When stopping, a caller's next request may be on its way for so long.
 const LAST_CALL: Duration = Duration::from_secs(1);
+/// Who asks again sooner finds the room of his last request.
+const RESTS: Duration = Duration::from_secs(1);
 
 /// What happens when a wait is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +28,8 @@ enum Then {
     Ask,
     /// New requests are refused.
     Refuse,
+    /// Who is idle gives back the room of his last requests: there may be ten thousand like him.
+    Rest,
 }
 
 impl State {
@@ -47,6 +51,11 @@ impl State {
                 Then::CutStalled => self.cut_stalled(),
                 Then::Ask => self.ask(Instant::now()),
                 Then::Refuse => self.leave_now(),
+                Then::Rest => {
+                    self.rests = true;
+                    self.wire.give_back();
+                    continue;
+                }
             }
             // There is something to write.
             cx.waker().wake_by_ref();
@@ -65,7 +74,11 @@ impl State {
             Leaving::Soon(since) => Some((since + LAST_CALL, Then::Refuse)),
             Leaving::No | Leaving::Now => None,
         };
-        let quiet = if self.streams.is_empty() { (self.idle_since + idle, Then::End) } else { silent };
+        let quiet = match (self.streams.is_empty(), self.rests) {
+            (true, false) if idle > RESTS => (self.idle_since + RESTS, Then::Rest),
+            (true, _) => (self.idle_since + idle, Then::End),
+            (false, _) => silent,
+        };
         let all = [
             Some(quiet),
             self.unwritten.map(|(since, _)| (since + timeouts.body_idle, Then::End)),

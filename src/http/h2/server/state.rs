@@ -98,6 +98,8 @@ pub struct State {
     pub(super) pinged: Option<Instant>,
     /// Since when there has been no stream.
     pub(super) idle_since: Instant,
+    /// The room of past requests was given back.
+    pub(super) rests: bool,
     /// Some reply may wait for its caller's window.
     pub(super) stalls: bool,
     /// Since when nothing more could be written, and what had been written by then.
@@ -132,6 +134,7 @@ impl State {
             heard_at: now,
             pinged: None,
             idle_since: now,
+            rests: false,
             stalls: false,
             unwritten: None,
             task: Waiting::default(),
@@ -158,7 +161,7 @@ impl State {
         self.used_in_all(unread);
         self.remember(number, cut);
         if self.streams.is_empty() {
-            self.idle_since = Instant::now();
+            (self.idle_since, self.rests) = (Instant::now(), false);
         }
     }
 

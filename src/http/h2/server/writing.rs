@@ -2,7 +2,7 @@
 
 use super::state::{FIRST_WINDOW, FRAME, Leaving, STREAM_WINDOW, STREAMS, State, WINDOW};
 use crate::http::date;
-use crate::model::Reply;
+use crate::model::{Fields, Reply};
 use crate::net::frames::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, PING, RST_STREAM, SETTINGS, WINDOW_UPDATE,
 };
@@ -111,8 +111,21 @@ impl State {
         let Some(stream) = self.streams.get(number) else { return };
         let wanted = std::mem::take(&mut stream.continue_wanted);
         if wanted && !stream.heard && stream.data.is_empty() {
-            self.block(number, false, |state, out| state.encoder.status(out, StatusCode::CONTINUE));
+            self.informational(number, StatusCode::CONTINUE, &Fields::new());
         }
+    }
+
+    /// What is said before a reply. No body follows, whatever was said of one (RFC 9110, section 8.6).
+    pub fn informational(&mut self, number: u32, status: StatusCode, fields: &Fields) {
+        if self.streams.get(number).is_none() {
+            return;
+        }
+        self.block(number, false, |state, out| {
+            state.encoder.status(out, status);
+            for (name, value) in fields.iter().filter(|(name, _)| !is_http_1_alone(name) && **name != CONTENT_LENGTH) {
+                state.encoder.field(out, name, value);
+            }
+        });
     }
 
     /// Begins a reply; `ended`: there is no more of it. False: nobody waits for it.
