@@ -105,43 +105,41 @@ fn eight(rest: &[u8]) -> u64 {
 /// The byte whose code `word` begins with, where that is longer than [`SHORT`], and how long it is. The end of a string,
 /// within it, is none.
 #[cold]
-fn long(word: u64) -> Option<(u32, u8)> {
+fn long(word: u64) -> Option<(usize, u8)> {
     let length = (SHORT + 1..=LONGEST).find(|length| word < ENDS[*length])?;
     let place = (word >> (64 - length)) as i64 + PLACES[length];
-    Some((length as u32, *BYTES.get(place as usize)?))
+    Some((length, *BYTES.get(place as usize)?))
 }
 
 /// Reads `text` to `out`, which has room for the longest that it may be and [`SLACK`], and says how long it is.
 pub fn decode(text: &[u8], out: &mut [u8]) -> Result<usize, Broken> {
-    // The next bits, in the high ones of `word`, and how many they are. Behind the last there are ones.
-    let (mut word, mut count, mut rest) = (0, 0, text);
-    let mut length = 0;
+    // In bits, and in bytes.
+    let (mut at, mut length) = (0, 0);
     loop {
-        // At least 56 bits, or all that are left. What is in `word` of one more byte comes again.
-        word |= eight(rest) >> count;
-        let taken = rest.len().min((63 - count) / 8);
-        (rest, count) = (&rest[taken..], count + 8 * taken);
+        // The next bits, at least 57. Behind the last there are ones, which no short code is: nothing is read of them.
+        let rest = text.get(at / 8..).ok_or(Broken::Huffman)?;
+        let mut word = eight(rest) << (at % 8);
         let group = out.get_mut(length..length + GROUP).ok_or(Broken::Huffman)?;
-        let (mut read, mut bits) = (0, 0);
+        let mut read = 0;
         for byte in &mut *group {
-            let short = u32::from(SHORTS[(word >> (64 - SHORT)) as usize]);
+            let short = usize::from(SHORTS[(word >> (64 - SHORT)) as usize]);
             if short == 0 {
                 break;
             }
             *byte = short as u8;
             word <<= short >> 8;
-            bits += short >> 8;
+            at += short >> 8;
             read += 1;
         }
         if read == 0 {
-            if count < 8 && word == u64::MAX {
+            let padding = at <= 8 * text.len() && 8 * text.len() - at < 8;
+            if padding && word | 0x7f == u64::MAX {
                 return Ok(length);
             }
-            (bits, group[0]) = long(word).ok_or(Broken::Huffman)?;
-            (word, read) = (word << bits, 1);
+            // Beyond the last bit, where a code was cut off, there is none.
+            let (bits, byte) = long(word).ok_or(Broken::Huffman)?;
+            (at, group[0], read) = (at + bits, byte, 1);
         }
-        // More than there was: a code was cut off.
-        count = count.checked_sub(bits as usize).ok_or(Broken::Huffman)?;
         length += read;
     }
 }
