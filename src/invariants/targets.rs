@@ -281,6 +281,12 @@ pub(super) const ALL: &[(&str, Invariant, usize, &[&str])] = &[
         ],
     ),
     (
+        "hpack",
+        super::hpack,
+        2,
+        &["\x04", "\x10", "\x40\x01a\x01b", "\x40\x02te\x08trailers", "\x3e", "\x7e\x01c", "\x20", "\x44\x02/a", "\0"],
+    ),
+    (
         "upstream_http2",
         super::upstream_http2,
         3,

@@ -121,7 +121,7 @@ impl Decoder {
     fn literal(&mut self, first: u8, bits: u32, rest: &mut &[u8]) -> Result<Literal, Broken> {
         let index = integer::read(first, bits, rest)?;
         // Once for the block: what is left of it becomes no more than this.
-        self.text.reserve(huffman::longest(rest.len()));
+        self.text.reserve(huffman::longest(rest.len()) + huffman::SLACK);
         let (name, name_length) = if index == 0 {
             self.string(rest)?;
             let read = (Name::read(&self.text), self.text.len());
@@ -145,7 +145,11 @@ impl Decoder {
             self.text.extend_from_slice(text);
             return Ok(());
         }
-        huffman::decode(text, &mut self.text)
+        let start = self.text.len();
+        self.text.resize(start + huffman::longest(length) + huffman::SLACK, 0);
+        let read = huffman::decode(text, &mut self.text[start..])?;
+        self.text.truncate(start + read);
+        Ok(())
     }
 
     /// Puts a line into the table, with memory of its own: it outlives its block.

@@ -2,7 +2,6 @@
 //! the tables are made of them when this is compiled.
 
 use super::Broken;
-use bytes::BytesMut;
 
 /// How long each byte's code is. That of the end of a string, which has 30 bits, is after them all.
 const LENGTHS: [u8; 256] = [
@@ -20,8 +19,8 @@ const LENGTHS: [u8; 256] = [
 /// The longest code.
 const LONGEST: usize = 30;
 
-/// Codes of so many bits are found at once: all of letters, digits and nearly all of punctuation.
-const SHORT: usize = 10;
+/// Codes of so many bits are found at once: those of letters, digits and most of the punctuation among them.
+const SHORT: usize = 8;
 
 /// The code by its lengths.
 struct Canonical {
@@ -87,97 +86,62 @@ pub const fn longest(length: usize) -> usize {
     length * 8 / 5
 }
 
-/// The next bits of a string, in the high ones of `word`; behind the last there are zeros.
-struct Bits<'a> {
-    word: u64,
-    count: u32,
-    rest: &'a [u8],
+/// How many bytes are found between one look at what is left and the next.
+const GROUP: usize = 56 / SHORT;
+
+/// Room that reading takes beyond [`longest`].
+pub const SLACK: usize = GROUP;
+
+/// The first eight bytes, or what there is and ones behind it, as in a string's padding.
+fn eight(rest: &[u8]) -> u64 {
+    if let Some(eight) = rest.first_chunk() {
+        return u64::from_be_bytes(*eight);
+    }
+    let bits = 8 * rest.len() as u32;
+    let last = rest.iter().fold(0, |bits, byte| bits << 8 | u64::from(*byte));
+    last.wrapping_shl(64 - bits) | u64::MAX >> bits
 }
 
-impl Bits<'_> {
-    /// At least 56 bits, or all that are left.
-    fn fill(&mut self) {
-        if let Some(eight) = self.rest.first_chunk() {
-            self.word |= u64::from_be_bytes(*eight) >> self.count;
-            let taken = (63 - self.count) / 8;
-            self.rest = &self.rest[taken as usize..];
-            // What is in `word` of the byte behind these comes again.
-            self.count += 8 * taken;
-            return;
-        }
-        while self.count <= 56
-            && let Some((byte, rest)) = self.rest.split_first()
-        {
-            self.word |= u64::from(*byte) << (56 - self.count);
-            (self.count, self.rest) = (self.count + 8, rest);
-        }
-    }
-
-    fn short(&self) -> u16 {
-        SHORTS[(self.word >> (64 - SHORT)) as usize]
-    }
-
-    fn skip(&mut self, length: u32) {
-        self.word <<= length;
-        self.count -= length;
-    }
-
-    /// The next byte, if there is one, whatever the length of its code.
-    fn next(&mut self) -> Option<u8> {
-        let short = self.short();
-        let (length, byte) = match u32::from(short >> 8) {
-            0 => self.long()?,
-            length => (length, short as u8),
-        };
-        if length > self.count {
-            return None;
-        }
-        self.skip(length);
-        Some(byte)
-    }
-
-    /// A code that is longer than [`SHORT`]; none for the end of a string.
-    #[cold]
-    fn long(&self) -> Option<(u32, u8)> {
-        let length = (SHORT + 1..=LONGEST).find(|length| self.word < ENDS[*length])?;
-        let place = (self.word >> (64 - length)) as i64 + PLACES[length];
-        Some((length as u32, *BYTES.get(place as usize)?))
-    }
+/// The byte whose code `word` begins with, where that is longer than [`SHORT`], and how long it is. The end of a string,
+/// within it, is none.
+#[cold]
+fn long(word: u64) -> Option<(usize, u8)> {
+    let length = (SHORT + 1..=LONGEST).find(|length| word < ENDS[*length])?;
+    let place = (word >> (64 - length)) as i64 + PLACES[length];
+    Some((length, *BYTES.get(place as usize)?))
 }
 
-/// Reads `text` to the end of `out`.
-pub fn decode(text: &[u8], out: &mut BytesMut) -> Result<(), Broken> {
-    let mut bits = Bits { word: 0, count: 0, rest: text };
+/// Reads `text` to `out`, which has room for the longest that it may be and [`SLACK`], and says how long it is.
+pub fn decode(text: &[u8], out: &mut [u8]) -> Result<usize, Broken> {
+    // In bits, and in bytes.
+    let (mut at, mut length) = (0, 0);
     loop {
-        bits.fill();
-        if bits.count < 5 * SHORT as u32 {
-            break;
-        }
-        let mut five = [0; 5];
+        // The next bits, at least 57. Behind the last there are ones, which no short code is: nothing is read of them.
+        let rest = text.get(at / 8..).ok_or(Broken::Huffman)?;
+        let mut word = eight(rest) << (at % 8);
+        let group = out.get_mut(length..length + GROUP).ok_or(Broken::Huffman)?;
         let mut read = 0;
-        for byte in &mut five {
-            let short = bits.short();
+        for byte in &mut *group {
+            let short = usize::from(SHORTS[(word >> (64 - SHORT)) as usize]);
             if short == 0 {
                 break;
             }
             *byte = short as u8;
-            bits.skip(u32::from(short >> 8));
+            word <<= short >> 8;
+            at += short >> 8;
             read += 1;
         }
-        if read == five.len() {
-            out.extend_from_slice(&five);
-            continue;
+        if read == 0 {
+            let padding = at <= 8 * text.len() && 8 * text.len() - at < 8;
+            if padding && word | 0x7f == u64::MAX {
+                return Ok(length);
+            }
+            // Beyond the last bit, where a code was cut off, there is none.
+            let (bits, byte) = long(word).ok_or(Broken::Huffman)?;
+            (at, group[0], read) = (at + bits, byte, 1);
         }
-        out.extend_from_slice(&five[..read]);
-        bits.fill();
-        out.extend_from_slice(&[bits.next().ok_or(Broken::Huffman)?]);
+        length += read;
     }
-    while let Some(byte) = bits.next() {
-        out.extend_from_slice(&[byte]);
-    }
-    // The padding: ones, and no whole byte of them.
-    let padding = bits.count < 8 && bits.word == !(u64::MAX >> bits.count);
-    if padding { Ok(()) } else { Err(Broken::Huffman) }
 }
 
 /// How many bytes `text` becomes.
