@@ -122,8 +122,13 @@ async def converse(socket):
             raise
 
 
+class Server(ThreadingHTTPServer):
+    # As many as may connect at once; beyond, connecting takes seconds.
+    request_queue_size = 256
+
+
 async def main():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = Server(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     async with serve(converse, "127.0.0.1", 0, max_size=None, subprotocols=["chat"]) as tunnels:
         ports = {"files": server.server_address[1], "ws": tunnels.sockets[0].getsockname()[1]}

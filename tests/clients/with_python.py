@@ -61,6 +61,48 @@ def httpx_over_http_2():
     httpx_sends_and_receives(True)
 
 
+async def httpx_round():
+    """Everything at once on one connection, in the order in which it is over."""
+    context = ssl.create_default_context(cafile=CA)
+    async with httpx.AsyncClient(http2=True, verify=context, headers=KEY, timeout=30, limits=httpx.Limits(max_connections=1)) as client:
+        same("version", (await client.get(f"{TLS}/file/1")).http_version, "HTTP/2")
+
+        async def in_pieces(size):
+            for piece in pieces(size):
+                yield piece
+
+        async def fetched(size):
+            same(f"{size}", sha256((await client.get(f"{TLS}/file/{size}")).content), sha256(content(size)))
+
+        async def sent(size, body):
+            check_digest(f"{size} at once", (await client.post(f"{TLS}/digest/1", content=body)).json(), content(size))
+
+        async def streamed():
+            async with client.stream("GET", f"{TLS}/stream/8") as reply:
+                lines = [line async for line in reply.aiter_lines() if line and check_fresh("httpx, at once", line) is None]
+            same("events", len(lines), 8)
+
+        async def left(size):
+            """Given up in the middle, as the others go on."""
+            async with client.stream("GET", f"{TLS}/file/{size}") as reply:
+                async for _ in reply.aiter_bytes():
+                    break
+
+        async def refused():
+            # Without a body: httpcore takes a reply that comes before its body is sent for a mistake.
+            reply = await client.post(f"{TLS}/nowhere")
+            same("refused", (reply.status_code, reply.json()["code"]), (404, "workflow_not_found"))
+
+        several = [fetched(n * 1000) for n in range(60)] + [fetched(3_000_000), left(5_000_000), left(5_000_000), refused()]
+        several += [sent(size, body) for size in (0, 1, 70_000, 1_000_003) for body in (content(size), in_pieces(size))]
+        await asyncio.gather(streamed(), *several)
+        same("connections", len(client._transport._pool.connections), 1)
+
+
+def httpx_at_once_over_http_2():
+    asyncio.run(httpx_round())
+
+
 async def aiohttp_round():
     reused = []
     trace = aiohttp.TraceConfig()
@@ -99,4 +141,10 @@ def aiohttp_sends_and_receives():
     asyncio.run(aiohttp_round())
 
 
-run(requests_sends_and_receives, httpx_over_http_1_1, httpx_over_http_2, aiohttp_sends_and_receives)
+run(
+    requests_sends_and_receives,
+    httpx_over_http_1_1,
+    httpx_over_http_2,
+    httpx_at_once_over_http_2,
+    aiohttp_sends_and_receives,
+)

@@ -1,6 +1,6 @@
 //! RFC 9113, section 6: every frame's lengths, streams and flags (hazard 12).
 
-use crate::h2_conformance::Must::{Any, Connection, Pass};
+use crate::h2_conformance::Must::{Any, Connection, OrHypers, Pass};
 use crate::h2_conformance::Stream::{HalfClosed, Idle, Open};
 use crate::h2_conformance::{FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR, Must, PROTOCOL_ERROR, block, get, hold, world};
 use crate::support::h2_raw::{END_HEADERS, END_STREAM, PADDED, frame};
@@ -9,14 +9,15 @@ use keystile::net::frames::{CONTINUATION, DATA, GOAWAY, HEADERS, PING, PRIORITY,
 const PUSH_PROMISE: u8 = 5;
 const PRIORITY_FLAG: u8 = 0x20;
 
-// hyper's server says PROTOCOL_ERROR here, where the RFC has a code of its own.
 /// A frame of the wrong size.
-const SIZE: Must = Any(&[Connection(FRAME_SIZE_ERROR), Connection(PROTOCOL_ERROR)]);
+const SIZE: Must = OrHypers(&[Connection(FRAME_SIZE_ERROR)], &[Connection(PROTOCOL_ERROR)]);
 /// The same of a frame that concerns one stream alone.
 const STREAM_SIZE: Must =
-    Any(&[Must::Stream(FRAME_SIZE_ERROR), Connection(FRAME_SIZE_ERROR), Connection(PROTOCOL_ERROR)]);
+    OrHypers(&[Must::Stream(FRAME_SIZE_ERROR), Connection(FRAME_SIZE_ERROR)], &[Connection(PROTOCOL_ERROR)]);
+/// One whose fields do not fit in it, which is either mistake.
+const CUT: Must = Any(&[Connection(FRAME_SIZE_ERROR), Connection(PROTOCOL_ERROR)]);
 /// A window that cannot be.
-const WINDOW: Must = Any(&[Connection(FLOW_CONTROL_ERROR), Connection(PROTOCOL_ERROR)]);
+const WINDOW: Must = OrHypers(&[Connection(FLOW_CONTROL_ERROR)], &[Connection(PROTOCOL_ERROR)]);
 
 #[test]
 fn rfc_9113_6_1_to_6_4_data_headers_priority_and_rst_stream() {
@@ -34,7 +35,7 @@ fn rfc_9113_6_1_to_6_4_data_headers_priority_and_rst_stream() {
                 frame(DATA, PADDED, 1, &[4, 0, 0, 0]),
                 Connection(PROTOCOL_ERROR),
             ),
-            ("6.1 padding without a length", Open, frame(DATA, PADDED, 1, &[]), SIZE),
+            ("6.1 padding without a length", Open, frame(DATA, PADDED, 1, &[]), CUT),
             ("6.2 HEADERS on stream 0", Idle, get(0), Connection(PROTOCOL_ERROR)),
             (
                 "6.2 with padding",
@@ -55,7 +56,7 @@ fn rfc_9113_6_1_to_6_4_data_headers_priority_and_rst_stream() {
                 frame(HEADERS, flags | PADDED, 1, &[9, 1, 2]),
                 Connection(PROTOCOL_ERROR),
             ),
-            ("6.2 a priority that is cut", Idle, frame(HEADERS, flags | PRIORITY_FLAG, 1, &[0; 4]), SIZE),
+            ("6.2 a priority that is cut", Idle, frame(HEADERS, flags | PRIORITY_FLAG, 1, &[0; 4]), CUT),
             (
                 "5.3 a stream that depends on itself",
                 Idle,

@@ -37,12 +37,23 @@ def talk(requests, context):
     yield from (r.upper() for r in requests)
 
 
+def forever(request, context):
+    """Until the caller has had enough, which is noted."""
+    context.add_callback(left.release)
+    while context.is_active():
+        yield request
+
+
+left = threading.Semaphore(0)
+
+
 class Engine(grpc.GenericRpcHandler):
     KINDS = {
         "Unary": grpc.unary_unary_rpc_method_handler(unary),
         "Numbers": grpc.unary_stream_rpc_method_handler(numbers),
         "Total": grpc.stream_unary_rpc_method_handler(total),
         "Talk": grpc.stream_stream_rpc_method_handler(talk),
+        "Forever": grpc.unary_stream_rpc_method_handler(forever),
     }
 
     def service(self, details):
@@ -124,6 +135,34 @@ def check(channel, token):
                 assert trailers.get("x-row-count") == "3" and "x-private" not in trailers, trailers
 
 
+def check_at_once(channel, token):
+    """Many calls on one connection, some of which are given up, or come to their deadline, in the middle."""
+    said = [("authorization", f"Key {token}")]
+    unary = channel.unary_unary(SERVICE + "Unary")
+    stream = channel.unary_stream(SERVICE + "Numbers")
+    large = os.urandom(300_000)
+    endless = [channel.unary_stream(SERVICE + "Forever")(b"x" * 50_000, metadata=said) for _ in range(3)]
+    for call in endless:
+        next(call)
+    late = channel.unary_stream(SERVICE + "Forever")(b"late", metadata=said, timeout=0.5)
+    calls = [unary.future(large[n:], metadata=said, timeout=20) for n in range(60)]
+    counted = [stream(b"%d" % n, metadata=said, timeout=20) for n in range(40)]
+    for n, call in enumerate(calls):
+        assert call.result() == large[n:][::-1], f"call {n}"
+    for n, call in enumerate(counted):
+        assert len(list(call)) == n, f"stream {n}"
+    for call in endless:
+        call.cancel()
+    try:
+        list(late)
+        raise AssertionError("a deadline passed unseen")
+    except grpc.RpcError as error:
+        assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED, error
+    for _ in range(4):
+        assert left.acquire(timeout=10), "the upstream does not know that its caller has left"
+    assert unary(b"abc", metadata=said, timeout=20) == b"cba"
+
+
 def main():
     binary = os.path.abspath(sys.argv[1])
     server = grpc.server(futures.ThreadPoolExecutor(8), handlers=[Engine()])
@@ -140,10 +179,11 @@ def main():
                     credentials = grpc.ssl_channel_credentials(file.read())
                 with grpc.secure_channel(f"localhost:{port}", credentials) as channel:
                     check(channel, key["token"])
+                    check_at_once(channel, key["token"])
             finally:
                 gateway.terminate()
     server.stop(None)
-    print("gRPC: unary, server, client and bidirectional streams, statuses and trailers pass")
+    print("gRPC: unary, server, client and bidirectional streams, many at once, given up and late, statuses and trailers pass")
 
 
 main()

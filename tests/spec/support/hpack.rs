@@ -165,7 +165,7 @@ const CODES: &[(u32, &[u8])] = &[
 ];
 
 /// RFC 7541, appendix A.
-#[cfg_attr(rustfmt, rustfmt_skip)]
+#[rustfmt::skip]
 const STATIC: [(&str, &str); 61] = [
     (":authority", ""), (":method", "GET"), (":method", "POST"), (":path", "/"), (":path", "/index.html"),
     (":scheme", "http"), (":scheme", "https"), (":status", "200"), (":status", "204"), (":status", "206"),

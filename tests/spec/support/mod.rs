@@ -6,6 +6,7 @@ pub mod command;
 pub mod gateway;
 pub mod h2;
 pub mod h2_caller;
+pub mod h2_judge;
 pub mod h2_raw;
 pub mod hpack;
 pub mod hunt;
