@@ -49,7 +49,7 @@ pub enum Must {
 use Must::{Any, Connection, OrHypers, Pass};
 
 /// hyper's server is in front. What it does otherwise than the RFC demands is let pass, for as long as it is.
-pub const HYPER: bool = true;
+pub const HYPER: bool = false;
 
 /// A header block that cannot be read.
 pub const UNREADABLE: Must = OrHypers(&[Connection(COMPRESSION_ERROR)], &[Connection(PROTOCOL_ERROR)]);

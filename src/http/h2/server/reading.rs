@@ -99,8 +99,10 @@ impl State {
             WINDOW_UPDATE => self.window(frame, payload)?,
             GOAWAY if frame.stream != 0 => return Err(Over::Wrong(Reason::PROTOCOL_ERROR)),
             GOAWAY if frame.length < 8 => return Err(Over::Wrong(Reason::FRAME_SIZE_ERROR)),
+            // He still gets the replies that he waits for.
+            GOAWAY => self.leaving = Leaving::Now,
             PUSH_PROMISE => return Err(Over::Wrong(Reason::PROTOCOL_ERROR)),
-            // A caller who leaves still wants his replies; and types that nobody knows mean nothing (section 4.1).
+            // Types that nobody knows mean nothing (section 4.1).
             _ => {}
         }
         Ok(None)
@@ -229,6 +231,7 @@ impl State {
         Ok(Some(Opened { stream: number, head, has_body: !ends }))
     }
 
+    /// What a caller says of urgency is not acted upon, but it must be said rightly.
     fn priority(&mut self, frame: Frame) -> Result<(), Over> {
         match (frame.stream, frame.length) {
             (0, _) => Err(Over::Wrong(Reason::PROTOCOL_ERROR)),
