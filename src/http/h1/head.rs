@@ -165,6 +165,7 @@ pub fn fields(head: &Bytes, at: usize, feeds: &[u32], into: &mut Fields) -> Resu
     if start == head.len() { Ok(()) } else { Err(NO_CRLF) }
 }
 
+const NO_TOKEN: &str = "a field's name is no token";
 const NO_CRLF: &str = "a line of the head does not end in CRLF";
 
 /// Where the first line ends, and the line feeds of the others.
@@ -197,7 +198,9 @@ fn field(head: &Bytes, start: usize, end: usize) -> Result<(HeaderName, HeaderVa
     }
     let name = match usual(name) {
         Some(name) => name,
-        None => HeaderName::from_bytes(name).map_err(|_| "a field's name is no token")?,
+        // The library lets a quote pass, which is none of a token's characters (RFC 9110, section 5.6.2).
+        None if name.contains(&b'"') => return Err(NO_TOKEN),
+        None => HeaderName::from_bytes(name).map_err(|_| NO_TOKEN)?,
     };
     let (mut from, mut to) = (start + colon + 1, end);
     while from < to && matches!(head[from], b' ' | b'\t') {

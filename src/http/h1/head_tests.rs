@@ -55,6 +55,7 @@ fn hazard_10_every_line_that_can_be_read_in_two_ways_is_refused() {
         b"GET / HTTP/1.1\r\nX: a\r\n\tb\r\n\r\n",
         b"GET / HTTP/1.1\r\n X: a\r\n\r\n",
         b"GET / HTTP/1.1\r\nX : a\r\n\r\n",
+        b"GET / HTTP/1.1\r\nX\"y: a\r\n\r\n",
         b"GET / HTTP/1.1\r\nX\t: a\r\n\r\n",
         b"GET / HTTP/1.1\r\n: a\r\n\r\n",
         b"GET / HTTP/1.1\r\nX a\r\n\r\n",
