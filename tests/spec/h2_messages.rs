@@ -163,18 +163,9 @@ fn rfc_9113_8_2_1_a_reply_has_every_field_in_order_and_none_of_a_connection() {
         for n in 0..90 {
             assert_eq!(reply.field(&format!("x-field-{n}")), Some(&*format!("{n} \"\\^~`|{{}}")));
         }
-        assert_eq!(
-            reply.field("x-request-id").map(str::len),
-            Some(caller_id_length(&world, reply.field("x-request-id")))
-        );
+        let id = reply.field("x-request-id").map(str::to_owned);
+        assert_eq!(world.await_record(|r| r["request_id"].as_str() == id.as_deref())["protocol"], "HTTP/2.0");
     }
-}
-
-/// The length of a request's id, as its record has it.
-fn caller_id_length(world: &World, id: Option<&str>) -> usize {
-    let record = world.await_record(|r| r["request_id"].as_str() == id);
-    assert_eq!(record["protocol"], "HTTP/2.0");
-    record["request_id"].as_str().map_or(0, str::len)
 }
 
 #[test]
@@ -224,4 +215,42 @@ fn hazard_14_expect_100_continue_is_answered_before_the_body() {
     caller.head(3, &encoded(&[POST[0], (":path", "/nowhere"), expecting[2], expecting[3]]), false);
     let refused = caller.reply(3);
     assert_eq!((refused.status(), refused.interim.len()), (404, 0), "no 100 for what is refused");
+}
+
+#[test]
+fn rfc_9113_8_1_how_a_request_ends_says_how_it_is_framed_for_an_http_1_upstream() {
+    let world = world();
+    let mut caller = Caller::clear(world.address(), &[]);
+    let get = &[(":method", "GET"), (":path", "/customers/1")];
+    for (n, (method, said, parts, framed)) in [
+        (get, None, None, (None, None)),
+        (&POST, None, None, (None, None)),
+        (&POST, Some("0"), None, (Some("0"), None)),
+        (&POST, Some("6"), Some(""), (Some("6"), None)),
+        (&POST, None, Some(""), (None, Some("chunked"))),
+        (&POST, None, Some("trailers"), (None, Some("chunked"))),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (stream, mut fields) = (2 * n as u32 + 1, method.to_vec());
+        fields.extend(said.map(|length| ("content-length", length)));
+        caller.head(stream, &encoded(&fields), parts.is_none());
+        if let Some(end) = parts {
+            caller.data(stream, b"abc", false);
+            caller.data(stream, b"def", end.is_empty());
+            if !end.is_empty() {
+                caller.request_trailers(stream, &[("grpc-status", "0"), ("x-private", "1")]);
+            }
+        }
+        assert_eq!(caller.reply(stream).status(), 200, "{fields:?}");
+        let seen = world.production.last();
+        // A length of 0 may be said where there is no body, and need not be.
+        let length = seen.header("content-length").filter(|length| length != "0" || said.is_some());
+        let coding = seen.header("transfer-encoding");
+        assert_eq!((length.as_deref(), coding.as_deref()), framed, "{fields:?} {parts:?}");
+        assert_eq!(seen.body, if parts.is_some() { &b"abcdef"[..] } else { b"" });
+        assert_eq!(seen.text().contains("grpc-status: 0"), parts == Some("trailers"), "{}", seen.text());
+        assert!(!seen.text().contains("x-private"), "{}", seen.text());
+    }
 }
