@@ -43,18 +43,13 @@ pub enum Must {
     Connection(u32),
     /// Where the RFC leaves it open: one of these.
     Any(&'static [Must]),
-    /// One of these, or what hyper's server does in their place.
-    OrHypers(&'static [Must], &'static [Must]),
 }
-use Must::{Any, Connection, OrHypers, Pass};
-
-/// hyper's server is in front. What it does otherwise than the RFC demands is let pass, for as long as it is.
-pub const HYPER: bool = false;
+use Must::{Any, Connection, Pass};
 
 /// A header block that cannot be read.
-pub const UNREADABLE: Must = OrHypers(&[Connection(COMPRESSION_ERROR)], &[Connection(PROTOCOL_ERROR)]);
+pub const UNREADABLE: Must = Connection(COMPRESSION_ERROR);
 /// Anything but the few frames that may come on a stream that its caller has ended.
-const ENDED: Must = OrHypers(&[Must::Stream(STREAM_CLOSED), Connection(STREAM_CLOSED)], &[Connection(PROTOCOL_ERROR)]);
+const ENDED: Must = Any(&[Must::Stream(STREAM_CLOSED), Connection(STREAM_CLOSED)]);
 /// The same of HEADERS, whose stream is also an old one (section 5.1.1).
 const ENDED_OR_OLD: Must = Any(&[Must::Stream(STREAM_CLOSED), Connection(STREAM_CLOSED), Connection(PROTOCOL_ERROR)]);
 
@@ -110,11 +105,10 @@ fn play(world: &World, (what, state, bytes, must): Case) -> Result<(), String> {
         Pass => goaways.is_empty() && reset.is_none(),
         Must::Stream(code) => goaways.is_empty() && reset == Some(*code),
         Connection(code) => goaways.last().is_some_and(|(_, said)| said == code),
-        Any(_) | OrHypers(..) => false,
+        Any(_) => false,
     };
     let fits = match must {
         Any(several) => several.iter().any(fits),
-        OrHypers(right, hypers) => right.iter().chain(hypers.iter().filter(|_| HYPER)).any(fits),
         one => fits(&one),
     };
     if !fits {

@@ -88,6 +88,35 @@ fn rfc_9113_8_1_a_refusal_does_not_wait_for_the_body_and_the_connection_serves_o
     assert_eq!(world.production.count(), 1);
 }
 
+#[test]
+fn rfc_9113_8_1_who_has_little_left_to_say_after_his_reply_may_say_it_and_who_has_much_is_stopped() {
+    let world = build(&Gate::default()).start();
+    let key = token("all");
+    let mut caller = Caller::clear(world.address(), &[]);
+    let post = fields(&key, &[(":method", "POST"), (":path", "/nowhere"), (":scheme", "http")]);
+    caller.request(1, &post, false);
+    caller.until("a reply", |c| c.streams[&1].is_over());
+    caller.data(1, &[b'x'; 10_000], false);
+    caller.data(1, &[b'x'; 10_000], true);
+    caller.head(3, &block("/customers/1"), true);
+    assert_eq!(
+        (caller.reply(3).status(), caller.streams[&1].reset),
+        (200, None),
+        "some clients take a reset for a failure"
+    );
+    caller.request(5, &post, false);
+    caller.until("a reply", |c| c.streams[&5].is_over());
+    for _ in 0..5 {
+        caller.data(5, &[b'x'; 16_384], false);
+    }
+    caller.until("a reset", |c| c.streams[&5].reset.is_some());
+    assert_eq!(caller.streams[&5].reset, Some(NO_ERROR));
+    // Who says nothing more is not waited for, either.
+    caller.request(7, &post, false);
+    caller.until("a reset in time", |c| c.streams.get(&7).is_some_and(|s| s.reset == Some(NO_ERROR)));
+    assert!(caller.goaways.is_empty());
+}
+
 /// An upstream that answers a POST by its head alone, and tells when its connection is gone.
 fn answers_early(reply: &'static [u8]) -> (SocketAddr, Receiver<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

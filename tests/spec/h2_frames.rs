@@ -1,6 +1,6 @@
 //! RFC 9113, section 6: every frame's lengths, streams and flags (hazard 12).
 
-use crate::h2_conformance::Must::{Any, Connection, OrHypers, Pass};
+use crate::h2_conformance::Must::{Any, Connection, Pass};
 use crate::h2_conformance::Stream::{HalfClosed, Idle, Open};
 use crate::h2_conformance::{FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR, Must, PROTOCOL_ERROR, block, get, hold, world};
 use crate::support::h2_raw::{END_HEADERS, END_STREAM, PADDED, frame};
@@ -10,14 +10,13 @@ const PUSH_PROMISE: u8 = 5;
 const PRIORITY_FLAG: u8 = 0x20;
 
 /// A frame of the wrong size.
-const SIZE: Must = OrHypers(&[Connection(FRAME_SIZE_ERROR)], &[Connection(PROTOCOL_ERROR)]);
+const SIZE: Must = Connection(FRAME_SIZE_ERROR);
 /// The same of a frame that concerns one stream alone.
-const STREAM_SIZE: Must =
-    OrHypers(&[Must::Stream(FRAME_SIZE_ERROR), Connection(FRAME_SIZE_ERROR)], &[Connection(PROTOCOL_ERROR)]);
+const STREAM_SIZE: Must = Any(&[Must::Stream(FRAME_SIZE_ERROR), Connection(FRAME_SIZE_ERROR)]);
 /// One whose fields do not fit in it, which is either mistake.
 const CUT: Must = Any(&[Connection(FRAME_SIZE_ERROR), Connection(PROTOCOL_ERROR)]);
 /// A window that cannot be.
-const WINDOW: Must = OrHypers(&[Connection(FLOW_CONTROL_ERROR)], &[Connection(PROTOCOL_ERROR)]);
+const WINDOW: Must = Connection(FLOW_CONTROL_ERROR);
 
 #[test]
 fn rfc_9113_6_1_to_6_4_data_headers_priority_and_rst_stream() {

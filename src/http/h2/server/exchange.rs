@@ -52,9 +52,9 @@ impl Place<'_> {
         .await
     }
 
-    /// Does something to the stream. `None`: it is no longer open.
+    /// Does something to the stream. `None`: nobody waits for this task any more.
     fn with<R>(&self, what: impl FnOnce(&mut Stream) -> R) -> Option<R> {
-        self.state.borrow_mut().streams.get(self.stream).map(what)
+        self.state.borrow_mut().streams.get(self.stream).filter(|stream| stream.replied.is_none()).map(what)
     }
 
     /// Sends a reply, part by part: the next one is asked for when the one before has gone.
@@ -118,9 +118,8 @@ impl Place<'_> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let state = &mut *self.state.borrow_mut();
-        if state.streams.get(self.stream).is_some() {
-            state.reset(self.stream, Reason::INTERNAL_ERROR);
+        if self.with(|_| ()).is_some() {
+            self.state.borrow_mut().reset(self.stream, Reason::INTERNAL_ERROR);
         }
     }
 }

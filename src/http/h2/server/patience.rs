@@ -2,6 +2,8 @@
 //! when there is nothing else to do.
 
 use super::state::{Leaving, Over, State};
+use super::stream::Stream;
+use crate::http::wire::LINGER;
 use crate::net::clock::Clock;
 use h2::Reason;
 use std::task::{Context, Poll};
@@ -24,6 +26,8 @@ enum Then {
     End,
     /// Replies that wait for their caller's window are given up.
     CutStalled,
+    /// Callers who still send what nobody waits for are told to stop.
+    CutLingering,
     /// The caller is asked whether he is there.
     Ask,
     /// New requests are refused.
@@ -48,7 +52,8 @@ impl State {
             }
             match then {
                 Then::End => return Poll::Ready(Over::Lost),
-                Then::CutStalled => self.cut_stalled(),
+                Then::CutStalled => self.cut(self.rules.timeouts.body_idle, |stream| stream.stalled, Reason::CANCEL),
+                Then::CutLingering => self.cut(LINGER, |stream| stream.replied, Reason::NO_ERROR),
                 Then::Ask => self.ask(Instant::now()),
                 Then::Refuse => self.leave_now(),
                 Then::Rest => {
@@ -84,6 +89,7 @@ impl State {
             self.unwritten.map(|(since, _)| (since + timeouts.body_idle, Then::End)),
             self.head_since.map(|since| (since + timeouts.head, Then::End)),
             self.stalled_since().map(|since| (since + timeouts.body_idle, Then::CutStalled)),
+            self.lingers_since().map(|since| (since + LINGER, Then::CutLingering)),
             leaving,
         ];
         all.into_iter().flatten().min_by_key(|(deadline, _)| *deadline)
@@ -99,11 +105,22 @@ impl State {
         since
     }
 
-    fn cut_stalled(&mut self) {
-        let (now, patience) = (Instant::now(), self.rules.timeouts.body_idle);
-        let late = |since: Instant| since + patience <= now;
-        let stalled = self.streams.iter_mut().filter(|(_, stream)| stream.stalled.is_some_and(late));
-        let stalled: Vec<u32> = stalled.map(|(number, _)| number).collect();
-        stalled.into_iter().for_each(|number| self.reset(number, Reason::CANCEL));
+    /// Since when the caller still sends to whom nobody listens, of whom that is longest so.
+    fn lingers_since(&mut self) -> Option<Instant> {
+        if !self.lingers {
+            return None;
+        }
+        let since = self.streams.iter_mut().filter_map(|(_, stream)| stream.replied).min();
+        self.lingers = since.is_some();
+        since
+    }
+
+    /// Resets the streams that were waited for longer than `patience`.
+    fn cut(&mut self, patience: Duration, since: impl Fn(&Stream) -> Option<Instant>, reason: Reason) {
+        let now = Instant::now();
+        let late = |stream: &Stream| since(stream).is_some_and(|since| since + patience <= now);
+        let all = self.streams.iter_mut().filter(|(_, stream)| late(stream));
+        let all: Vec<u32> = all.map(|(number, _)| number).collect();
+        all.into_iter().for_each(|number| self.reset(number, reason));
     }
 }

@@ -22,6 +22,9 @@ const ENABLE_PUSH: u16 = 2;
 const INITIAL_WINDOW_SIZE: u16 = 4;
 const MAX_FRAME_SIZE: u16 = 5;
 
+/// What is left of a body after its reply is thrown away up to here; beyond it the caller is told to stop.
+const THROWN_AWAY: usize = 64 * 1024;
+
 /// The largest window there is (section 6.9.1).
 const MAX_WINDOW: i64 = (1 << 31) - 1;
 
@@ -92,7 +95,7 @@ impl State {
             DATA => self.data(frame, payload)?,
             HEADERS => return self.headers(frame, payload),
             CONTINUATION => return self.continuation(frame, payload),
-            PRIORITY => self.priority(frame)?,
+            PRIORITY => self.priority(frame, payload)?,
             RST_STREAM => self.given_up(frame)?,
             SETTINGS => self.settings(frame, payload)?,
             PING => self.ping(frame, payload)?,
@@ -149,8 +152,25 @@ impl State {
         }
         stream.reader.wake();
         let unused = payload.len() - if kept { data.len() } else { 0 };
-        self.used(number, unused);
+        if stream.replied.is_some() {
+            self.unheard(number, unused);
+        } else {
+            self.used(number, unused);
+        }
         Ok(())
+    }
+
+    /// What was sent of a request whose reply has gone: a little of it is thrown away, so that who does not look up before
+    /// he has said everything is not told off.
+    fn unheard(&mut self, number: u32, bytes: usize) {
+        self.used_in_all(bytes);
+        let Some(stream) = self.streams.get(number) else { return };
+        stream.thrown_away += bytes;
+        if stream.heard {
+            self.forget(number, false);
+        } else if stream.thrown_away > THROWN_AWAY {
+            self.reset(number, Reason::NO_ERROR);
+        }
     }
 
     fn headers(&mut self, frame: Frame, payload: &[u8]) -> Result<Option<Opened>, Over> {
@@ -159,7 +179,9 @@ impl State {
         }
         let mut block = unpadded(frame, payload)?;
         if frame.flags & PRIORITIES != 0 {
-            block = block.get(5..).ok_or(Over::Wrong(Reason::FRAME_SIZE_ERROR))?;
+            let (priority, rest) = block.split_first_chunk().ok_or(Over::Wrong(Reason::FRAME_SIZE_ERROR))?;
+            independent(frame.stream, *priority)?;
+            block = rest;
         }
         if frame.ends_headers() {
             return self.head(frame.stream, frame.ends_stream(), block);
@@ -200,6 +222,9 @@ impl State {
                 stream.heard = true;
                 stream.trailers = Some(trailers).filter(|t| !t.is_empty() && !stream.unwanted);
                 stream.reader.wake();
+                if stream.replied.is_some() {
+                    self.forget(number, false);
+                }
                 Ok(None)
             }
             wrong => {
@@ -232,12 +257,12 @@ impl State {
     }
 
     /// What a caller says of urgency is not acted upon, but it must be said rightly.
-    fn priority(&mut self, frame: Frame) -> Result<(), Over> {
-        match (frame.stream, frame.length) {
+    fn priority(&mut self, frame: Frame, payload: &[u8]) -> Result<(), Over> {
+        match (frame.stream, <[u8; 5]>::try_from(payload)) {
             (0, _) => Err(Over::Wrong(Reason::PROTOCOL_ERROR)),
-            (_, 5) => Ok(()),
-            (number, _) if number > self.latest => Err(Over::Wrong(Reason::FRAME_SIZE_ERROR)),
-            (number, _) => {
+            (number, Ok(priority)) => independent(number, priority),
+            (number, Err(_)) if number > self.latest => Err(Over::Wrong(Reason::FRAME_SIZE_ERROR)),
+            (number, Err(_)) => {
                 self.reset(number, Reason::FRAME_SIZE_ERROR);
                 Ok(())
             }
@@ -350,6 +375,12 @@ impl State {
         let can = number % 2 == 1 && number <= self.latest;
         if can { Ok(()) } else { Err(Over::Wrong(Reason::PROTOCOL_ERROR)) }
     }
+}
+
+/// No stream depends on itself (RFC 7540, section 5.3.1).
+fn independent(number: u32, [a, b, c, d, _]: [u8; 5]) -> Result<(), Over> {
+    let on = u32::from_be_bytes([a & 0x7f, b, c, d]);
+    if on == number { Err(Over::Wrong(Reason::PROTOCOL_ERROR)) } else { Ok(()) }
 }
 
 /// A payload without its padding (section 6.1).

@@ -102,6 +102,8 @@ pub struct State {
     pub(super) rests: bool,
     /// Some reply may wait for its caller's window.
     pub(super) stalls: bool,
+    /// Some caller may still send what nobody waits for.
+    pub(super) lingers: bool,
     /// Since when nothing more could be written, and what had been written by then.
     pub(super) unwritten: Option<(Instant, u64)>,
     task: Waiting,
@@ -136,6 +138,7 @@ impl State {
             idle_since: now,
             rests: false,
             stalls: false,
+            lingers: false,
             unwritten: None,
             task: Waiting::default(),
         };

@@ -92,6 +92,9 @@ pub struct Stream {
     pub stalled: Option<Instant>,
     /// Its request makes no sense: what it is told is no success (section 8.1.1).
     pub flawed: bool,
+    /// When the reply was over, though the caller is not through; and what he has sent since.
+    pub replied: Option<Instant>,
+    pub thrown_away: usize,
     /// Whoever answers.
     pub task: Waiting,
     /// Whoever reads the body.
@@ -115,6 +118,8 @@ impl Stream {
             queued: false,
             stalled: None,
             flawed: false,
+            replied: None,
+            thrown_away: 0,
             task: Waiting::default(),
             reader: Waiting::default(),
         }

@@ -277,15 +277,20 @@ impl State {
         if more { Turn::More } else { Turn::Over }
     }
 
-    /// A reply is over. Whoever is still sending is told that nobody listens (section 8.1); and a request that made no
-    /// sense is called by its name.
+    /// A reply is over. Whoever is still sending may go on for a while (section 8.1), and a request that made no sense is
+    /// called by its name.
     fn ended(&mut self, number: u32) {
         let Some(stream) = self.streams.get(number) else { return };
-        match (stream.flawed, stream.heard) {
-            (true, _) => self.reset(number, Reason::PROTOCOL_ERROR),
-            (false, false) => self.reset(number, Reason::NO_ERROR),
-            (false, true) => self.forget(number, false),
+        if stream.flawed {
+            return self.reset(number, Reason::PROTOCOL_ERROR);
         }
+        if stream.heard {
+            return self.forget(number, false);
+        }
+        stream.replied = Some(Instant::now());
+        stream.task.wake();
+        self.lingers = true;
+        self.unwanted(number);
     }
 }
 
