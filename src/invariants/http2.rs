@@ -10,14 +10,15 @@ use crate::http::inspect::inspect;
 use crate::model::flood::Flood;
 use crate::model::{Reply, RequestHead};
 use crate::net::flood::Floods;
-use crate::net::frames::{self, Frame, Frames, PREFACE};
+use crate::net::frames::{self, Frame, PREFACE};
 use crate::net::scripted::{Scripted, Then};
 use crate::net::stream::Stream;
 use crate::policy::fixture;
 use bytes::Bytes;
 use http::header::HOST;
 use http_body_util::{BodyExt as _, Full};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
@@ -28,7 +29,11 @@ const MAX_BLOCK: u64 = 16 << 10;
 
 /// The frames behind the preface, found the simple way.
 pub(super) fn found(bytes: &[u8]) -> Vec<Frame> {
-    let (mut at, mut all) = (PREFACE.len(), Vec::new());
+    frames_from(bytes, PREFACE.len())
+}
+
+fn frames_from(bytes: &[u8], mut at: usize) -> Vec<Frame> {
+    let mut all = Vec::new();
     while let Some(head) = bytes.get(at..at + 9) {
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
         let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]) & !(1 << 31);
@@ -38,41 +43,23 @@ pub(super) fn found(bytes: &[u8]) -> Vec<Frame> {
     all
 }
 
-/// What is counted of pieces that all come at once: the frames up to a flood, and which it was.
-fn counted(pieces: &[Bytes]) -> (Vec<Frame>, Option<Flood>) {
-    let (mut frames, mut floods, mut seen) = (Frames::from_caller(), Floods::new(MAX_BLOCK), Vec::new());
-    for piece in pieces {
-        let mut rest = &piece[..];
-        while let Some(frame) = frames.next(&mut rest) {
-            seen.push(frame);
-            if let Err(flood) = floods.received(frame, Duration::ZERO) {
-                return (seen, Some(flood));
-            }
-        }
-    }
-    (seen, None)
-}
-
-/// Frames are counted where they begin, however they arrive, and no kind of them comes without end.
-fn counts(bytes: &[u8], longest: u8, seed: u8) {
-    let (seen, flood) = counted(&[Bytes::copy_from_slice(bytes)]);
-    assert_eq!(counted(&cut(bytes, longest, seed)), (seen.clone(), flood), "in pieces");
-    assert_eq!(counted(&cut(bytes, 0, 0)), (seen.clone(), flood), "byte by byte");
-    let there = found(bytes);
-    assert!(there.starts_with(&seen) && (flood.is_some() || there.len() == seen.len()), "other frames");
-    // Whatever brings nobody anything is paid for out of budgets of a thousand in all, and what requests earn.
-    let brings = |frame: &&Frame| match frame.kind {
+/// No kind of frames comes without end: whatever brings nobody anything is paid for out of budgets of a thousand in all, and
+/// what requests earn.
+fn counts(bytes: &[u8]) {
+    let mut floods = Floods::new(MAX_BLOCK);
+    let taken = found(bytes).into_iter().take_while(|frame| floods.received(*frame, Duration::ZERO).is_ok());
+    let brings = |frame: &Frame| match frame.kind {
         frames::DATA => frame.length > 0 || frame.ends_stream(),
         frames::HEADERS | frames::CONTINUATION => true,
         _ => false,
     };
-    let (useful, idle): (Vec<&Frame>, Vec<&Frame>) = seen.iter().partition(brings);
-    assert!(idle.len() <= 1_001 + 8 * useful.len(), "{} frames that bring nothing", idle.len());
+    let (useful, idle): (Vec<Frame>, Vec<Frame>) = taken.partition(brings);
+    assert!(idle.len() <= 1_000 + 8 * useful.len(), "{} frames that bring nothing", idle.len());
 }
 
 /// Serves what a script sends, as a listener does: every request that passes inspection can be read in one way. What was
 /// written, and how many requests there were.
-fn served(script: Scripted) {
+fn served(script: Scripted, written: &RefCell<Vec<u8>>) {
     let requests = Rc::new(Cell::new(0));
     let service = Rc::new(Answering { requests: requests.clone() });
     let (list, timeouts) = (MAX_BLOCK, fixture::door().timeouts);
@@ -82,6 +69,20 @@ fn served(script: Scripted) {
     // What is wrong with a connection ends it.
     finish(local.run_until(server::serve(Stream::Scripted(script), rules, service, told)));
     assert!(requests.get() <= 1_000, "more requests than bytes could ask for");
+    readable(&frames_from(&written.borrow(), 0));
+}
+
+/// What we say can be read in one way: frames of the sizes that may be, one reply a stream, nothing after its end.
+fn readable(said: &[Frame]) {
+    let mut over = HashSet::new();
+    for frame in said {
+        assert!(frame.length <= 16_384 && (frame.stream == 0 || frame.stream % 2 == 1), "{frame:?}");
+        let speaks = matches!(frame.kind, frames::DATA | frames::HEADERS | frames::CONTINUATION);
+        assert!(!speaks || !over.contains(&frame.stream), "{frame:?} after its stream's end");
+        if frame.ends_stream() || frame.kind == frames::RST_STREAM {
+            over.insert(frame.stream);
+        }
+    }
 }
 
 struct Answering {
@@ -133,14 +134,14 @@ async fn answered(parts: &RequestHead, body: Option<Incoming>) -> Reply<Full<Byt
     reply
 }
 
-/// Frames behind the preface. They are counted where they begin, and whatever is taken for a request that passes
+/// Frames behind the preface. They are counted, and whatever is taken for a request that passes
 /// inspection calls one host, for one path, with the body that it announces.
 pub fn http2(bytes: &[u8]) {
     let ([kind, longest, seed], bytes) = steer(bytes);
     // Most of what comes has a preface; who lacks it is seen as well.
     let bytes = if kind & 1 == 0 { [PREFACE, bytes].concat() } else { bytes.to_vec() };
-    counts(&bytes, longest, seed);
+    counts(&bytes);
     let then = if kind & 2 == 0 { Then::Close } else { Then::Fail };
-    let script = Scripted::new(cut(&bytes, longest, seed), then).0;
-    served(if kind & 4 == 0 { script } else { script.slow(usize::from(seed) * 16) });
+    let (script, written) = Scripted::new(cut(&bytes, longest, seed), then);
+    served(if kind & 4 == 0 { script } else { script.slow(usize::from(seed) * 16) }, &written);
 }

@@ -2,7 +2,7 @@
 
 use crate::h2_conformance::Must::Pass;
 use crate::h2_conformance::Stream::Idle;
-use crate::h2_conformance::{COMPRESSION_ERROR, PROTOCOL_ERROR, UNREADABLE, block, hold, world};
+use crate::h2_conformance::{COMPRESSION_ERROR, UNREADABLE, block, hold, world};
 use crate::h2_messages::{POST, encoded, request};
 use crate::support::h2_caller::Caller;
 use crate::support::h2_raw::{END_HEADERS, END_STREAM, frame, literals, remembered};

@@ -2,7 +2,7 @@
 
 use super::h2_raw::{END_HEADERS, END_STREAM, H2, literals};
 use super::hpack::{Decoder, Fields};
-use keystile::net::frames::{DATA, Frames, HEADERS, PING, RST_STREAM, SETTINGS, WINDOW_UPDATE};
+use keystile::net::frames::{DATA, Frame, HEADERS, PING, RST_STREAM, SETTINGS, WINDOW_UPDATE};
 use std::collections::{BTreeMap, VecDeque};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -158,11 +158,13 @@ impl Caller {
 
     /// Frames as they are. What their settings change is not followed.
     pub fn write(&mut self, frames: &[u8]) {
-        let (mut reader, mut rest) = (Frames::to_caller(), frames);
-        while let Some(frame) = reader.next(&mut rest) {
+        let mut rest = frames;
+        while let Some(head) = rest.first_chunk() {
+            let frame = Frame::read(*head);
             if (frame.kind, frame.flags & ACK) == (SETTINGS, 0) {
                 self.announced.push_back(Vec::new());
             }
+            rest = rest.get(Frame::HEAD + frame.length as usize..).unwrap_or_default();
         }
         self.h2.write(frames);
     }

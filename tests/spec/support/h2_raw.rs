@@ -2,7 +2,7 @@
 
 use super::PATIENCE;
 use crate::tls::{Authority, provider};
-use keystile::net::frames::{self, Frame, Frames, PREFACE};
+use keystile::net::frames::{self, Frame, PREFACE};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -25,7 +25,6 @@ impl<T: Read + Write> Socket for T {}
 /// A connection, after its preface.
 pub struct H2 {
     socket: Box<dyn Socket>,
-    frames: Frames,
 }
 
 /// How the gateway took it.
@@ -55,7 +54,7 @@ impl H2 {
         let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
         config.alpn_protocols = vec![b"h2".to_vec()];
         let session = ClientConnection::new(Arc::new(config), ServerName::try_from(NAME).unwrap()).unwrap();
-        let mut h2 = H2 { socket: Box::new(StreamOwned::new(session, connect(address))), frames: Frames::to_caller() };
+        let mut h2 = H2 { socket: Box::new(StreamOwned::new(session, connect(address))) };
         h2.write(preface);
         h2
     }
@@ -73,7 +72,7 @@ impl H2 {
     }
 
     fn begin(socket: Box<dyn Socket>) -> H2 {
-        let mut h2 = H2 { socket, frames: Frames::to_caller() };
+        let mut h2 = H2 { socket };
         h2.write(PREFACE);
         h2.frame(frames::SETTINGS, 0, 0, &[]);
         h2
@@ -125,10 +124,9 @@ impl H2 {
             Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
             other => other?,
         }
-        let frame = self.frames.next(&mut &head[..]).expect("a whole head");
+        let frame = Frame::read(head);
         let mut payload = vec![0; frame.length as usize];
         self.socket.read_exact(&mut payload)?;
-        self.frames.next(&mut &payload[..]);
         Ok(Some((frame, payload)))
     }
 }

@@ -160,6 +160,9 @@ impl State {
     pub(super) fn forget(&mut self, number: u32, cut: bool) {
         let Some(mut stream) = self.streams.remove(number) else { return };
         stream.wake();
+        if stream.queued {
+            self.line.retain(|n| *n != number);
+        }
         let unread = stream.data.len();
         self.used_in_all(unread);
         self.remember(number, cut);
