@@ -6,10 +6,11 @@ use crate::h2_floods::fields;
 use crate::support::h2_caller::{Caller, INITIAL_WINDOW_SIZE};
 use crate::support::h2_raw::frame;
 use crate::support::{Answer, Builder, Gate, World, token};
-use keystile::net::frames::GOAWAY;
+use keystile::net::frames::{END_HEADERS, END_STREAM, GOAWAY, HEADERS};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
 
 const AT_ONCE: u32 = 128;
 
@@ -258,4 +259,41 @@ fn t3_a_caller_who_is_gone_lets_every_stream_of_his_go() {
     world.await_metric(&format!("keystile_requests_total{{{counted}}} 10"));
     world.await_metric("keystile_requests_in_flight 0");
     assert_eq!(world.await_record(|r| r["status"] == 499)["end"], "client_gone");
+}
+
+#[test]
+fn hazard_13_heads_that_each_come_in_time_are_not_slow_though_there_is_always_one_under_way() {
+    let world = build(&Gate::default()).listener("timeouts: { head: 500ms }").start();
+    let mut caller = Caller::clear(world.address(), &[]);
+    let mut rest = Vec::new();
+    for stream in (1..32).step_by(2) {
+        caller.expect(stream);
+        let head = frame(HEADERS, END_HEADERS | END_STREAM, stream, &block("/customers/1"));
+        let (begin, end) = head.split_at(30);
+        caller.h2.write(&[&rest, begin].concat());
+        rest = end.to_vec();
+        std::thread::sleep(Duration::from_millis(80));
+    }
+    caller.h2.write(&rest);
+    for stream in (1..32).step_by(2) {
+        assert_eq!(caller.reply(stream).status(), 200);
+    }
+    // One that is never whole is waited for as long as a head may take, whatever else is under way.
+    caller.head(33, &block("/customers/held"), true);
+    caller.h2.write(&frame(HEADERS, END_HEADERS | END_STREAM, 35, &block("/customers/1"))[..30]);
+    let began = Instant::now();
+    caller.end();
+    assert!(began.elapsed() >= Duration::from_millis(400), "{:?}", began.elapsed());
+}
+
+#[test]
+fn hazard_13_an_idle_connection_is_told_that_it_ends_and_up_to_which_request_it_served() {
+    let world = build(&Gate::default()).listener("timeouts: { head: 300ms, idle: 600ms }").start();
+    let mut silent = Caller::clear(world.address(), &[]);
+    let mut idle = Caller::clear(world.address(), &[]);
+    idle.head(1, &block("/customers/1"), true);
+    assert_eq!(idle.reply(1).status(), 200);
+    idle.end();
+    silent.end();
+    assert_eq!((idle.goaways.last(), silent.goaways.last()), (Some(&(1, NO_ERROR)), Some(&(0, NO_ERROR))));
 }

@@ -3,7 +3,7 @@
 
 use super::Service;
 use super::incoming::{Early, Incoming};
-use super::reading::Opened;
+use super::requests::Opened;
 use super::state::State;
 use super::stream::Stream;
 use crate::model::Reply;

@@ -5,11 +5,13 @@
 //! request has to say it puts into the outbox as far as the caller's windows allow, and what several say at the same time
 //! leaves in one write.
 
+mod control;
 mod exchange;
 mod head;
 pub mod incoming;
 mod patience;
 mod reading;
+mod requests;
 mod state;
 mod stream;
 mod writing;

@@ -30,7 +30,7 @@ enum Then {
     CutLingering,
     /// The caller is asked whether he is there.
     Ask,
-    /// New requests are refused.
+    /// New requests are refused; without any under way, the connection ends.
     Refuse,
     /// Who is idle gives back the room of his last requests: there may be ten thousand like him.
     Rest,
@@ -64,6 +64,7 @@ impl State {
             }
             // There is something to write.
             cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
     }
 
@@ -80,12 +81,14 @@ impl State {
             Leaving::No | Leaving::Now => None,
         };
         let quiet = match (self.streams.is_empty(), self.rests) {
-            (true, false) if idle > RESTS => (self.idle_since + RESTS, Then::Rest),
-            (true, _) => (self.idle_since + idle, Then::End),
-            (false, _) => silent,
+            // It ends as soon as the caller has taken the last words.
+            (true, _) if self.leaving == Leaving::Now => None,
+            (true, false) if idle > RESTS => Some((self.idle_since + RESTS, Then::Rest)),
+            (true, _) => Some((self.idle_since + idle, Then::Refuse)),
+            (false, _) => Some(silent),
         };
         let all = [
-            Some(quiet),
+            quiet,
             self.unwritten.map(|(since, _)| (since + timeouts.body_idle, Then::End)),
             self.head_since.map(|since| (since + timeouts.head, Then::End)),
             self.stalled_since().map(|since| (since + timeouts.body_idle, Then::CutStalled)),

@@ -94,7 +94,7 @@ impl State {
 
     /// From here on requests are refused.
     pub(super) fn leave_now(&mut self) {
-        if let Leaving::Soon(_) = self.leaving {
+        if self.leaving != Leaving::Now {
             self.leaving = Leaving::Now;
             self.say_go_away(self.latest, Reason::NO_ERROR);
         }
