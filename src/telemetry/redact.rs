@@ -4,6 +4,7 @@
 //! between may encode the result again. The search therefore reads through percent-encoding of any mixture and depth
 //! it can be made of, instead of looking for the four plain bytes.
 
+use super::escape::contains;
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -65,6 +66,10 @@ impl<'a> Iterator for Pieces<'a> {
 }
 
 fn find_token(text: &[u8], from: usize) -> Option<Range<usize>> {
+    // Its underscore stands in every spelling of the prefix, as itself or encoded; most text has neither.
+    if !contains(&text[from..], |b| (b == b'_') | (b == b'%')) {
+        return None;
+    }
     let mut at = from;
     while let Some(step) = memchr::memchr3(b'%', b'k', b'K', &text[at..]) {
         let start = at + step;

@@ -48,7 +48,22 @@ impl<'a> Line<'a> {
         });
     }
 
-    /// Text whose author is the configuration or this program.
+    /// A word of this program's: nothing in it needs to be escaped, in either format.
+    pub(super) fn word(&mut self, key: Key, word: &'static str) {
+        debug_assert!(is_bare(word.as_bytes()), "{word}");
+        self.key(key);
+        self.quote();
+        self.out.extend_from_slice(word.as_bytes());
+        self.quote();
+    }
+
+    pub(super) fn optional_word(&mut self, key: Key, word: Option<&'static str>) {
+        if let Some(word) = word {
+            self.word(key, word);
+        }
+    }
+
+    /// Text whose author is the configuration.
     pub(super) fn text(&mut self, key: Key, value: &str) {
         self.key(key);
         if self.format == Format::Text && is_bare(value.as_bytes()) {
