@@ -17,9 +17,6 @@ pub const ERROR: HeaderName = HeaderName::from_static("x-keystile-error");
 pub const SCRUB: HeaderName = HeaderName::from_static("x-keystile-scrub");
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
-/// The type of a refusal by a limit, up to the limit's name.
-const QUOTA_EXCEEDED: &str =
-    "https://iana.org/assignments/http-problem-types#quota-exceeded\",\"violated-policies\":[\"";
 // As constants they are looked at by the compiler, not for every refusal.
 const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
@@ -112,28 +109,37 @@ pub fn refusal(denial: &Denial, asked: &Asked<'_>) -> Reply<Bytes> {
     reply
 }
 
-/// Refusals are what an attacker asks for most, so their text is put together without a serialiser, in one piece of the
-/// right size. All of it stands in the source and needs no escaping (a test looks), but for details with names in them.
+/// What stands in every problem but those of limits, around its own words.
+const AROUND: &str = r#"{"type":"urn:keystile:error:","title":"","status":401,"code":"","detail":"","hint":"","instance":"urn:uuid:","request_id":""}
+"#;
+
 fn problem(denial: &Denial, request_id: &HeaderValue) -> Reply<Bytes> {
     let (code, status) = denial.code_and_status();
+    let (title, detail, hint) = (denial.title(), escaped(denial.detail()), denial.hint());
     let id = std::str::from_utf8(request_id.as_bytes()).unwrap_or_default();
-    let [kind, name, end] = match denial {
-        Denial::RateLimited(refusal) => [QUOTA_EXCEEDED, refusal.scope.name(), "\"]"],
-        _ => ["urn:keystile:error:", code, "\""],
-    };
-    #[rustfmt::skip]
-    let body = [
-        "{\"type\":\"", kind, name, end,
-        ",\"title\":\"", denial.title(),
-        "\",\"status\":", status.as_str(),
-        ",\"code\":\"", code,
-        "\",\"detail\":\"", &escaped(denial.detail()),
-        "\",\"hint\":\"", &denial.hint(),
-        "\",\"instance\":\"urn:uuid:", id,
-        "\",\"request_id\":\"", id,
-        "\"}\n",
-    ];
-    let mut reply = Reply::new(Bytes::from(body.concat()));
+    // Of the right size, so that it is sent as it lies, without another allocation.
+    let own = 2 * code.len() + title.len() + detail.len() + hint.len() + 2 * id.len();
+    let mut body = String::with_capacity(AROUND.len() + own);
+    match denial {
+        Denial::RateLimited(refusal) => {
+            const QUOTA: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
+            push(&mut body, "{\"type\":\"", QUOTA);
+            push(&mut body, "\",\"violated-policies\":[\"", refusal.scope.name());
+            push(&mut body, "\"],\"title\":\"", title);
+        }
+        _ => {
+            push(&mut body, "{\"type\":\"urn:keystile:error:", code);
+            push(&mut body, "\",\"title\":\"", title);
+        }
+    }
+    push(&mut body, "\",\"status\":", status.as_str());
+    push(&mut body, ",\"code\":\"", code);
+    push(&mut body, "\",\"detail\":\"", &detail);
+    push(&mut body, "\",\"hint\":\"", &hint);
+    push(&mut body, "\",\"instance\":\"urn:uuid:", id);
+    push(&mut body, "\",\"request_id\":\"", id);
+    body.push_str("\"}\n");
+    let mut reply = Reply::new(Bytes::from(body));
     reply.status = status;
     let fields = &mut reply.headers;
     fields.append(header::CONTENT_TYPE, PROBLEM);
@@ -141,6 +147,13 @@ fn problem(denial: &Denial, request_id: &HeaderValue) -> Reply<Bytes> {
     fields.append(ERROR, HeaderValue::from_static(code));
     fields.append(REQUEST_ID, request_id.clone());
     reply
+}
+
+/// Refusals are what an attacker asks for most, so their text is put together without a serialiser. All of it stands in
+/// the source and needs no escaping (a test looks), but for details with names in them.
+fn push(body: &mut String, label: &str, text: &str) {
+    body.push_str(label);
+    body.push_str(text);
 }
 
 fn escaped(detail: Cow<'static, str>) -> Cow<'static, str> {
