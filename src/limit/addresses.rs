@@ -104,7 +104,7 @@ impl<C: Clock + Clone> AddressMeters<C> {
 
     /// One of the shared cells, which nobody can choose: keyed by a random hash, in a network that no caller comes from.
     fn fold(&self, who: Who) -> Who {
-        0x0100 << 48 | self.folding.hash_one(who) % SHARED
+        (0x0100 << 48) | (self.folding.hash_one(who) % SHARED)
     }
 }
 

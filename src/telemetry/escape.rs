@@ -60,7 +60,12 @@ const BYTES: [u8; 256] = {
 
 /// Printable ASCII that nothing is done to.
 fn is_plain(text: &[u8]) -> bool {
-    !contains(text, |b| (b < 0x20) | (b >= 0x7f) | (b == b'"') | (b == b'\\'))
+    !contains(text, is_special)
+}
+
+/// A byte that may have to be escaped.
+pub(super) fn is_special(b: u8) -> bool {
+    !matches!(b, b' '..=b'~') | (b == b'"') | (b == b'\\')
 }
 
 /// Whether there is a byte of those in the text; a blank is none of them. Without an early end, and with the rest filled up

@@ -65,9 +65,13 @@ impl<'a> Iterator for Pieces<'a> {
     }
 }
 
+/// Whether the prefix's underscore begins with this byte, in any spelling: text without such a byte holds no token.
+pub(super) fn is_of_every_token(b: u8) -> bool {
+    (b == b'_') | (b == b'%')
+}
+
 fn find_token(text: &[u8], from: usize) -> Option<Range<usize>> {
-    // Its underscore stands in every spelling of the prefix, as itself or encoded; most text has neither.
-    if !contains(&text[from..], |b| (b == b'_') | (b == b'%')) {
+    if !contains(&text[from..], is_of_every_token) {
         return None;
     }
     let mut at = from;
