@@ -17,6 +17,12 @@ pub const ERROR: HeaderName = HeaderName::from_static("x-keystile-error");
 pub const SCRUB: HeaderName = HeaderName::from_static("x-keystile-scrub");
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+// As constants they are looked at by the compiler, not for every refusal.
+const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const KEY: HeaderValue = HeaderValue::from_static("Key realm=\"keystile\"");
+const BEARER: HeaderValue = HeaderValue::from_static("Bearer realm=\"keystile\"");
+const BEARER_INVALID: HeaderValue = HeaderValue::from_static("Bearer realm=\"keystile\", error=\"invalid_token\"");
 
 /// H4: on a reply to a delivery that was there before.
 pub const REPLAYED: HeaderName = HeaderName::from_static("x-keystile-replayed");
@@ -48,7 +54,7 @@ impl Answer {
         let fields = &mut reply.headers;
         fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         fields.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        fields.insert(header::CACHE_CONTROL, NO_STORE);
         fields.insert(REQUEST_ID, request_id.clone());
         if replayed {
             fields.insert(REPLAYED, HeaderValue::from_static("true"));
@@ -89,13 +95,8 @@ pub fn refusal(denial: &Denial, asked: &Asked<'_>) -> Reply<Bytes> {
         _ => {}
     }
     if denial.status() == StatusCode::UNAUTHORIZED {
-        fields.append(header::WWW_AUTHENTICATE, HeaderValue::from_static("Key realm=\"keystile\""));
-        let bearer = if asked.bearer {
-            "Bearer realm=\"keystile\", error=\"invalid_token\""
-        } else {
-            "Bearer realm=\"keystile\""
-        };
-        fields.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(bearer));
+        fields.append(header::WWW_AUTHENTICATE, KEY);
+        fields.append(header::WWW_AUTHENTICATE, if asked.bearer { BEARER_INVALID } else { BEARER });
     }
     if let Denial::RequestTimeout
     | Denial::BodyTooLarge { .. }
@@ -108,34 +109,41 @@ pub fn refusal(denial: &Denial, asked: &Asked<'_>) -> Reply<Bytes> {
     reply
 }
 
+/// What stands in every problem but those of limits, around its own words.
+const AROUND: &str = r#"{"type":"urn:keystile:error:","title":"","status":401,"code":"","detail":"","hint":"","instance":"urn:uuid:","request_id":""}
+"#;
+
 fn problem(denial: &Denial, request_id: &HeaderValue) -> Reply<Bytes> {
     let (code, status) = denial.code_and_status();
-    let id = request_id.to_str().unwrap_or_default();
-    let mut body = String::with_capacity(640);
+    let (title, detail, hint) = (denial.title(), escaped(denial.detail()), denial.hint());
+    let id = std::str::from_utf8(request_id.as_bytes()).unwrap_or_default();
+    // Of the right size, so that it is sent as it lies, without another allocation.
+    let own = 2 * code.len() + title.len() + detail.len() + hint.len() + 2 * id.len();
+    let mut body = String::with_capacity(AROUND.len() + own);
     match denial {
         Denial::RateLimited(refusal) => {
             const QUOTA: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
             push(&mut body, "{\"type\":\"", QUOTA);
             push(&mut body, "\",\"violated-policies\":[\"", refusal.scope.name());
-            push(&mut body, "\"],\"title\":\"", denial.title());
+            push(&mut body, "\"],\"title\":\"", title);
         }
         _ => {
             push(&mut body, "{\"type\":\"urn:keystile:error:", code);
-            push(&mut body, "\",\"title\":\"", denial.title());
+            push(&mut body, "\",\"title\":\"", title);
         }
     }
     push(&mut body, "\",\"status\":", status.as_str());
     push(&mut body, ",\"code\":\"", code);
-    push(&mut body, "\",\"detail\":\"", &escaped(denial.detail()));
-    push(&mut body, "\",\"hint\":\"", &denial.hint());
+    push(&mut body, "\",\"detail\":\"", &detail);
+    push(&mut body, "\",\"hint\":\"", &hint);
     push(&mut body, "\",\"instance\":\"urn:uuid:", id);
     push(&mut body, "\",\"request_id\":\"", id);
     body.push_str("\"}\n");
     let mut reply = Reply::new(Bytes::from(body));
     reply.status = status;
     let fields = &mut reply.headers;
-    fields.append(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-    fields.append(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    fields.append(header::CONTENT_TYPE, PROBLEM);
+    fields.append(header::CACHE_CONTROL, NO_STORE);
     fields.append(ERROR, HeaderValue::from_static(code));
     fields.append(REQUEST_ID, request_id.clone());
     reply

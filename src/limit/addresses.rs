@@ -8,7 +8,7 @@ use governor::clock::{Clock, DefaultClock};
 use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DashMapStateStore;
 use std::hash::{BuildHasher, RandomState};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// Addresses that are told apart; a cell takes some 60 bytes, so about 8 MiB a table.
@@ -18,7 +18,11 @@ const SHARED: u64 = 4096;
 /// How often, in requests, the table is measured.
 const MEASURE_EVERY: u32 = 1024;
 
-type Cells<C> = governor::RateLimiter<IpAddr, DashMapStateStore<IpAddr>, C, StateInformationMiddleware>;
+type Cells<C> = governor::RateLimiter<Who, DashMapStateStore<Who>, C, StateInformationMiddleware>;
+
+/// Who is counted, as a number, which is quickly hashed: an IPv4 address, or the /64 of an IPv6 one. Nobody's /64 begins with
+/// 32 zeros.
+pub type Who = u64;
 
 /// One quota, counted for each address (IPv6: each /64) apart.
 pub struct AddressMeters<C: Clock + Clone = DefaultClock> {
@@ -68,7 +72,7 @@ impl<C: Clock + Clone> AddressMeters<C> {
     /// Counts one request of `address`, or says how long to wait.
     pub fn charge(&self, address: IpAddr, scope: Scope) -> Result<Allowance, Refusal> {
         self.measure();
-        let mut who = counted(address);
+        let mut who = who(address);
         if self.full.load(Ordering::Relaxed) {
             who = self.fold(who);
         }
@@ -99,9 +103,16 @@ impl<C: Clock + Clone> AddressMeters<C> {
     }
 
     /// One of the shared cells, which nobody can choose: keyed by a random hash, in a network that no caller comes from.
-    fn fold(&self, who: IpAddr) -> IpAddr {
-        let n = self.folding.hash_one(who) % SHARED;
-        IpAddr::V6(Ipv6Addr::from_bits((0x0100_u128 << 112) | u128::from(n)))
+    fn fold(&self, who: Who) -> Who {
+        (0x0100 << 48) | (self.folding.hash_one(who) % SHARED)
+    }
+}
+
+/// For whom requests of `address` count.
+pub fn who(address: IpAddr) -> Who {
+    match counted(address) {
+        IpAddr::V4(address) => address.to_bits().into(),
+        IpAddr::V6(network) => (network.to_bits() >> 64) as u64,
     }
 }
 

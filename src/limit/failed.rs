@@ -1,9 +1,8 @@
 //! L3: failed authentications are counted by address; over the limit, guesses are refused without a look-up.
 
-use super::addresses::{AddressMeters, CAPACITY};
+use super::addresses::{AddressMeters, CAPACITY, Who, who};
 use crate::model::Quota;
 use crate::model::quota::{Refusal, Scope};
-use crate::policy::address::counted;
 use dashmap::DashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +11,7 @@ use std::time::Instant;
 /// Who has failed too often, and until when.
 pub struct FailedAuth {
     meters: AddressMeters,
-    over: DashMap<IpAddr, Instant>,
+    over: DashMap<Who, Instant>,
     /// Size of `over`, so that the rule (nobody is) costs one relaxed load.
     count: AtomicUsize,
 }
@@ -45,19 +44,21 @@ impl FailedAuth {
         if self.is_calm() {
             return Ok(());
         }
-        let until = self.over.get(&counted(address)).map(|u| *u);
+        let until = self.over.get(&who(address)).map(|u| *u);
         match until {
             Some(until) if until > now => Err(self.refusal(until, now)),
             _ => Ok(()),
         }
     }
 
-    /// Counts a failure; `Err` once the address is over the limit.
+    /// Counts a failure; `Err` once the address is over the limit. Until its time is over that is all there is to know: what is
+    /// refused does not count.
     pub fn failed(&self, address: IpAddr, now: Instant) -> Result<(), Refusal> {
+        self.check(address, now)?;
         let Err(refusal) = self.meters.charge(address, Scope::FailedAuth) else { return Ok(()) };
-        if self.over.len() < CAPACITY {
-            self.over.insert(counted(address), now + refusal.wait);
-            self.count.store(self.over.len(), Ordering::Relaxed);
+        if self.count.load(Ordering::Relaxed) < CAPACITY && self.over.insert(who(address), now + refusal.wait).is_none()
+        {
+            self.count.fetch_add(1, Ordering::Relaxed);
         }
         Err(refusal)
     }
@@ -65,9 +66,12 @@ impl FailedAuth {
     /// Forgets whose time is over.
     pub fn sweep(&self, now: Instant) {
         self.meters.sweep();
-        if self.count.load(Ordering::Relaxed) > 0 {
-            self.over.retain(|_, until| *until > now);
-            self.count.store(self.over.len(), Ordering::Relaxed);
+        if !self.is_calm() {
+            self.over.retain(|_, until| {
+                let stays = *until > now;
+                self.count.fetch_sub(usize::from(!stays), Ordering::Relaxed);
+                stays
+            });
         }
     }
 
@@ -97,7 +101,23 @@ mod tests {
         assert!(failed.check(good, now).is_ok());
         let later = now + Duration::from_secs(2);
         assert!(failed.check(bad, later).is_ok());
+        assert!(!failed.is_calm());
         failed.sweep(later);
-        assert!(failed.over.is_empty());
+        assert!(failed.over.is_empty() && failed.is_calm());
+    }
+
+    #[test]
+    fn l3_who_goes_on_failing_waits_no_longer_for_it() {
+        let n = |n| NonZeroU32::new(n).unwrap();
+        let failed = FailedAuth::new(Quota { count: n(1), per: Duration::from_secs(60), burst: n(1) });
+        let (bad, now) = ("2001:db8::1".parse().unwrap(), Instant::now());
+        assert!(failed.failed(bad, now).is_ok());
+        let first = failed.failed(bad, now).unwrap_err().wait;
+        let halfway = now + first / 2;
+        for neighbour in ["2001:db8::1", "2001:db8::2"] {
+            let again = failed.failed(neighbour.parse().unwrap(), halfway).unwrap_err().wait;
+            assert_eq!(again, first - first / 2, "of one /64");
+        }
+        assert_eq!(failed.over.len(), 1);
     }
 }

@@ -323,7 +323,7 @@ impl Drop for Exchange {
         let key_id = key.map(|key| key.uid.digits());
         self.core.access.record(&AccessRecord {
             time_ms: self.now,
-            request_id: self.request_id.to_str().unwrap_or_default(),
+            request_id: self.request_id.as_bytes(),
             listener: self.door.name(),
             address: self.address,
             protocol: protocol(self.version),

@@ -14,7 +14,6 @@ use crate::policy::signed_url::Reading;
 use crate::policy::{Authenticated, Presented, authenticate};
 use http::StatusCode;
 use http::header;
-use std::time::Instant;
 
 /// Authenticates by the one of `presented` that is somebody's, and counts failures by address (L3): over the limit, what
 /// is no well-formed token of ours is refused without a look-up; well-formed ones are still judged, so that a bad
@@ -29,7 +28,7 @@ pub fn authenticated<'s, 'p, 'r>(
     let is_guess = |p: &Presented<'_>| p.shape() != Shape::WellFormed;
     let over = match failed.is_calm() || !presented.iter().any(is_guess) {
         true => None,
-        false => failed.check(log.address, Instant::now()).err(),
+        false => failed.check(log.address, log.started()).err(),
     };
     let (mut rejected, mut refused) = (None, over);
     for one in presented {
@@ -45,7 +44,7 @@ pub fn authenticated<'s, 'p, 'r>(
             Err(refusal) => {
                 // Each is a try, and counted as one: several in a request are no cheaper.
                 if matches!(refusal.denial, Denial::InvalidKey(_)) {
-                    refused = failed.failed(log.address, Instant::now()).err().or(refused);
+                    refused = failed.failed(log.address, log.started()).err().or(refused);
                 }
                 // Whose token matched is told more than the others.
                 if rejected.is_none() || refusal.whose.is_some() {
@@ -78,7 +77,7 @@ pub fn by_signed_url<'s>(
 ) -> Result<Authenticated<'s>, Denial> {
     let failed = live.limits.failed(listener);
     log.signed_url();
-    failed.check(log.address, Instant::now()).map_err(Denial::RateLimited)?;
+    failed.check(log.address, log.started()).map_err(Denial::RateLimited)?;
     match by_url(&live.snapshot, url, route, asked, log.now) {
         Ok(caller) => {
             log.caller(caller.key(), caller.slot());
@@ -88,7 +87,7 @@ pub fn by_signed_url<'s>(
             log.caller(key, slot);
             Err(denial)
         }
-        Err(Rejected { denial, whose: None }) => match failed.failed(log.address, Instant::now()) {
+        Err(Rejected { denial, whose: None }) => match failed.failed(log.address, log.started()) {
             Ok(()) => Err(denial),
             Err(refusal) => Err(Denial::RateLimited(refusal)),
         },

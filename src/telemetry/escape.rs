@@ -58,10 +58,24 @@ const BYTES: [u8; 256] = {
     table
 };
 
-/// Printable ASCII that nothing is done to. Without an early end, so that many bytes are judged at a time.
+/// Printable ASCII that nothing is done to.
 fn is_plain(text: &[u8]) -> bool {
-    let special = |b: &u8| (*b < 0x20) | (*b >= 0x7f) | (*b == b'"') | (*b == b'\\');
-    !text.iter().fold(false, |found, b| found | special(b))
+    !contains(text, is_special)
+}
+
+/// A byte that may have to be escaped.
+pub(super) fn is_special(b: u8) -> bool {
+    !matches!(b, b' '..=b'~') | (b == b'"') | (b == b'\\')
+}
+
+/// Whether there is a byte of those in the text; a blank is none of them. Without an early end, and with the rest filled up
+/// to a block, so that many bytes are judged at a time.
+pub(super) fn contains(text: &[u8], those: impl Fn(u8) -> bool) -> bool {
+    let (blocks, rest) = text.as_chunks::<16>();
+    let mut last = [b' '; 16];
+    last[..rest.len()].copy_from_slice(rest);
+    let found = |block: &[u8; 16]| block.iter().fold(false, |found, b| found | those(*b));
+    blocks.iter().fold(found(&last), |before, block| before | found(block))
 }
 
 /// Copies in runs: most text holds nothing above what may pass.

@@ -4,6 +4,7 @@
 //! between may encode the result again. The search therefore reads through percent-encoding of any mixture and depth
 //! it can be made of, instead of looking for the four plain bytes.
 
+use super::escape::contains;
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -64,7 +65,15 @@ impl<'a> Iterator for Pieces<'a> {
     }
 }
 
+/// Whether the prefix's underscore begins with this byte, in any spelling: text without such a byte holds no token.
+pub(super) fn is_of_every_token(b: u8) -> bool {
+    (b == b'_') | (b == b'%')
+}
+
 fn find_token(text: &[u8], from: usize) -> Option<Range<usize>> {
+    if !contains(&text[from..], is_of_every_token) {
+        return None;
+    }
     let mut at = from;
     while let Some(step) = memchr::memchr3(b'%', b'k', b'K', &text[at..]) {
         let start = at + step;

@@ -4,7 +4,7 @@ use crate::http::date;
 use crate::http::outbox::Outbox;
 use crate::model::{Fields, Reason, Reply, RequestHead};
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderMap, HeaderName, TE, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING};
 use http::{Method, StatusCode, Version};
 use http_body::SizeHint;
 
@@ -37,8 +37,12 @@ impl Asked {
 
 /// Whether the list in the fields called `name` holds `token`.
 pub fn names(fields: &Fields, name: &HeaderName, token: &str) -> bool {
-    let mut all = fields.get_all(name).flat_map(|line| line.as_bytes().split(|b| *b == b','));
-    all.any(|item| item.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
+    fields.get_all(name).any(|line| lists(line, token))
+}
+
+fn lists(line: &HeaderValue, token: &str) -> bool {
+    let mut items = line.as_bytes().split(|b| *b == b',');
+    items.any(|item| item.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
 }
 
 /// How a body is sent.
@@ -98,29 +102,43 @@ impl Sending {
 /// a stated end can prevent.
 pub fn head<B>(out: &mut Vec<u8>, head: &Reply<B>, body: &SizeHint, asked: &Asked, keep: &mut bool) -> Sending {
     let switched = head.status == StatusCode::SWITCHING_PROTOCOLS;
-    let sending = sending(head, body, asked);
-    *keep = *keep && sending != Sending::UntilClose && !names(&head.headers, &CONNECTION, "close");
+    let (mut stated, mut dated) = (None, false);
     status_line(out, head.status, head.reason.as_ref());
     for (name, value) in &head.headers {
-        let ours = *name == TRANSFER_ENCODING
-            || (*name == CONNECTION && !switched)
-            || (*name == CONTENT_LENGTH && (head.status == StatusCode::NO_CONTENT || switched));
+        let ours = match *name {
+            TRANSFER_ENCODING => true,
+            CONNECTION => {
+                *keep = *keep && !lists(value, "close");
+                !switched
+            }
+            CONTENT_LENGTH => {
+                stated = stated.or(Some(value));
+                head.status == StatusCode::NO_CONTENT || switched
+            }
+            DATE => {
+                dated = true;
+                false
+            }
+            _ => false,
+        };
         if !ours {
             line(out, name.as_str(), value.as_bytes());
         }
     }
+    let sending = sending(head.status, stated, body, asked);
+    *keep = *keep && sending != Sending::UntilClose;
     match sending {
         Sending::Chunked { .. } => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
-        Sending::Length(bytes) if !head.headers.contains_key(CONTENT_LENGTH) => length(out, bytes),
+        Sending::Length(bytes) if stated.is_none() => length(out, bytes),
         // What GET would have been told.
-        Sending::Nothing if asked.head && !head.headers.contains_key(CONTENT_LENGTH) => {
+        Sending::Nothing if asked.head && stated.is_none() => {
             if let Some(bytes @ 1..) = body.exact() {
                 length(out, bytes);
             }
         }
         _ => {}
     }
-    if !head.headers.contains_key(DATE) {
+    if !dated {
         line(out, "date", date::now().as_bytes());
     }
     if !*keep && !switched {
@@ -132,8 +150,8 @@ pub fn head<B>(out: &mut Vec<u8>, head: &Reply<B>, body: &SizeHint, asked: &Aske
     sending
 }
 
-fn sending<B>(head: &Reply<B>, body: &SizeHint, asked: &Asked) -> Sending {
-    let status = head.status;
+/// `stated`: the length that the head says.
+fn sending(status: StatusCode, stated: Option<&HeaderValue>, body: &SizeHint, asked: &Asked) -> Sending {
     let never = asked.head
         || status.is_informational()
         || status == StatusCode::NO_CONTENT
@@ -141,7 +159,7 @@ fn sending<B>(head: &Reply<B>, body: &SizeHint, asked: &Asked) -> Sending {
     if never {
         return Sending::Nothing;
     }
-    let stated = head.headers.get(CONTENT_LENGTH).and_then(|l| l.to_str().ok()?.parse().ok());
+    let stated = stated.and_then(|length| length.to_str().ok()?.parse().ok());
     match stated.or(body.exact()) {
         Some(bytes) => Sending::Length(bytes),
         None if asked.version == Version::HTTP_10 => Sending::UntilClose,

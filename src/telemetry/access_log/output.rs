@@ -47,8 +47,12 @@ impl Output {
         }
         let (length, result) = self.put(&batch.bytes);
         let taken = &batch.bytes[..length];
-        let written = memchr::memchr_iter(b'\n', taken).count() as u64;
-        self.torn |= taken.last().is_some_and(|&byte| byte != b'\n');
+        let torn = taken.last().is_some_and(|&byte| byte != b'\n');
+        let written = match length == batch.bytes.len() && !torn {
+            true => batch.records,
+            false => memchr::memchr_iter(b'\n', taken).count() as u64,
+        };
+        self.torn |= torn;
         (self.counters.written).fetch_add(written, Ordering::Relaxed);
         (self.counters.dropped).fetch_add(batch.records.saturating_sub(written), Ordering::Relaxed);
         self.report(result);

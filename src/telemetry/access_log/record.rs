@@ -11,31 +11,31 @@ use super::line::{Line, key};
 pub struct AccessRecord<'a> {
     /// Milliseconds since 1970, when the request began.
     pub time_ms: i64,
-    pub request_id: &'a str,
-    pub listener: &'a str,
+    pub request_id: &'a [u8],
+    pub listener: &'static str,
     pub address: IpAddr,
     /// `HTTP/1.1`, `HTTP/2.0`
-    pub protocol: &'a str,
+    pub protocol: &'static str,
     pub method: &'a str,
     /// The canonical path, never the query.
     pub path: &'a str,
     /// The key's name.
     pub key: Option<&'a str>,
-    pub slot: Option<&'a str>,
+    pub slot: Option<&'static str>,
     pub key_id: Option<&'a str>,
     pub workflow: Option<&'a str>,
     pub environment: Option<&'a str>,
     pub connection: Option<&'a str>,
     pub status: u16,
     /// The reason code, if the gateway itself answered.
-    pub code: Option<&'a str>,
+    pub code: Option<&'static str>,
     /// H4, H6: what it answered with 200: `replayed`, `handshake`.
-    pub answered: Option<&'a str>,
+    pub answered: Option<&'static str>,
     /// Whose fault it was: `client`, `gateway`, `upstream`.
-    pub whose: Option<&'a str>,
+    pub whose: Option<&'static str>,
     /// The full cause, which the caller was not told.
     pub cause: Option<&'a str>,
-    pub credential_place: Option<&'a str>,
+    pub credential_place: Option<&'static str>,
     /// K6: the key came in the URL.
     pub credential_in_query: bool,
     pub bytes_in: u64,
@@ -45,7 +45,7 @@ pub struct AccessRecord<'a> {
     pub duration_us: u64,
     pub upstream_us: Option<u64>,
     /// `complete`, `client_gone`, `upstream_died`, …
-    pub end: &'a str,
+    pub end: &'static str,
     /// As the header holds it: bytes, since nothing makes a client send UTF-8.
     pub user_agent: Option<&'a [u8]>,
 }
@@ -54,10 +54,10 @@ pub struct AccessRecord<'a> {
 pub(super) fn push(out: &mut Vec<u8>, format: Format, record: &AccessRecord<'_>) {
     let mut line = Line::new(out, format);
     line.time(key!(first "time"), record.time_ms);
-    line.foreign(key!("request_id"), record.request_id.as_bytes());
-    line.text(key!("listener"), record.listener);
+    line.foreign(key!("request_id"), record.request_id);
+    line.word(key!("listener"), record.listener);
     line.address(key!("address"), record.address);
-    line.text(key!("protocol"), record.protocol);
+    line.word(key!("protocol"), record.protocol);
     line.foreign(key!("method"), record.method.as_bytes());
     line.foreign(key!("path"), record.path.as_bytes());
     push_parties(&mut line, record);
@@ -72,7 +72,7 @@ pub(super) fn push(out: &mut Vec<u8>, format: Format, record: &AccessRecord<'_>)
     if let Some(upstream_us) = record.upstream_us {
         line.number(key!("upstream_us"), upstream_us);
     }
-    line.text(key!("end"), record.end);
+    line.word(key!("end"), record.end);
     if let Some(user_agent) = record.user_agent {
         line.foreign(key!("user_agent"), user_agent);
     }
@@ -81,7 +81,7 @@ pub(super) fn push(out: &mut Vec<u8>, format: Format, record: &AccessRecord<'_>)
 
 fn push_parties(line: &mut Line<'_>, record: &AccessRecord<'_>) {
     line.optional_text(key!("key"), record.key);
-    line.optional_text(key!("slot"), record.slot);
+    line.optional_word(key!("slot"), record.slot);
     line.optional_text(key!("key_id"), record.key_id);
     line.optional_text(key!("workflow"), record.workflow);
     line.optional_text(key!("environment"), record.environment);
@@ -89,13 +89,13 @@ fn push_parties(line: &mut Line<'_>, record: &AccessRecord<'_>) {
 }
 
 fn push_outcome(line: &mut Line<'_>, record: &AccessRecord<'_>) {
-    line.optional_text(key!("code"), record.code);
-    line.optional_text(key!("answered"), record.answered);
-    line.optional_text(key!("whose"), record.whose);
+    line.optional_word(key!("code"), record.code);
+    line.optional_word(key!("answered"), record.answered);
+    line.optional_word(key!("whose"), record.whose);
     if let Some(cause) = record.cause {
         line.foreign(key!("cause"), cause.as_bytes());
     }
-    line.optional_text(key!("credential_place"), record.credential_place);
+    line.optional_word(key!("credential_place"), record.credential_place);
     if record.credential_in_query {
         line.flag(key!("credential_in_query"));
     }
@@ -106,7 +106,7 @@ fn push_outcome(line: &mut Line<'_>, record: &AccessRecord<'_>) {
 pub fn example() -> AccessRecord<'static> {
     AccessRecord {
         time_ms: 1_767_225_599_999,
-        request_id: "01J0",
+        request_id: b"01J0",
         listener: "inbound",
         address: IpAddr::from([192, 0, 2, 7]),
         protocol: "HTTP/1.1",
@@ -189,7 +189,7 @@ mod tests {
             credential_place: Some("query"),
             credential_in_query: true,
             user_agent: Some(b"kst%5fAB1 \xff"),
-            request_id: "kst_AB1",
+            request_id: b"kst_AB1",
             ..example()
         };
         let json = rendered(Format::Json, &record);
