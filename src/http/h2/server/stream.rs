@@ -83,6 +83,8 @@ pub struct Stream {
     pub inward: Window,
     /// What the caller lets us send. Settings may take it below nothing.
     pub outward: i64,
+    /// The reply has begun: nothing is said before it any more.
+    pub answered: bool,
     /// The part of the reply that is under way, and whether nothing comes after it.
     pub part: Bytes,
     pub last: bool,
@@ -113,6 +115,7 @@ impl Stream {
             continue_wanted: false,
             inward: Window::new(inward),
             outward,
+            answered: false,
             part: Bytes::new(),
             last: false,
             queued: false,

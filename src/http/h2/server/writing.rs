@@ -117,7 +117,7 @@ impl State {
 
     /// What is said before a reply. No body follows, whatever was said of one (RFC 9110, section 8.6).
     pub fn informational(&mut self, number: u32, status: StatusCode, fields: &Fields) {
-        if self.streams.get(number).is_none() {
+        if self.streams.get(number).is_none_or(|stream| stream.answered) {
             return;
         }
         self.block(number, false, |state, out| {
@@ -130,9 +130,8 @@ impl State {
 
     /// Begins a reply; `ended`: there is no more of it. False: nobody waits for it.
     pub fn reply<B>(&mut self, number: u32, reply: &Reply<B>, exact: Option<u64>, ended: bool) -> bool {
-        if self.streams.get(number).is_none() {
-            return false;
-        }
+        let Some(stream) = self.streams.get(number) else { return false };
+        stream.answered = true;
         let fields = &reply.headers;
         self.block(number, ended, |state, out| {
             state.encoder.status(out, reply.status);
