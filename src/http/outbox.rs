@@ -71,6 +71,10 @@ impl Outbox {
             self.gathered.clear();
             self.gathered.shrink_to(KEPT);
             self.written = 0;
+        } else if self.written > self.gathered.len() / 2 {
+            // Who is slow may never let it become empty: what he has taken is no longer held.
+            self.gathered.drain(..self.written);
+            self.written = 0;
         }
         if self.large.is_empty() {
             self.large = Bytes::new();
@@ -82,6 +86,18 @@ impl Outbox {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn hazard_13_who_never_takes_all_of_it_holds_no_more_than_what_he_has_not_taken() {
+        let mut outbox = Outbox::default();
+        for _ in 0..1_000 {
+            while outbox.has_room() {
+                outbox.gather().extend_from_slice(&[b'x'; 1_000]);
+            }
+            outbox.advance(5_000);
+            assert!(outbox.gathered.len() < 4 * KEPT, "{} bytes for {}", outbox.gathered.len(), outbox.len());
+        }
+    }
 
     proptest! {
         #[test]

@@ -15,8 +15,15 @@ const READ: usize = 16 * 1024;
 /// How long a caller who is still sending may go on unheard before the connection is closed, so that the reply reaches
 /// him before a reset does.
 pub const LINGER: Duration = Duration::from_secs(3);
+/// Bytes a second that a caller must take, measured while he is waited for.
+const SLOWEST_READER: u64 = 256;
 /// Room for a head; what a connection keeps from one request to the next.
 const HEAD_ROOM: usize = 4 * 1024;
+
+/// What a caller must have taken of a reply within `patience`, or he is waited for no longer.
+pub fn least_taken(patience: Duration) -> u64 {
+    SLOWEST_READER * patience.as_secs().max(1)
+}
 
 /// Either end of an HTTP/1 connection, or a caller's HTTP/2 connection.
 pub struct Wire {

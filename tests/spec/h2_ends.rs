@@ -297,3 +297,24 @@ fn hazard_13_an_idle_connection_is_told_that_it_ends_and_up_to_which_request_it_
     silent.end();
     assert_eq!((idle.goaways.last(), silent.goaways.last()), (Some(&(1, NO_ERROR)), Some(&(0, NO_ERROR))));
 }
+
+#[test]
+fn rfc_9113_5_1_trailers_of_an_upload_that_was_stopped_are_no_mistake_whatever_else_has_ended_since() {
+    let world = build(&Gate::default()).start();
+    let key = token("all");
+    let mut caller = Caller::clear(world.address(), &[]);
+    let post = fields(&key, &[(":method", "POST"), (":path", "/nowhere"), (":scheme", "http")]);
+    caller.request(1, &post, false);
+    caller.until("a reply", |c| c.streams[&1].is_over());
+    (0..5).for_each(|_| caller.data(1, &[b'x'; 16_384], false));
+    caller.until("a reset", |c| c.streams[&1].reset.is_some());
+    for stream in (3..203).step_by(2) {
+        caller.head(stream, &block("/customers/1"), true);
+        assert_eq!(caller.reply(stream).status(), 200);
+    }
+    // They were on their way when he was told.
+    caller.request_trailers(1, &[("x-checksum", "1")]);
+    caller.head(301, &block("/customers/1"), true);
+    assert_eq!(caller.reply(301).status(), 200);
+    assert!(caller.goaways.is_empty());
+}

@@ -230,3 +230,29 @@ fn hazard_12_what_an_honest_heavy_caller_does_is_no_flood() {
     }
     assert_eq!(world.production.count(), 200);
 }
+
+#[test]
+fn hazard_12_who_makes_us_reset_his_streams_is_ended_like_one_who_resets_them() {
+    let (world, ca) = world(Answer::Silence, "timeouts: { head: 5s, body_idle: 5s, request: 5s, idle: 60s }");
+    let mut h2 = H2::tls(world.address(), &ca);
+    // A priority of the wrong size is an error of its stream, and each request earns two priorities.
+    let made = |stream: u32| [get(stream), frame(PRIORITY, 0, stream, &[0; 4])].concat();
+    (1..2_000).step_by(2).all(|stream| h2.write(&made(stream)));
+    assert_calmed(&h2.outcome(0), "streams that are made to be reset");
+}
+
+#[test]
+fn hazard_12_mistakes_among_many_good_requests_do_not_add_up() {
+    let (world, ca) = world(ok(), SHORT);
+    let mut h2 = H2::tls(world.address(), &ca);
+    h2.frame(WINDOW_UPDATE, 0, 0, &(1_u32 << 30).to_be_bytes());
+    let (key, mut stream) = (token("crm"), 1);
+    let flawed = literals(&fields(&key, &[("connection", "close")]));
+    for n in 0..300 {
+        h2.frame(HEADERS, END_HEADERS | END_STREAM, stream, &flawed);
+        assert_eq!(h2.outcome(stream), Outcome::Replied(400), "mistake {n}");
+        h2.write(&get(stream + 2));
+        assert_eq!(h2.outcome(stream + 2), Outcome::Replied(200), "request {n}");
+        stream += 4;
+    }
+}

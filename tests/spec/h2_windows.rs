@@ -9,9 +9,10 @@ use crate::support::{Answer, Gate, World, token};
 use keystile::net::frames::{DATA, PING};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const LONG: usize = 100_000;
+const CANCEL: u32 = 8;
 
 /// Every reply is [`LONG`], but for one with a head of 40 kB; uploads are answered with their length.
 fn world() -> World {
@@ -284,4 +285,44 @@ fn rfc_9113_5_2_a_stream_that_is_given_up_gives_its_bytes_back_to_the_connection
     caller.head(101, &block("/orders"), false);
     caller.data(101, &[b'x'; 200_000], true);
     assert_eq!(caller.reply(101).status(), 200);
+}
+
+/// Every reply is [`LONG`], and callers are waited for half a second.
+fn world_in_haste() -> World {
+    World::build()
+        .listener("h2c: true")
+        .listener("timeouts: { head: 5s, body_idle: 500ms, request: 20s, idle: 60s }")
+        .answering(|_| Answer::reply("200 OK", &[], &"x".repeat(LONG)))
+        .start()
+}
+
+#[test]
+fn hazard_13_replies_that_wait_for_the_connections_window_wait_side_by_side_not_one_after_the_other() {
+    let world = world_in_haste();
+    let mut caller = Caller::clear(world.address(), &[(INITIAL_WINDOW_SIZE, 1 << 20)]);
+    (1..21).step_by(2).for_each(|stream| caller.head(stream, &block("/customers/1"), true));
+    caller.until("heads", |c| c.streams.values().all(|stream| stream.head.is_some()));
+    let began = Instant::now();
+    for stream in (1..21).step_by(2) {
+        assert_eq!(caller.reply(stream).reset, Some(CANCEL));
+    }
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?} for ten", began.elapsed());
+}
+
+#[test]
+fn hazard_13_who_takes_a_reply_byte_by_byte_is_not_waited_for() {
+    let world = world_in_haste();
+    let mut caller = Caller::clear(world.address(), &[(INITIAL_WINDOW_SIZE, 0)]);
+    caller.head(1, &block("/customers/1"), true);
+    caller.head(3, &block("/customers/1"), true);
+    for _ in 0..60 {
+        std::thread::sleep(Duration::from_millis(50));
+        if !caller.streams[&1].is_over() {
+            caller.raise(1, 1);
+        }
+        caller.raise(3, 300);
+        caller.settle();
+    }
+    assert_eq!(caller.streams[&1].reset, Some(CANCEL), "twenty bytes a second");
+    assert_eq!(caller.streams[&3].reset, None, "six thousand bytes a second");
 }

@@ -4,6 +4,7 @@
 use super::incoming::Shared;
 use super::reply::Sending;
 use crate::http::body::CutOff;
+use crate::http::wire::least_taken;
 use crate::net::clock::Clock;
 use bytes::Bytes;
 use http_body::{Body, Frame};
@@ -12,9 +13,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::Instant;
-
-/// Bytes a second that a caller must take, measured while he is waited for.
-const SLOWEST_READER: u64 = 256;
 
 /// One reply's way out.
 pub struct Sender<'a> {
@@ -99,7 +97,7 @@ impl Sender<'_> {
         if !self.clock.is_past(since + self.patience, cx) {
             return Poll::Pending;
         }
-        if wire.sent - sent < SLOWEST_READER * self.patience.as_secs().max(1) {
+        if wire.sent - sent < least_taken(self.patience) {
             return Poll::Ready(Err(CutOff));
         }
         self.slow = Some((Instant::now(), wire.sent));

@@ -23,7 +23,7 @@ impl State {
             (number, Err(_)) if number > self.latest => Err(Over::Wrong(Reason::FRAME_SIZE_ERROR)),
             (number, Err(_)) => {
                 self.reset(number, Reason::FRAME_SIZE_ERROR);
-                Ok(())
+                self.wrong()
             }
         }
     }
@@ -50,8 +50,13 @@ impl State {
         if acknowledged {
             return Ok(());
         }
+        let before = self.first_window;
         for [a, b, value @ ..] in all {
             self.setting(u16::from_be_bytes([*a, *b]), u32::from_be_bytes(*value)).map_err(Over::Wrong)?;
+        }
+        // However often one frame changes it, the streams are gone through once.
+        if self.first_window != before {
+            self.move_windows(self.first_window - before).map_err(Over::Wrong)?;
         }
         self.say(SETTINGS, ACK, 0, &[]);
         Ok(())
@@ -63,15 +68,14 @@ impl State {
             (ENABLE_PUSH, 2..) => return Err(Reason::PROTOCOL_ERROR),
             (MAX_FRAME_SIZE, size) if !(FRAME as u32..1 << 24).contains(&size) => return Err(Reason::PROTOCOL_ERROR),
             (INITIAL_WINDOW_SIZE, window) if i64::from(window) > MAX_WINDOW => return Err(Reason::FLOW_CONTROL_ERROR),
-            (INITIAL_WINDOW_SIZE, window) => return self.first_window(i64::from(window)),
+            (INITIAL_WINDOW_SIZE, window) => self.first_window = i64::from(window),
             _ => {}
         }
         Ok(())
     }
 
-    /// The first window of every stream, those that are open as well (section 6.9.2).
-    fn first_window(&mut self, window: i64) -> Result<(), Reason> {
-        let more = window - std::mem::replace(&mut self.first_window, window);
+    /// The first window is that of the streams that are open as well (section 6.9.2).
+    fn move_windows(&mut self, more: i64) -> Result<(), Reason> {
         let mut go_on = Vec::new();
         for (number, stream) in self.streams.iter_mut() {
             stream.outward += more;

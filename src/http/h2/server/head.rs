@@ -7,6 +7,9 @@ use crate::model::{Denial, Fields, RequestHead};
 use http::uri::{Authority, Parts, PathAndQuery, Scheme};
 use http::{HeaderMap, Method, Uri, Version};
 
+/// More lines than anybody has trailers, and fewer than a `HeaderMap` can hold.
+const MOST_TRAILERS: usize = 4096;
+
 /// A head in the making.
 #[derive(Default)]
 pub struct Heading {
@@ -103,6 +106,7 @@ impl Heading {
         if pseudo || self.wrong.is_some() || matches!(fits, Fits::No) {
             return None;
         }
-        Some(self.fields.map(HeaderMap::from).unwrap_or_default())
+        let fields = self.fields.unwrap_or_default();
+        (fields.len() <= MOST_TRAILERS).then(|| HeaderMap::from(fields))
     }
 }

@@ -14,6 +14,8 @@ mod reading;
 mod requests;
 mod state;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod writing;
 
 use crate::http::wire::{LINGER, Wire};
@@ -96,8 +98,9 @@ impl<S: Service> Session<S> {
             self.told = true;
             state.leave(Instant::now());
         }
+        let mut written = false;
         for _ in 0..READS {
-            let written = loop {
+            written = loop {
                 state.fill();
                 match state.wire.poll_write_out(cx) {
                     Poll::Ready(Err(_)) => return Poll::Ready(Over::Lost),
@@ -130,7 +133,8 @@ impl<S: Service> Session<S> {
             }
         }
         cx.waker().wake_by_ref();
-        Poll::Pending
+        // Who never pauses is held to every time-out all the same.
+        state.poll_patience(written, &mut self.clock, cx)
     }
 
     /// Tells the caller why, and waits for him to hear it.
@@ -162,5 +166,14 @@ impl<S: Service> Session<S> {
             if closed || self.clock.is_past(deadline, cx) { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
+    }
+}
+
+/// However its task ends, nobody waits for a connection that nobody serves.
+impl<S> Drop for Session<S> {
+    fn drop(&mut self) {
+        if let Ok(mut state) = self.state.try_borrow_mut() {
+            state.abandon();
+        }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::state::{Leaving, Over, State};
 use super::stream::Stream;
-use crate::http::wire::LINGER;
+use crate::http::wire::{LINGER, least_taken};
 use crate::net::clock::Clock;
 use h2::Reason;
 use std::task::{Context, Poll};
@@ -24,6 +24,8 @@ const RESTS: Duration = Duration::from_secs(1);
 enum Then {
     /// The connection ends.
     End,
+    /// So does that of a caller who has taken too little of what he was sent.
+    Measure,
     /// Replies that wait for their caller's window are given up.
     CutStalled,
     /// Callers who still send what nobody waits for are told to stop.
@@ -42,8 +44,8 @@ impl State {
         let sent = self.wire.sent;
         match self.unwritten {
             _ if written => self.unwritten = None,
-            Some((_, before)) if before == sent => {}
-            _ => self.unwritten = Some((Instant::now(), sent)),
+            Some(_) => {}
+            None => self.unwritten = Some((Instant::now(), sent)),
         }
         loop {
             let Some((deadline, then)) = self.next_deadline() else { return Poll::Pending };
@@ -52,8 +54,16 @@ impl State {
             }
             match then {
                 Then::End => return Poll::Ready(Over::Lost),
-                Then::CutStalled => self.cut(self.rules.timeouts.body_idle, |stream| stream.stalled, Reason::CANCEL),
-                Then::CutLingering => self.cut(LINGER, |stream| stream.replied, Reason::NO_ERROR),
+                Then::Measure => {
+                    let before = self.unwritten.map_or(0, |(_, before)| before);
+                    if sent - before < least_taken(self.rules.timeouts.body_idle) {
+                        return Poll::Ready(Over::Lost);
+                    }
+                    self.unwritten = Some((Instant::now(), sent));
+                    continue;
+                }
+                Then::CutStalled => self.cut_stalled(),
+                Then::CutLingering => self.cut_lingering(),
                 Then::Ask => self.ask(Instant::now()),
                 Then::Refuse => self.leave_now(),
                 Then::Rest => {
@@ -89,7 +99,7 @@ impl State {
         };
         let all = [
             quiet,
-            self.unwritten.map(|(since, _)| (since + timeouts.body_idle, Then::End)),
+            self.unwritten.map(|(since, _)| (since + timeouts.body_idle, Then::Measure)),
             self.head_since.map(|since| (since + timeouts.head, Then::End)),
             self.stalled_since().map(|since| (since + timeouts.body_idle, Then::CutStalled)),
             self.lingers_since().map(|since| (since + LINGER, Then::CutLingering)),
@@ -103,7 +113,7 @@ impl State {
         if !self.stalls {
             return None;
         }
-        let since = self.streams.iter_mut().filter_map(|(_, stream)| stream.stalled).min();
+        let since = self.streams.iter_mut().filter_map(|(_, stream)| stream.stalled).map(|(since, _)| since).min();
         self.stalls = since.is_some();
         since
     }
@@ -118,12 +128,28 @@ impl State {
         since
     }
 
-    /// Resets the streams that were waited for longer than `patience`.
-    fn cut(&mut self, patience: Duration, since: impl Fn(&Stream) -> Option<Instant>, reason: Reason) {
+    /// Gives up the replies of which too little was let through for long enough; the others are measured anew.
+    fn cut_stalled(&mut self) {
+        let (now, patience) = (Instant::now(), self.rules.timeouts.body_idle);
+        self.cut(Reason::CANCEL, |stream| match &mut stream.stalled {
+            Some((since, sent)) if *since + patience <= now => {
+                let slow = *sent < least_taken(patience);
+                (*since, *sent) = (now, 0);
+                slow
+            }
+            _ => false,
+        });
+    }
+
+    fn cut_lingering(&mut self) {
         let now = Instant::now();
-        let late = |stream: &Stream| since(stream).is_some_and(|since| since + patience <= now);
-        let all = self.streams.iter_mut().filter(|(_, stream)| late(stream));
-        let all: Vec<u32> = all.map(|(number, _)| number).collect();
+        self.cut(Reason::NO_ERROR, |stream| stream.replied.is_some_and(|since| since + LINGER <= now));
+    }
+
+    /// Resets the streams that are `late`.
+    fn cut(&mut self, reason: Reason, mut late: impl FnMut(&mut Stream) -> bool) {
+        let all = self.streams.iter_mut().filter_map(|(number, stream)| late(stream).then_some(number));
+        let all: Vec<u32> = all.collect();
         all.into_iter().for_each(|number| self.reset(number, reason));
     }
 }

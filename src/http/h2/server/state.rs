@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 /// Requests one connection may have under way.
 pub const STREAMS: usize = 128;
-/// Requests of a connection that may be wrong or too many.
+/// Requests of a connection that may be wrong or too many, beyond those that went well.
 const WRONG: usize = 256;
 /// What a caller may send of one request, and of all of them, before somebody takes it.
 pub const STREAM_WINDOW: u32 = 512 * 1024;
@@ -91,8 +91,10 @@ pub struct State {
     pub(super) line: VecDeque<u32>,
     pub(super) leaving: Leaving,
     wrong: usize,
-    ended: [(u32, bool); ENDED],
-    next_ended: usize,
+    /// Those that the caller knows to be over, and those that were cut: what still comes of these is no mistake, whatever
+    /// else has ended since.
+    ended: [[u32; ENDED]; 2],
+    next_ended: [usize; 2],
     /// When something came last, and since when an answer to our PING is waited for.
     pub(super) heard_at: Instant,
     pub(super) pinged: Option<Instant>,
@@ -131,8 +133,8 @@ impl State {
             line: VecDeque::new(),
             leaving: Leaving::No,
             wrong: 0,
-            ended: [(0, false); ENDED],
-            next_ended: 0,
+            ended: [[0; ENDED]; 2],
+            next_ended: [0; 2],
             heard_at: now,
             pinged: None,
             idle_since: now,
@@ -172,16 +174,17 @@ impl State {
     }
 
     pub(super) fn remember(&mut self, number: u32, cut: bool) {
-        self.ended[self.next_ended] = (number, cut);
-        self.next_ended = (self.next_ended + 1) % ENDED;
+        let next = &mut self.next_ended[usize::from(cut)];
+        self.ended[usize::from(cut)][*next] = number;
+        *next = (*next + 1) % ENDED;
     }
 
     /// Of a stream that is not open, and is not above all that were.
     pub(super) fn past(&self, number: u32) -> Past {
-        match self.ended.iter().find(|(n, _)| *n == number) {
-            Some((_, true)) => Past::Cut,
-            Some((_, false)) => Past::Closed,
-            None => Past::Unknown,
+        match self.ended.each_ref().map(|ended| ended.contains(&number)) {
+            [_, true] => Past::Cut,
+            [true, false] => Past::Closed,
+            [false, false] => Past::Unknown,
         }
     }
 
@@ -189,6 +192,11 @@ impl State {
     pub(super) fn wrong(&mut self) -> Result<(), Over> {
         self.wrong += 1;
         if self.wrong > WRONG { Err(Over::Wrong(Reason::ENHANCE_YOUR_CALM)) } else { Ok(()) }
+    }
+
+    /// A reply went its whole way: a caller who is mostly right makes a mistake now and then.
+    pub(super) fn right(&mut self) {
+        self.wrong = self.wrong.saturating_sub(1);
     }
 
     /// So much of a body was taken: the caller may send more, of it and in all.

@@ -90,8 +90,8 @@ pub struct Stream {
     pub last: bool,
     /// It stands in line.
     pub queued: bool,
-    /// Since when the caller's window holds up the part.
-    pub stalled: Option<Instant>,
+    /// Since when the caller's windows hold up the part, and bytes of it that went all the same.
+    pub stalled: Option<(Instant, u64)>,
     /// Its request makes no sense: what it is told is no success (section 8.1.1).
     pub flawed: bool,
     /// When the reply was over, though the caller is not through; and what he has sent since.
@@ -126,6 +126,11 @@ impl Stream {
             task: Waiting::default(),
             reader: Waiting::default(),
         }
+    }
+
+    /// Part of what it has to send is held up by a window.
+    pub fn stalls(&mut self, now: Instant) {
+        self.stalled.get_or_insert((now, 0));
     }
 
     /// Tells everybody who waits to look again.

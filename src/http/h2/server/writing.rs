@@ -131,6 +131,7 @@ impl State {
     /// Begins a reply; `ended`: there is no more of it. False: nobody waits for it.
     pub fn reply<B>(&mut self, number: u32, reply: &Reply<B>, exact: Option<u64>, ended: bool) -> bool {
         let Some(stream) = self.streams.get(number) else { return false };
+        // Nothing comes between a reply's head and its body.
         stream.answered = true;
         let fields = &reply.headers;
         self.block(number, ended, |state, out| {
@@ -214,8 +215,21 @@ impl State {
         if let Some(stream) = self.streams.get(number)
             && !std::mem::replace(&mut stream.queued, true)
         {
+            if self.outward <= 0 && !stream.part.is_empty() {
+                stream.stalls(Instant::now());
+                self.stalls = true;
+            }
             self.line.push_back(number);
             self.wake();
+        }
+    }
+
+    /// The connection's window is shut: from now on it holds up everybody who stands in line, not the first one alone.
+    fn all_stall(&mut self) {
+        let now = Instant::now();
+        for (_, stream) in self.streams.iter_mut().filter(|(_, stream)| stream.queued && !stream.part.is_empty()) {
+            stream.stalls(now);
+            self.stalls = true;
         }
     }
 
@@ -249,7 +263,7 @@ impl State {
         let open = stream.outward.min(self.outward).clamp(0, FRAME as i64) as usize;
         let some = stream.part.len().min(open);
         if some == 0 && !stream.part.is_empty() {
-            stream.stalled.get_or_insert_with(Instant::now);
+            stream.stalls(Instant::now());
             self.stalls = true;
             return if stream.outward <= 0 { Turn::Over } else { Turn::Stuck };
         }
@@ -262,14 +276,19 @@ impl State {
         stream.part.advance(some);
         stream.outward -= some as i64;
         self.outward -= some as i64;
-        stream.stalled = None;
         let more = !stream.part.is_empty();
+        // Whom a whole frame was let through for is not held up.
+        stream.stalled =
+            stream.stalled.filter(|_| more && some < FRAME).map(|(since, sent)| (since, sent + some as u64));
         if !more {
             stream.part = Bytes::new();
             stream.task.wake();
         }
         self.floods.sent(frame);
         self.wake();
+        if self.outward <= 0 {
+            self.all_stall();
+        }
         if last {
             self.ended(number);
         }
@@ -283,9 +302,12 @@ impl State {
         if stream.flawed {
             return self.reset(number, Reason::PROTOCOL_ERROR);
         }
-        if stream.heard {
+        let heard = stream.heard;
+        self.right();
+        if heard {
             return self.forget(number, false);
         }
+        let Some(stream) = self.streams.get(number) else { return };
         stream.replied = Some(Instant::now());
         stream.task.wake();
         self.lingers = true;
