@@ -1,7 +1,7 @@
 //! A caller's HTTP/2 connection (RFC 9113): frames in, replies out, many requests side by side, with a stated time for
 //! everything that the caller could draw out (hazards 12 and 13).
 //!
-//! The connection is a task that reads and writes; each request is a task of its own. They share [`state::State`]: what a
+//! The connection is a task that reads and writes; each request is a task of its own. They share `state::State`: what a
 //! request has to say it puts into the outbox as far as the caller's windows allow, and what several say at the same time
 //! leaves in one write.
 
