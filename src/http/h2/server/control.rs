@@ -20,7 +20,8 @@ impl State {
         match (frame.stream, <[u8; 5]>::try_from(payload)) {
             (0, _) => Err(Over::Wrong(Reason::PROTOCOL_ERROR)),
             (number, Ok(priority)) => independent(number, priority),
-            (number, Err(_)) if number > self.latest => Err(Over::Wrong(Reason::FRAME_SIZE_ERROR)),
+            // Only what is open can be reset (section 6.4).
+            (number, Err(_)) if self.streams.get(number).is_none() => Err(Over::Wrong(Reason::FRAME_SIZE_ERROR)),
             (number, Err(_)) => {
                 self.reset(number, Reason::FRAME_SIZE_ERROR);
                 self.wrong()
