@@ -1,7 +1,7 @@
 //! What a caller says of an HTTP/2 connection, and of streams that he gives up (RFC 9113, sections 6.3 to 6.9).
 
 use super::state::{FRAME, Leaving, Over, State};
-use super::writing::{ARE_YOU_THERE, LAST_CALL};
+use super::writing::LAST_CALL;
 use crate::net::frames::{ACK, Frame, PING, SETTINGS};
 use h2::Reason;
 
@@ -98,7 +98,6 @@ impl State {
         let Ok(said) = <[u8; 8]>::try_from(payload) else { return Err(Over::Wrong(Reason::FRAME_SIZE_ERROR)) };
         match (frame.flags & ACK != 0, said) {
             (false, _) => self.say(PING, ACK, 0, &said),
-            (true, ARE_YOU_THERE) => self.pinged = None,
             (true, LAST_CALL) if self.leaving != Leaving::No => self.leave_now(),
             (true, _) => {}
         }

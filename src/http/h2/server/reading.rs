@@ -14,7 +14,8 @@ use tokio::time::Instant;
 impl State {
     /// Takes all whole frames from the inbox; `each` request is begun as it comes.
     pub fn read(&mut self, now: Instant, mut each: impl FnMut(Opened)) -> Result<(), Over> {
-        self.heard_at = now;
+        // Whatever he says, he is there.
+        (self.heard_at, self.pinged) = (now, None);
         // No frame's payload is moved or kept: what lasts is copied out of it.
         let mut inbox = std::mem::take(&mut self.wire.inbox);
         let read = self.read_frames(&mut inbox, now, &mut each);

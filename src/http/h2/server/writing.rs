@@ -18,7 +18,7 @@ const INITIAL_WINDOW_SIZE: u16 = 4;
 const MAX_HEADER_LIST_SIZE: u16 = 6;
 
 /// What our PINGs say: one looks whether the caller is there, one when he has heard that we leave.
-pub const ARE_YOU_THERE: [u8; 8] = *b"keystile";
+const ARE_YOU_THERE: [u8; 8] = *b"keystile";
 pub const LAST_CALL: [u8; 8] = *b"farewell";
 
 /// What became of a stream's turn.
