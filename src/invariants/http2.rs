@@ -97,6 +97,10 @@ impl server::Service for Answering {
         answered(head, body).await
     }
 
+    fn given_up(&self, _: &RequestHead) {
+        self.requests.set(self.requests.get() + 1);
+    }
+
     fn spawn(&self, task: impl Future<Output = ()> + 'static) {
         tokio::task::spawn_local(task);
     }

@@ -1,6 +1,6 @@
 //! What a caller may send too much of on one HTTP/2 connection (hazard 12).
 
-/// A kind of frames that cost us and bring nobody anything.
+/// A kind of frames, or of requests, that cost us and bring nobody anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flood {
     Settings,
@@ -18,11 +18,13 @@ pub enum Flood {
     Unknown,
     /// All of these together.
     Total,
+    /// Requests that are wrong, or too many at a time, without others that are right.
+    Mistakes,
 }
 
 impl Flood {
     /// In the order of their declaration, so that `flood as usize` is an index.
-    pub const ALL: [Flood; 10] = [
+    pub const ALL: [Flood; 11] = [
         Flood::Settings,
         Flood::Ping,
         Flood::Reset,
@@ -33,6 +35,7 @@ impl Flood {
         Flood::HeaderBlock,
         Flood::Unknown,
         Flood::Total,
+        Flood::Mistakes,
     ];
 
     /// Name in metrics and logs.
@@ -48,6 +51,7 @@ impl Flood {
             Flood::HeaderBlock => "header_block",
             Flood::Unknown => "unknown",
             Flood::Total => "total",
+            Flood::Mistakes => "mistakes",
         }
     }
 }

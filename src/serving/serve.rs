@@ -2,12 +2,14 @@
 
 use super::answer::{Journeys, answer};
 use super::core::Core;
+use super::exchange::Exchange;
 use super::front::Front;
 use super::reply_body::ReplyBody;
 use crate::http::body::CallersBody;
 use crate::http::early::Early;
 use crate::http::{h1, h2};
 use crate::model::flood::Flood;
+use crate::model::listener::DoorKind;
 use crate::model::{Listener, Reply, RequestHead};
 use crate::net::accepted::Accepted;
 use crate::net::certificate;
@@ -119,6 +121,14 @@ impl<J: Journeys> h2::server::Service for Door<J> {
     ) -> Reply<ReplyBody> {
         let body = body.map_or(CallersBody::None, CallersBody::H2);
         answer(self.journeys, &self.core, &self.front, head, body, Early::H2(early)).await
+    }
+
+    fn given_up(&self, head: &RequestHead) {
+        let mut exchange = Exchange::begin(self.core.clone(), self.core.live(), &self.front, head);
+        // Nobody has looked which part of such a path may be a secret.
+        if self.front.door == DoorKind::Outbound {
+            exchange.shown_as(Some("/…".to_owned()));
+        }
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + 'static) {

@@ -6,7 +6,7 @@ use crate::h2_floods::fields;
 use crate::support::h2_caller::{Caller, INITIAL_WINDOW_SIZE};
 use crate::support::h2_raw::frame;
 use crate::support::{Answer, Builder, Gate, World, token};
-use keystile::net::frames::{END_HEADERS, END_STREAM, GOAWAY, HEADERS};
+use keystile::net::frames::{END_HEADERS, END_STREAM, GOAWAY, HEADERS, RST_STREAM};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc::{Receiver, channel};
@@ -183,6 +183,23 @@ fn t3_a_stream_that_is_given_up_is_recorded_and_its_upstream_let_go() {
     }
     caller.head(7, &block("/customers/1"), true);
     assert_eq!(caller.reply(7).status(), 200);
+}
+
+#[test]
+fn t3_a_request_that_is_given_up_in_the_same_breath_is_recorded_and_reaches_nobody() {
+    let world = build(&Gate::default()).start();
+    let mut caller = Caller::clear(world.address(), &[]);
+    let mut breath = Vec::new();
+    for stream in [1, 3, 5] {
+        breath.extend(frame(HEADERS, END_HEADERS | END_STREAM, stream, &block(&format!("/customers/{stream}"))));
+        breath.extend(frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes()));
+    }
+    caller.write(&breath);
+    for path in ["/customers/1", "/customers/3", "/customers/5"] {
+        let record = world.await_record(|r| r["path"] == path);
+        assert_eq!((record["status"].as_u64(), &record["end"]), (Some(499), &"client_gone".into()), "{path}");
+    }
+    world.assert_untouched();
 }
 
 #[test]

@@ -239,6 +239,8 @@ fn hazard_12_who_makes_us_reset_his_streams_is_ended_like_one_who_resets_them() 
     let made = |stream: u32| [get(stream), frame(PRIORITY, 0, stream, &[0; 4])].concat();
     (1..2_000).step_by(2).all(|stream| h2.write(&made(stream)));
     assert_calmed(&h2.outcome(0), "streams that are made to be reset");
+    let metrics = world.metrics();
+    assert!(metrics.contains("keystile_h2_floods_total{frames=\"mistakes\"} 1"), "{metrics}");
 }
 
 #[test]

@@ -149,8 +149,8 @@ fn front(page: &mut Page<'_>, sum: &Sum) -> Result<(), Error> {
     )?;
     page.counters(
         "keystile_h2_floods",
-        "HTTP/2 connections ended for too many frames that bring nothing, by their kind; each is an attack or a broken \
-         client, and the debug log names the address",
+        "HTTP/2 connections ended for too many frames or mistakes that bring nothing, by their kind; each is an attack or \
+         a broken client, and the debug log names the address",
         (Flood::ALL.iter().zip(sum.h2_floods)).map(|(flood, ended)| ([("frames", flood.name())], ended)),
     )?;
     page.counter(

@@ -21,6 +21,9 @@ use std::task::{Context, Poll};
 pub async fn exchange<S: Service>(service: Rc<S>, state: Rc<RefCell<State>>, opened: Opened) {
     let Opened { stream, mut head, has_body } = opened;
     let place = Place { state: &state, stream };
+    if place.with(|_| ()).is_none() {
+        return service.given_up(&head);
+    }
     let body = has_body.then(|| Incoming::new(state.clone(), stream));
     let early = Early::new(state.clone(), stream);
     let asked = head.method.clone();

@@ -49,6 +49,9 @@ pub trait Service: 'static {
         early: Early,
     ) -> impl Future<Output = Reply<Self::Body>>;
 
+    /// The caller gave this request up before anything was done for it.
+    fn given_up(&self, head: &RequestHead);
+
     /// Runs one request's task, beside the others.
     fn spawn(&self, task: impl Future<Output = ()> + 'static);
 

@@ -43,7 +43,9 @@ impl State {
     pub(super) fn poll_patience(&mut self, written: bool, clock: &mut Clock, cx: &mut Context<'_>) -> Poll<Over> {
         let sent = self.wire.sent;
         match self.unwritten {
-            _ if written => self.unwritten = None,
+            // What he takes, he is there to take.
+            Some(_) if written => (self.unwritten, self.heard_at, self.pinged) = (None, Instant::now(), None),
+            _ if written => {}
             Some(_) => {}
             None => self.unwritten = Some((Instant::now(), sent)),
         }
@@ -95,6 +97,8 @@ impl State {
             (true, _) if self.leaving == Leaving::Now => None,
             (true, false) if idle > RESTS => Some((self.idle_since + RESTS, Then::Rest)),
             (true, _) => Some((self.idle_since + idle, Then::Refuse)),
+            // Who has not taken what he was sent has not read the question either: he is measured by what he takes.
+            (false, _) if self.unwritten.is_some() => None,
             (false, _) => Some(silent),
         };
         let all = [
@@ -151,5 +155,37 @@ impl State {
         let all = self.streams.iter_mut().filter_map(|(number, stream)| late(stream).then_some(number));
         let all: Vec<u32> = all.collect();
         all.into_iter().for_each(|number| self.reset(number, reason));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Rules;
+    use super::super::stream::Stream;
+    use super::*;
+    use crate::http::wire::Wire;
+    use crate::model::listener::FrontTimeouts;
+    use crate::net::scripted::{Scripted, Then as Afterwards};
+    use crate::policy::fixture;
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn hazard_13_who_has_not_taken_his_reply_is_measured_by_that_and_not_asked_whether_he_is_there() {
+        let timeouts = FrontTimeouts { body_idle: Duration::from_secs(300), ..fixture::door().timeouts };
+        let (script, _) = Scripted::new([], Afterwards::Close);
+        let wire = Wire::new(crate::net::stream::Stream::Scripted(script));
+        let mut state = State::new(wire, Rules { list: 16 << 10, block: 32 << 10, timeouts });
+        state.streams.insert(1, Stream::new(0, 0, None));
+        let since = state.heard_at;
+        assert_eq!(state.next_deadline(), Some((since + SILENT, Then::Ask)));
+        (state.pinged, state.unwritten) = (Some(since), Some((since, 0)));
+        assert_eq!(state.next_deadline(), Some((since + timeouts.body_idle, Then::Measure)));
+
+        // The question has gone out with all the rest: he has the whole time to answer.
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        let mut clock = Clock::new(Duration::from_secs(1));
+        let waits = std::future::poll_fn(|cx| Poll::Ready(state.poll_patience(true, &mut clock, cx).is_pending()));
+        assert!(waits.await);
+        let (next, then) = state.next_deadline().expect("he is waited for");
+        assert!(then == Then::Ask && next > since + SILENT, "{then:?}");
     }
 }

@@ -191,7 +191,7 @@ impl State {
     /// Counts a request that is wrong, or one too many.
     pub(super) fn wrong(&mut self) -> Result<(), Over> {
         self.wrong += 1;
-        if self.wrong > WRONG { Err(Over::Wrong(Reason::ENHANCE_YOUR_CALM)) } else { Ok(()) }
+        if self.wrong > WRONG { Err(Over::Flood(Flood::Mistakes)) } else { Ok(()) }
     }
 
     /// A reply went its whole way: a caller who is mostly right makes a mistake now and then.

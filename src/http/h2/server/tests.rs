@@ -38,6 +38,8 @@ impl Service for Echo {
         }
     }
 
+    fn given_up(&self, _: &RequestHead) {}
+
     fn spawn(&self, task: impl Future<Output = ()> + 'static) {
         spawn_local(task);
     }
