@@ -133,10 +133,7 @@ impl Endpoint {
     pub fn sweep(&self, pool: &Pool, now: Instant) {
         let mut idle = self.idle.borrow_mut();
         let before = idle.len();
-        idle.retain_mut(|i| {
-            i.connection.rest();
-            i.is_fresh(now) && i.connection.is_open()
-        });
+        idle.retain_mut(|i| i.is_fresh(now) && i.connection.is_open());
         (idle.len()..before).for_each(|_| pool.counters.idle_removed());
         let unused = |line: &H2| line.unused_since().is_some_and(|since| now >= since + KEPT_FOR);
         self.lines.borrow_mut().retain(|(line, expires)| line.is_open() && now < *expires && !unused(line));

@@ -1,12 +1,18 @@
 //! What is to be written, gathered so that a head and a small body leave in one write, and large parts are not copied.
 
+use crate::model::rooms::{self, Rooms};
 use bytes::{Buf, Bytes};
 use std::io::IoSlice;
 
 /// Parts below this are copied together; larger ones are written from where they lie.
 const SMALL: usize = 2048;
-/// Room a connection keeps between messages.
-const KEPT: usize = 16 * 1024;
+/// Gathered bytes that may wait before more is put in.
+const MOST: usize = 16 * 1024;
+
+thread_local! {
+    /// Where a connection gathers what it has to say. One of its own it would hold for nothing between messages.
+    static ROOMS: Rooms<u8> = const { Rooms::new(8, 2 * MOST) };
+}
 
 /// Bytes on their way out, in this order: gathered ones, one large part, what follows it.
 #[derive(Debug, Default)]
@@ -29,20 +35,24 @@ impl Outbox {
 
     /// Whether more can be put in before something is written.
     pub fn has_room(&self) -> bool {
-        self.large.is_empty() && self.after.is_empty() && self.gathered.len() - self.written < KEPT
+        self.large.is_empty() && self.after.is_empty() && self.gathered.len() - self.written < MOST
     }
 
     /// Where heads are written to. Only while there is room.
     pub fn gather(&mut self) -> &mut Vec<u8> {
         debug_assert!(self.large.is_empty() && self.after.is_empty());
+        if self.gathered.capacity() == 0 {
+            self.gathered = rooms::take(&ROOMS);
+        }
         &mut self.gathered
     }
 
     /// A part of a body, with what frames it at its end. Only while there is room.
     pub fn push(&mut self, part: Bytes, after: &'static [u8]) {
         if part.len() < SMALL {
-            self.gathered.extend_from_slice(&part);
-            self.gathered.extend_from_slice(after);
+            let gathered = self.gather();
+            gathered.extend_from_slice(&part);
+            gathered.extend_from_slice(after);
         } else {
             (self.large, self.after) = (part, after);
         }
@@ -68,9 +78,8 @@ impl Outbox {
         bytes -= large;
         self.after = self.after.get(bytes..).unwrap_or_default();
         if self.written == self.gathered.len() {
-            self.gathered.clear();
-            self.gathered.shrink_to(KEPT);
             self.written = 0;
+            rooms::give_back(&ROOMS, std::mem::take(&mut self.gathered));
         } else if self.written > self.gathered.len() / 2 {
             // Who is slow may never let it become empty: what he has taken is no longer held.
             self.gathered.drain(..self.written);
@@ -95,7 +104,7 @@ mod tests {
                 outbox.gather().extend_from_slice(&[b'x'; 1_000]);
             }
             outbox.advance(5_000);
-            assert!(outbox.gathered.len() < 4 * KEPT, "{} bytes for {}", outbox.gathered.len(), outbox.len());
+            assert!(outbox.gathered.len() < 4 * MOST, "{} bytes for {}", outbox.gathered.len(), outbox.len());
         }
     }
 

@@ -2,7 +2,8 @@
 
 use super::outbox::Outbox;
 use crate::net::stream::Stream;
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
+use std::cell::RefCell;
 use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
@@ -17,8 +18,14 @@ const READ: usize = 16 * 1024;
 pub const LINGER: Duration = Duration::from_secs(3);
 /// Bytes a second that a caller must take, measured while he is waited for.
 const SLOWEST_READER: u64 = 256;
-/// Room for a head; what a connection keeps from one request to the next.
-const HEAD_ROOM: usize = 4 * 1024;
+/// Bytes that one read of a head may bring.
+const HEAD: usize = 4 * 1024;
+
+thread_local! {
+    /// Where what a connection says arrives: one place for all of a core's, so that it is always in the cache. Room that each
+    /// kept for itself would be cold whenever its turn came, and a thousand who wait would hold it for nothing.
+    static LANDING: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ].into());
+}
 
 /// What a caller must have taken of a reply within `patience`, or he is waited for no longer.
 pub fn least_taken(patience: Duration) -> u64 {
@@ -34,28 +41,56 @@ pub struct Wire {
     /// Bytes written so far.
     pub sent: u64,
     unflushed: bool,
+    /// The last read brought all it could: more of a large body is coming.
+    flows: bool,
 }
 
 impl Wire {
     pub fn new(stream: Stream) -> Wire {
-        Wire { stream, inbox: BytesMut::new(), outbox: Outbox::default(), sent: 0, unflushed: false }
+        Wire { stream, inbox: BytesMut::new(), outbox: Outbox::default(), sent: 0, unflushed: false, flows: false }
     }
 
     /// Reads once, a head's worth. `Ok(0)`: the peer sends no more.
     pub fn poll_read_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.poll_read(cx, HEAD_ROOM)
+        let read = self.poll_land(HEAD, cx);
+        if read.is_pending() {
+            self.rest();
+        }
+        read
     }
 
     /// Reads once, a body's worth. `Ok(0)`: the peer sends no more.
     pub fn poll_read_body(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.poll_read(cx, READ)
+        let read = match self.flows {
+            false => self.poll_land(READ, cx),
+            // Read into the room where it stays, instead of being copied there.
+            true => {
+                self.inbox.reserve(READ);
+                pin!(self.stream.read_buf(&mut self.inbox)).poll(cx)
+            }
+        };
+        self.flows = matches!(read, Poll::Ready(Ok(READ..)));
+        if read.is_pending() {
+            self.rest();
+        }
+        read
     }
 
-    fn poll_read(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<usize>> {
-        if self.inbox.capacity() - self.inbox.len() < room / 2 {
-            self.inbox.reserve(room);
+    /// Reads into room that is not the connection's, and keeps what came.
+    fn poll_land(&mut self, most: usize, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        LANDING.with_borrow_mut(|landing| {
+            let mut landed = ReadBuf::new(&mut landing[..most]);
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut landed))?;
+            self.inbox.extend_from_slice(landed.filled());
+            Poll::Ready(Ok(landed.filled().len()))
+        })
+    }
+
+    /// Who waits with nothing read holds no room.
+    pub fn rest(&mut self) {
+        if self.inbox.is_empty() {
+            self.inbox = BytesMut::new();
         }
-        pin!(self.stream.read_buf(&mut self.inbox)).poll(cx)
     }
 
     /// Ready if there is anything to read, or nothing ever will be. What was there is lost: for a connection on which
@@ -119,25 +154,14 @@ impl Wire {
         self.stream.reset_when_dropped(reset);
     }
 
-    /// Gives back the room that a large message needed, before a wait that may be long.
-    pub fn rest(&mut self) {
-        if self.inbox.is_empty() && self.inbox.capacity() > HEAD_ROOM {
-            self.inbox = BytesMut::new();
-        }
-    }
-
-    /// Gives back all room that holds nothing: whoever is idle for long is one of many.
-    pub fn give_back(&mut self) {
-        if self.inbox.is_empty() {
-            self.inbox = BytesMut::new();
-        }
-        if self.outbox.is_empty() {
-            self.outbox = Outbox::default();
-        }
-    }
-
     /// The stream, and what was read of it beyond the message: from here on it speaks something else.
     pub fn into_parts(self) -> (Stream, BytesMut) {
         (self.stream, self.inbox)
     }
+}
+
+/// Takes the first `count` of what was read. With the last of it goes its room, which is the next reader's as soon as the
+/// message is done with.
+pub fn taken(inbox: &mut BytesMut, count: usize) -> Bytes {
+    if count == inbox.len() { std::mem::take(inbox).freeze() } else { inbox.split_to(count).freeze() }
 }

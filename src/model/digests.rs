@@ -1,19 +1,25 @@
 //! Whose a token is, by its digest: a table that is read without a lock while copies of it are changed.
 //!
-//! Digests are uniform, so their own first bits say where they are: sixteen of them choose the leaf, in three steps, and
-//! within the leaf, which is sorted, the bits behind them say about where. Of what a request looks at, the steps are few
-//! enough to stay in the cache, and a leaf of some thirty digests among millions lies on one page of memory. A change
-//! copies one leaf and the way to it.
+//! Digests are uniform, so their own first bits say where they are: eleven or sixteen of them choose the leaf, in two steps
+//! or three, and within the leaf, which is sorted, the bits behind them say about where. Of what a request looks at, the
+//! steps are few enough to stay in the cache, and a leaf of some thirty digests among millions lies on one page of memory.
+//! A change copies one leaf and the way to it.
 
 use super::key::{KeyId, Slot};
 use super::token::Digest;
 use std::array;
+use std::slice;
 use std::sync::Arc;
 
 /// Boughs of the table, branches of a bough, leaves of a branch: as few at every step as a change must copy.
 const BOUGHS: usize = 64;
 const BRANCHES: usize = 32;
 const LEAVES: usize = 32;
+/// Bits that choose a leaf, and those that choose it on a branch.
+const SHALLOW: u32 = (BOUGHS * BRANCHES).ilog2();
+const DEEP: u32 = (BOUGHS * BRANCHES * LEAVES).ilog2();
+/// Digests that a bough holds in one leaf, before a branch takes their place.
+const MOST: usize = 64;
 /// So far from where it should be an entry is looked for before the whole leaf is searched.
 const NEAR: usize = 8;
 /// A secondary token's.
@@ -26,10 +32,17 @@ pub struct Digests {
     count: usize,
 }
 
-type Bough = [Option<Arc<Branch>>; BRANCHES];
+type Bough = [Limb; BRANCHES];
 type Branch = [Leaf; LEAVES];
 /// Sorted; none where there is nothing.
 type Leaf = Option<Arc<[Entry]>>;
+
+/// What grows on a bough: among few digests a leaf, one step fewer to look at.
+#[derive(Debug, Clone)]
+enum Limb {
+    Leaf(Leaf),
+    Branch(Arc<Branch>),
+}
 
 /// 36 bytes: there may be millions.
 #[derive(Debug, Clone, Copy)]
@@ -67,14 +80,18 @@ impl Digests {
 
     pub fn find(&self, digest: &Digest) -> Option<(KeyId, Slot)> {
         let (bough, branch, leaf) = path(digest);
-        let leaf = self.boughs[bough].as_ref()?[branch].as_ref()?[leaf].as_ref()?;
-        place(leaf, digest).ok().map(|at| leaf[at].owner())
+        let (leaf, chosen) = match &self.boughs[bough].as_ref()?[branch] {
+            Limb::Leaf(leaf) => (leaf, SHALLOW),
+            Limb::Branch(branch) => (&branch[leaf], DEEP),
+        };
+        let leaf = leaf.as_ref()?;
+        place(leaf, digest, chosen).ok().map(|at| leaf[at].owner())
     }
 
     /// Those that have this owner. Looks at all of them.
     pub fn of(&self, owner: (KeyId, Slot)) -> impl Iterator<Item = Digest> {
-        let branches = self.boughs.iter().flatten().flat_map(|bough| bough.iter().flatten());
-        let entries = branches.flat_map(|branch| branch.iter().flatten()).flat_map(|leaf| leaf.iter());
+        let limbs = self.boughs.iter().flatten().flat_map(|bough| bough.iter());
+        let entries = limbs.flat_map(Limb::leaves).flatten().flat_map(|leaf| leaf.iter());
         entries.filter(move |entry| entry.owner() == owner).map(|e| Digest(e.digest))
     }
 
@@ -82,9 +99,9 @@ impl Digests {
     pub fn put(&mut self, digest: Digest, key: KeyId, slot: Slot) -> Option<(KeyId, Slot)> {
         let owner = key.0 & !SECONDARY | if slot == Slot::Secondary { SECONDARY } else { 0 };
         let entry = Entry { digest: digest.0, owner };
-        let leaf = self.leaf(&digest);
+        let (leaf, chosen) = self.leaf(&digest);
         let entries = leaf.as_deref().unwrap_or_default();
-        match place(entries, &digest) {
+        match place(entries, &digest, chosen) {
             Ok(at) => {
                 let entries = Arc::make_mut(leaf.get_or_insert_default());
                 Some(std::mem::replace(&mut entries[at], entry).owner())
@@ -101,7 +118,7 @@ impl Digests {
     /// Forgets it.
     pub fn remove(&mut self, digest: &Digest) -> Option<(KeyId, Slot)> {
         let gone = self.find(digest)?;
-        let leaf = self.leaf(digest);
+        let (leaf, _) = self.leaf(digest);
         *leaf = without(leaf.as_deref().unwrap_or_default(), |entry| entry.digest != digest.0);
         self.count -= 1;
         Some(gone)
@@ -112,25 +129,57 @@ impl Digests {
         let stays = |entry: &Entry| stays(entry.owner().0);
         let mut count = 0;
         for bough in Arc::make_mut(&mut self.boughs).iter_mut().flatten() {
-            for branch in Arc::make_mut(bough).iter_mut().flatten() {
-                for leaf in Arc::make_mut(branch) {
-                    let Some(entries) = leaf else { continue };
-                    if !entries.iter().all(stays) {
-                        *leaf = without(entries, stays);
-                    }
-                    count += leaf.as_ref().map_or(0, |entries| entries.len());
+            for leaf in Arc::make_mut(bough).iter_mut().flat_map(Limb::leaves_mut) {
+                let Some(entries) = leaf else { continue };
+                if !entries.iter().all(stays) {
+                    *leaf = without(entries, stays);
                 }
+                count += leaf.as_ref().map_or(0, |entries| entries.len());
             }
         }
         self.count = count;
     }
 
-    fn leaf(&mut self, digest: &Digest) -> &mut Leaf {
+    /// The digest's leaf, with room for one more, and how many bits have chosen it.
+    fn leaf(&mut self, digest: &Digest) -> (&mut Leaf, u32) {
         let (bough, branch, leaf) = path(digest);
-        let bough = Arc::make_mut(&mut self.boughs)[bough].get_or_insert_with(|| Arc::new(array::from_fn(|_| None)));
-        let branch = Arc::make_mut(bough)[branch].get_or_insert_with(|| Arc::new(array::from_fn(|_| None)));
-        &mut Arc::make_mut(branch)[leaf]
+        let none = || Arc::new(array::from_fn(|_| Limb::Leaf(None)));
+        let limb = &mut Arc::make_mut(Arc::make_mut(&mut self.boughs)[bough].get_or_insert_with(none))[branch];
+        if let Limb::Leaf(Some(full)) = limb
+            && full.len() >= MOST
+        {
+            *limb = Limb::Branch(Arc::new(parted(full)));
+        }
+        match limb {
+            Limb::Leaf(leaf) => (leaf, SHALLOW),
+            Limb::Branch(branch) => (&mut Arc::make_mut(branch)[leaf], DEEP),
+        }
     }
+}
+
+impl Limb {
+    fn leaves(&self) -> &[Leaf] {
+        match self {
+            Limb::Leaf(leaf) => slice::from_ref(leaf),
+            Limb::Branch(branch) => &branch[..],
+        }
+    }
+
+    fn leaves_mut(&mut self) -> &mut [Leaf] {
+        match self {
+            Limb::Leaf(leaf) => slice::from_mut(leaf),
+            Limb::Branch(branch) => &mut Arc::make_mut(branch)[..],
+        }
+    }
+}
+
+/// A leaf's digests, on the leaves of a branch.
+fn parted(full: &[Entry]) -> Branch {
+    let leaf_of = |entry: &Entry| path(&Digest(entry.digest)).2;
+    array::from_fn(|at| {
+        let here: Vec<Entry> = full.iter().filter(|entry| leaf_of(entry) == at).copied().collect();
+        (!here.is_empty()).then(|| here.into())
+    })
 }
 
 fn without(entries: &[Entry], stays: impl Fn(&Entry) -> bool) -> Leaf {
@@ -143,11 +192,11 @@ fn path(digest: &Digest) -> (usize, usize, usize) {
     (bits / (BRANCHES * LEAVES), bits / LEAVES % BRANCHES, bits % LEAVES)
 }
 
-/// Where the digest is, or belongs.
-fn place(leaf: &[Entry], digest: &Digest) -> Result<usize, usize> {
-    let [_, _, a, b, c, d, ..] = digest.0;
+/// Where the digest is, or belongs, in a leaf that its first `chosen` bits have chosen.
+fn place(leaf: &[Entry], digest: &Digest, chosen: u32) -> Result<usize, usize> {
+    let [a, b, c, d, e, f, g, h, ..] = digest.0;
     // The 32 bits behind those that chose the leaf.
-    let bits = u64::from(u32::from_be_bytes([a, b, c, d]));
+    let bits = u64::from_be_bytes([a, b, c, d, e, f, g, h]) << chosen >> 32;
     let about = ((bits * leaf.len() as u64) >> 32) as usize;
     walk(leaf, digest, about).unwrap_or_else(|| leaf.binary_search_by(|entry| entry.digest.cmp(&digest.0)))
 }

@@ -1,11 +1,17 @@
 //! A message's fields, in the order they came. A hashed map is no faster for the dozen that a message has, and dearer to
 //! fill, to empty and to walk; heads beyond a hundred fields are refused before anything is looked up in them.
 
+use super::rooms::{self, Rooms};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use std::ops::Index;
 
-/// Room for the fields of most messages: what the allocator still serves from its cache.
+/// Room for the fields of most messages.
 const USUAL: usize = 14;
+
+thread_local! {
+    /// What messages before had, for as many as a core has under way.
+    static ROOMS: Rooms<(HeaderName, HeaderValue)> = const { Rooms::new(64, 2 * USUAL) };
+}
 
 /// Names and values. A name may stand in several lines.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -59,7 +65,9 @@ impl Fields {
 
     /// None yet, with room for as many as most messages have.
     pub fn with_room() -> Fields {
-        Fields { lines: Vec::with_capacity(USUAL) }
+        let mut lines = rooms::take(&ROOMS);
+        lines.reserve(USUAL);
+        Fields { lines }
     }
 
     /// Lines, not names.
@@ -150,6 +158,14 @@ impl Fields {
     }
 }
 
+impl Drop for Fields {
+    fn drop(&mut self) {
+        if self.lines.capacity() >= USUAL {
+            rooms::give_back(&ROOMS, std::mem::take(&mut self.lines));
+        }
+    }
+}
+
 impl std::fmt::Debug for Fields {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_map().entries(self.iter()).finish()
@@ -182,8 +198,8 @@ impl IntoIterator for Fields {
     type Item = (HeaderName, HeaderValue);
     type IntoIter = std::vec::IntoIter<(HeaderName, HeaderValue)>;
 
-    fn into_iter(self) -> Self::IntoIter {
-        self.lines.into_iter()
+    fn into_iter(mut self) -> Self::IntoIter {
+        std::mem::take(&mut self.lines).into_iter()
     }
 }
 

@@ -16,6 +16,7 @@ pub mod message;
 pub mod name;
 pub mod quota;
 pub mod resource;
+pub mod rooms;
 pub mod routes;
 pub mod scrub;
 pub mod secret;

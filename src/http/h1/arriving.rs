@@ -1,7 +1,7 @@
 //! A request's head on its way in.
 
 use super::head::{self, Feeds, Flaw, Limits, Scanner};
-use crate::http::wire::Wire;
+use crate::http::wire::{Wire, taken};
 use crate::model::{Denial, RequestHead};
 use bytes::Buf;
 use std::task::{Context, Poll};
@@ -45,7 +45,7 @@ impl Arriving {
                 match self.scanner.scan(&wire.inbox, limits, &mut self.feeds) {
                     Ok(None) => {}
                     Ok(Some(end)) => {
-                        let head = wire.inbox.split_to(end).freeze();
+                        let head = taken(&mut wire.inbox, end);
                         into.flaw = head::read(&head, &self.feeds, into).err().map(Box::new);
                         return Some(Arrived::Request);
                     }

@@ -3,6 +3,7 @@
 
 use super::framing::Framing;
 use super::head::{self, Feeds, Limits, Scanner};
+use crate::http::wire::taken;
 use crate::model::Fields;
 use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderMap;
@@ -164,7 +165,7 @@ impl Decoder {
 fn take(bytes: &mut BytesMut, left: &mut u64) -> Bytes {
     let here = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
     *left -= here as u64;
-    bytes.split_to(here).freeze()
+    taken(bytes, here)
 }
 
 /// The trailer section, once its empty line is there. `None`: more bytes are needed.

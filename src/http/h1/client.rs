@@ -7,7 +7,7 @@ use super::head::{self, Feeds, Limits, ReplyHead, Scanner};
 use super::reply::{Sending, names};
 use super::request;
 use crate::http::body::{CutOff, waited};
-use crate::http::wire::Wire;
+use crate::http::wire::{Wire, taken};
 use crate::model::{Fields, RequestHead};
 use crate::net::clock::Clock;
 use crate::net::stream::Stream;
@@ -48,11 +48,6 @@ impl<B> Idle<B> {
             keep: false,
             switched: false,
         }))
-    }
-
-    /// Gives back the room for a reply that may not come for long.
-    pub fn rest(&mut self) {
-        self.0.wire.rest();
     }
 
     /// Whether it can be used: not closed, and nothing was said that nobody asked for.
@@ -138,7 +133,7 @@ impl<B: Body<Data = Bytes, Error = CutOff> + Unpin> Exchange<B> {
                 },
                 Err(_) => return Poll::Ready(Err(Failure::Protocol("a head too long, or a line without CRLF"))),
             };
-            let head = state.wire.inbox.split_to(end).freeze();
+            let head = taken(&mut state.wire.inbox, end);
             state.scanner = Scanner::default();
             let read = head::reply(&head, &state.feeds);
             state.feeds.clear();
@@ -290,13 +285,14 @@ impl<B: Body<Data = Bytes, Error = CutOff> + Unpin> Exchange<B> {
     }
 
     /// The connection, if another exchange may follow on it: both messages are whole, and nothing is left over.
-    pub fn into_idle(self) -> Option<Idle<B>> {
+    pub fn into_idle(mut self) -> Option<Idle<B>> {
         let usable = self.0.keep
             && self.0.reply.is_done()
             && self.0.upload.is_none()
             && self.0.deaf.is_none()
             && self.0.wire.outbox.is_empty()
             && self.0.wire.inbox.is_empty();
+        self.0.wire.rest();
         usable.then_some(Idle(self.0))
     }
 

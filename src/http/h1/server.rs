@@ -58,10 +58,6 @@ pub struct Rules {
 /// When stopping, a connection that was used just now is kept for as long: its caller's next request may be on its way.
 const LAST_CALL: Duration = Duration::from_secs(1);
 
-/// Who asks again sooner finds the room of his last request; after that it is given back, for there may be ten thousand
-/// who wait like this.
-const RESTS: Duration = Duration::from_secs(1);
-
 /// Serves `stream` until one side has had enough, or until `stop` says so and the request under way is answered.
 pub async fn serve<S: Service>(stream: Stream, rules: Rules, service: &S, stop: watch::Receiver<bool>) {
     let shared = Rc::new(RefCell::new(Shared::new(Wire::new(stream))));
@@ -115,7 +111,6 @@ impl Session {
         let since = Instant::now();
         let mut arriving = Arriving::default();
         let mut patience = if first { rules.timeouts.head } else { rules.timeouts.idle };
-        let mut rests = first;
         std::future::poll_fn(|cx| {
             let wire = &mut shared.borrow_mut().wire;
             if let Some(arrived) = arriving.read(wire, rules.limits, head, cx) {
@@ -127,19 +122,10 @@ impl Session {
                     true => Poll::Ready(unreadable(Denial::RequestTimeout, head)),
                 };
             }
-            wire.rest();
             *told = *told || stopped.as_mut().poll(cx).is_ready();
             // Who was accepted is owed one answer.
             if *told && !first {
                 patience = patience.min(LAST_CALL);
-            }
-            if !rests && patience > RESTS {
-                if !clock.is_past(since + RESTS, cx) {
-                    return Poll::Pending;
-                }
-                rests = true;
-                wire.give_back();
-                *head = RequestHead::default();
             }
             if clock.is_past(since + patience, cx) { Poll::Ready(Arrived::Nobody) } else { Poll::Pending }
         })
@@ -214,7 +200,7 @@ impl Session {
             return Then::HandOver(reply.body);
         }
         drop(reply);
-        // It lies in the room for what is read next; and its own room is warm for whoever comes next.
+        // Its room is warm for whoever comes next.
         self.head = RequestHead::default();
         if keep && closing::drained(&self.shared, &mut self.clock).await { Then::Next } else { Then::Close }
     }

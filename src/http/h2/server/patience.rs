@@ -16,8 +16,6 @@ const SILENT: Duration = Duration::from_secs(30);
 const ANSWERS: Duration = Duration::from_secs(20);
 /// When stopping, a caller's next request may be on its way for so long.
 const LAST_CALL: Duration = Duration::from_secs(1);
-/// Who asks again sooner finds the room of his last request.
-const RESTS: Duration = Duration::from_secs(1);
 
 /// What happens when a wait is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,8 +32,6 @@ enum Then {
     Ask,
     /// New requests are refused; without any under way, the connection ends.
     Refuse,
-    /// Who is idle gives back the room of his last requests: there may be ten thousand like him.
-    Rest,
 }
 
 impl State {
@@ -68,11 +64,6 @@ impl State {
                 Then::CutLingering => self.cut_lingering(),
                 Then::Ask => self.ask(Instant::now()),
                 Then::Refuse => self.leave_now(),
-                Then::Rest => {
-                    self.rests = true;
-                    self.wire.give_back();
-                    continue;
-                }
             }
             // There is something to write.
             cx.waker().wake_by_ref();
@@ -92,14 +83,13 @@ impl State {
             Leaving::Soon(since) => Some((since + LAST_CALL, Then::Refuse)),
             Leaving::No | Leaving::Now => None,
         };
-        let quiet = match (self.streams.is_empty(), self.rests) {
+        let quiet = match self.streams.is_empty() {
             // It ends as soon as the caller has taken the last words.
-            (true, _) if self.leaving == Leaving::Now => None,
-            (true, false) if idle > RESTS => Some((self.idle_since + RESTS, Then::Rest)),
-            (true, _) => Some((self.idle_since + idle, Then::Refuse)),
+            true if self.leaving == Leaving::Now => None,
+            true => Some((self.idle_since + idle, Then::Refuse)),
             // Who has not taken what he was sent has not read the question either: he is measured by what he takes.
-            (false, _) if self.unwritten.is_some() => None,
-            (false, _) => Some(silent),
+            false if self.unwritten.is_some() => None,
+            false => Some(silent),
         };
         let all = [
             quiet,

@@ -100,8 +100,6 @@ pub struct State {
     pub(super) pinged: Option<Instant>,
     /// Since when there has been no stream.
     pub(super) idle_since: Instant,
-    /// The room of past requests was given back.
-    pub(super) rests: bool,
     /// Some reply may wait for its caller's window.
     pub(super) stalls: bool,
     /// Some caller may still send what nobody waits for.
@@ -138,7 +136,6 @@ impl State {
             heard_at: now,
             pinged: None,
             idle_since: now,
-            rests: false,
             stalls: false,
             lingers: false,
             unwritten: None,
@@ -169,7 +166,7 @@ impl State {
         self.used_in_all(unread);
         self.remember(number, cut);
         if self.streams.is_empty() {
-            (self.idle_since, self.rests) = (Instant::now(), false);
+            self.idle_since = Instant::now();
         }
     }
 
