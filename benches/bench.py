@@ -19,6 +19,7 @@ Outbound scenarios begin with `call`. Keystile removes reflected secrets from th
 nobody else does.
 """
 import argparse
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -37,7 +38,6 @@ CONF, OUT = WORK / "conf", WORK / "out"
 REPO = pathlib.Path(__file__).resolve().parent.parent
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR") or REPO / "target")
 KEYSTILE = os.environ.get("KEYSTILE") or str(TARGET / "release" / "keystile")
-TICKS = os.sysconf("SC_CLK_TCK")
 os.environ["PATH"] += f"{os.pathsep}/usr/sbin{os.pathsep}/sbin{os.pathsep}{WORK}/tools/bin"
 
 UPSTREAM_PORT, SINK_PORT = 9100, 9310
@@ -126,6 +126,9 @@ def arguments():
     p.add_argument("--warm", type=float, default=1, help="seconds of load before the first round")
     p.add_argument("--rate", type=int, default=8000, help="requests per second of the fixed-rate scenarios")
     p.add_argument("--threads", type=int, choices=(1, 2), help="of the proxy; 1, or 2 with --unpinned")
+    p.add_argument("--together", action="store_true",
+                   help="all peers at the same time, sharing the core: what the machine does to one it does to all, so that "
+                        "ratios carry to one or two per cent, where peers that take turns differ by ten")
     p.add_argument("--unpinned", action="store_true", help="let every process run on every CPU")
     p.add_argument("--access-log", action="store_true", help="every peer writes a buffered access log")
     p.add_argument("--add", action="append", default=[], metavar="NAME|HTTP|HTTPS|COMMAND", help="one more proxy")
@@ -228,7 +231,7 @@ class Bench:
     def cpu_seconds(self, name):
         if name not in self.processes:
             return 0
-        return sum(int(fields[11]) + int(fields[12]) for _, fields in self.session(name)) / TICKS
+        return sum(nanoseconds(pid) for pid, _ in self.session(name)) / 1e9
 
     def mebibytes(self, name):
         total = 0
@@ -284,19 +287,25 @@ class Bench:
         if self.args.warm:
             for scenario, peer in runs.values():
                 self.load(scenario, peer, self.args.warm)
+        at_once = len(runs) if self.args.together else 1
         for _ in range(self.args.rounds):
-            for label, (scenario, peer) in runs.items():
-                before = self.cpu_seconds(peer)
-                row = self.load(scenario, peer, self.args.secs)
-                spent = self.cpu_seconds(peer) - before
-                row.update(us=spent * 1e6 / max(1, row["n"]), util=spent / self.args.secs, mib=self.mebibytes(peer),
-                           scenario=scenario)
+            with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+                measured = pool.map(lambda run: self.measure_once(*run), runs.values())
+            for (label, (scenario, peer)), row in zip(runs.items(), measured):
                 rows[label].append(row)
                 if self.args.json:
                     with open(self.args.json, "a") as out:
                         out.write(json.dumps(dict(row, peer=peer, threads=self.args.threads,
                                                   pinned=not self.args.unpinned, access_log=self.args.access_log)) + "\n")
         return rows
+
+    def measure_once(self, scenario, peer):
+        before = self.cpu_seconds(peer)
+        row = self.load(scenario, peer, self.args.secs)
+        spent = self.cpu_seconds(peer) - before
+        row.update(us=spent * 1e6 / max(1, row["n"]), util=spent / self.args.secs, mib=self.mebibytes(peer),
+                   scenario=scenario)
+        return row
 
     def still_refuses(self, peers):
         """A peer that stops looking keys up under many wrong ones does other work than the rest."""
@@ -307,13 +316,16 @@ class Bench:
 
     def table(self, title, result, more=""):
         where = "unpinned" if self.args.unpinned else "proxy on CPU 0, load and upstream on CPU 1"
+        if self.args.together:
+            where += ", all at once; spread of the ratio"
         log = ", access log" if self.args.access_log else ""
         base = "x " + next(iter(result))
         print(f"\n== {title} ({where}, {self.args.rounds} x {self.args.secs:g} s, threads {self.args.threads}{more}{log})")
+        spread = "ratio_spread" if self.args.together else "spread"
         print(f"{'':14} {'req/s':>8} {base:>9} {'CPU us/req':>10} {base:>9} {'spread %':>8} {'util':>5} "
               f"{'p50 us':>7} {'p99 us':>7} {'p99.9us':>7} {'MiB':>6} errors")
         for label, m in result.items():
-            print(f"{label:14} {m['rps']:8.0f} {m['rps_ratio']:9.2f} {m['us']:10.2f} {m['ratio']:9.2f} {m['spread']:8.1f} "
+            print(f"{label:14} {m['rps']:8.0f} {m['rps_ratio']:9.2f} {m['us']:10.2f} {m['ratio']:9.2f} {m[spread]:8.1f} "
                   f"{m['util']:5.2f} {m['p50']:7.0f} {m['p99']:7.0f} {m['p999']:7.0f} {m['mib']:6.1f} {m['errors']}",
                   flush=True)
 
@@ -342,7 +354,7 @@ class Bench:
         return dict(n=n, rps=n / micros * 1e6, p50=p50, p99=p99, p999=p999, errors=failed + wrong)
 
     def h2load(self, url, connections, seconds):
-        log = OUT / "h2load.log"
+        log = OUT / f"h2load-{url.split(':')[2].split('/')[0]}.log"
         log.write_text("")
         done = self.run("h2load", f"-c{connections}", "-m32", "-t1", "-D", seconds, "--log-file", log,
                         "-H", f"authorization: Key={self.key}", "-H", "user-agent: bench/1.0",
@@ -392,6 +404,17 @@ class Bench:
         print(f"  system calls per request, {peer}: {sum(calls.values()):.2f}  {listed}")
 
 
+def nanoseconds(pid):
+    """What all threads of a process have spent on a CPU, to the nanosecond; those of a thread that ended are not in it."""
+    spent = 0
+    for schedstat in pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        try:
+            spent += int(schedstat.read_text().split()[0])
+        except OSError:
+            pass
+    return spent
+
+
 def knows(peer, scenario):
     """Whoever makes no outbound calls has no upstream over TLS either."""
     port = OUTBOUND if scenario == "gettls" else SCENARIOS[scenario][2]
@@ -413,6 +436,7 @@ def summary(rows):
         m["spread"] = (max(us) - min(us)) / m["us"] * 100 if m["us"] else 0
         ratios = [row["us"] / first["us"] for row, first in zip(mine, base) if first["us"]]
         m["ratio"] = statistics.median(ratios) if ratios and m["us"] else float("nan")
+        m["ratio_spread"] = (max(ratios) - min(ratios)) / m["ratio"] * 100 if ratios and m["us"] else 0
         m["rps_ratio"] = m["rps"] / statistics.median(row["rps"] for row in base)
         m["errors"] = int(sum(row["errors"] for row in mine))
         m["scenario"] = mine[0]["scenario"]
@@ -422,22 +446,26 @@ def summary(rows):
 
 def markdown(results, peers, args):
     where = "unpinned" if args.unpinned else "proxy alone on one core, load and upstream on another"
-    lines = [f"CPU microseconds per request, median of {args.rounds} × {args.secs:g} s in one interleaved run; in brackets "
-             f"the ratio to {peers[0]} and the spread over the rounds. {where[0].upper()}{where[1:]}, "
+    if args.together:
+        where = "unpinned" if args.unpinned else "the proxies on one core, load and upstream on another"
+    how = "with all of them at work at the same time" if args.together else "in one interleaved run"
+    of = "its spread" if args.together else "the spread"
+    lines = [f"CPU microseconds per request, median of {args.rounds} × {args.secs:g} s {how}; in brackets "
+             f"the ratio to {peers[0]} and {of} over the rounds. {where[0].upper()}{where[1:]}, "
              f"{'with' if args.access_log else 'without'} an access log.", "",
              "| scenario | " + " | ".join(peers) + " |", "| --- |" + " --- |" * len(peers)]
     for result in results:
         name = SCENARIOS[next(iter(result.values()))["scenario"]][4]
-        cells = [cell(result.get(peer)) for peer in peers]
+        cells = [cell(result.get(peer), "ratio_spread" if args.together else "spread") for peer in peers]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def cell(m):
+def cell(m, spread):
     if not m:
         return "–"
     errors = f", {m['errors']} errors" if m["errors"] else ""
-    return f"{m['us']:.1f} ({m['ratio']:.2f}, ±{m['spread'] / 2:.0f} %{errors})"
+    return f"{m['us']:.1f} ({m['ratio']:.2f}, ±{m[spread] / 2:.0f} %{errors})"
 
 
 class Reply:

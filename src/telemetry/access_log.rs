@@ -24,11 +24,11 @@ use sink::{Batch, Message, Sink};
 
 /// A buffer is handed over once it holds this much: large enough that the hand-over costs nothing per record, small
 /// enough to stay in the cache.
-const FULL: usize = 32 * 1024;
+const FULL: usize = 64 * 1024;
 /// A record with huge fields grows a buffer; beyond this it is given back to the allocator instead of kept.
-const KEEP: usize = 4 * FULL;
+const KEEP: usize = 2 * FULL;
 /// Buffers of one core that can be on their way back.
-const SPARE: usize = 8;
+const SPARE: usize = 4;
 
 /// How a record is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn records_gather_until_32_kib_or_a_flush() {
+    fn records_gather_until_64_kib_or_a_flush() {
         let (writer, receiver, _) = writer_into(4);
         writer.record(&record::example());
         assert!(receiver.try_recv().is_err(), "nothing is sent per record");
