@@ -66,12 +66,12 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Denial> {
     core.via.mark(&mut parts.headers, parts.version);
     let needle = permit.connection().needle.map(|needle| InForce::new(live.clone(), needle));
     let (body, upload) = RequestBody::new(body, max_body, listener.timeouts.body_idle, log.started().into());
-    log.sending(upload.clone());
+    let now = log.sending(upload.clone()).into();
     let reply = {
         let connection = permit.connection();
         let trust = live.trust[connection.index.0 as usize].as_ref().map(|tls| &tls.config);
         let until = log.started() + listener.timeouts.request;
-        let patience = Patience { until: until.into(), head: connection.timeouts.head };
+        let patience = Patience { now, until: until.into(), head: connection.timeouts.head };
         core.upstreams
             .send(connection, trust, parts, body, patience, |status, mut fields| {
                 if let Some(needle) = &needle {

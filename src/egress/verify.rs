@@ -63,9 +63,10 @@ impl<'a> Subject<'a> {
         until: Instant,
     ) -> Result<Verdict, Denial> {
         let body = verify.body.as_ref().map_or(CallersBody::None, |text| CallersBody::Own(Full::from(text.clone())));
-        let (body, _) = RequestBody::new(body, u64::MAX, self.connection.timeouts.idle, Instant::now());
+        let now = Instant::now();
+        let (body, _) = RequestBody::new(body, u64::MAX, self.connection.timeouts.idle, now);
         let head = request(verification, verify)?;
-        let patience = Patience { until, head: self.connection.timeouts.head };
+        let patience = Patience { now, until, head: self.connection.timeouts.head };
         let sent = upstreams.send(self.connection, self.trust, &head, body, patience, |_, _| {});
         let late = |_| Denial::UpstreamTimeout { phase: "verifying" };
         let reply = timeout_at(until + GRACE, sent).await.map_err(late)??;

@@ -77,8 +77,8 @@ pub struct Leased {
 }
 
 impl Pool {
-    pub fn new(destination: &Destination, counters: Arc<UpstreamPool>, dice: u64) -> Rc<Pool> {
-        let now = Instant::now();
+    /// Its names are due at `now`, so the request that it is made for looks them up.
+    pub fn new(destination: &Destination, counters: Arc<UpstreamPool>, dice: u64, now: Instant) -> Rc<Pool> {
         Rc::new(Pool {
             sites: destination.addresses.clone(),
             networks: destination.allow_networks.clone(),

@@ -6,7 +6,7 @@ fn pool(hosts: &[&str]) -> Rc<Pool> {
     let snapshot = fixture::snapshot();
     let mut destination = snapshot.connections[0].destination.clone();
     destination.addresses = hosts.iter().map(|host| Site { host: (*host).to_owned(), port: 80 }).collect();
-    Pool::new(&destination, CoreMetrics::default().upstream_pool("c"), 0)
+    Pool::new(&destination, CoreMetrics::default().upstream_pool("c"), 0, Instant::now())
 }
 
 fn answer(list: &[&str]) -> Answer {

@@ -44,6 +44,8 @@ pub struct Upstreams {
 
 /// When to give up.
 pub struct Patience {
+    /// Looked at when the request is ready.
+    pub now: Instant,
     /// The whole request, from its head to the reply's.
     pub until: Instant,
     /// From the request's last byte to the reply's head.
@@ -85,9 +87,9 @@ impl Upstreams {
         patience: Patience,
         mut early: impl FnMut(StatusCode, Fields),
     ) -> Result<Reply<UpstreamBody>, Denial> {
-        let pool = self.pool(connection);
+        let mut now = patience.now;
+        let pool = self.pool(connection, now);
         let upload = &body.upload().clone();
-        let mut now = Instant::now();
         pool.ready(now, || now + connection.timeouts.connect).await?;
         if !connection.trailers.is_empty() {
             body.allow_trailers(connection.trailers.clone());
@@ -139,7 +141,7 @@ impl Upstreams {
         }
     }
 
-    fn pool(&self, connection: &Connection) -> Rc<Pool> {
+    fn pool(&self, connection: &Connection, now: Instant) -> Rc<Pool> {
         let id = connection.destination.id;
         if let Some(pool) = self.pools.borrow().get(&id) {
             return pool.clone();
@@ -147,7 +149,7 @@ impl Upstreams {
         let counters = self.metrics.upstream_pool(&connection.name);
         // Cores begin at different addresses, so that few requests on many cores do not all meet the first one.
         let dice = std::hash::BuildHasher::hash_one(self.pools.borrow().hasher(), id);
-        let pool = Pool::new(&connection.destination, counters, dice);
+        let pool = Pool::new(&connection.destination, counters, dice, now);
         self.pools.borrow_mut().insert(id, pool.clone());
         pool
     }
@@ -299,7 +301,7 @@ impl Journey<'_> {
 
     /// The whole request's time, and after the upload no longer than the head's.
     fn deadline(&self) -> Instant {
-        let Patience { until, head } = self.patience;
+        let Patience { until, head, .. } = self.patience;
         self.upload.finished_at().map_or(until, |at| until.min(at + head))
     }
 

@@ -100,12 +100,12 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Ended> {
         parts.headers.insert(header::UPGRADE, standing.protocol().clone());
     }
     let (body, upload) = RequestBody::new(body, max_body, door.timeouts.body_idle, log.started().into());
-    log.sending(upload.clone());
+    let now = log.sending(upload.clone()).into();
     let reply = {
         let connection = run.connection();
         let trust = live.trust[connection.index.0 as usize].as_ref().map(|tls| &tls.config);
         let until = log.started() + door.timeouts.request;
-        let patience = Patience { until: until.into(), head: connection.timeouts.head };
+        let patience = Patience { now, until: until.into(), head: connection.timeouts.head };
         core.upstreams
             .send(connection, trust, parts, body, patience, |status, fields| say_early(&early, status, fields))
             .await?

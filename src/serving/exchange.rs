@@ -186,11 +186,11 @@ impl Exchange {
         self.upload = Some(upload);
     }
 
-    /// The request leaves for the upstream.
-    pub fn sending(&mut self, upload: Rc<Upload>) {
+    /// The request leaves for the upstream, now.
+    pub fn sending(&mut self, upload: Rc<Upload>) -> Instant {
         // What was taken in before counts, whatever of it the upstream takes.
         self.upload.get_or_insert(upload);
-        self.sent_at = Some(Instant::now());
+        *self.sent_at.insert(Instant::now())
     }
 
     /// The reply's head is there.
