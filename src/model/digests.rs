@@ -34,8 +34,15 @@ pub struct Digests {
 
 type Bough = [Limb; BRANCHES];
 type Branch = [Leaf; LEAVES];
-/// Sorted; none where there is nothing.
-type Leaf = Option<Arc<[Entry]>>;
+
+/// Digests, sorted.
+#[derive(Debug, Clone, Default)]
+struct Leaf {
+    /// The [`hint`]s of all of them: most tokens that nobody has are known by it, without a look at cold memory.
+    hints: u64,
+    /// None where there is nothing.
+    entries: Option<Arc<[Entry]>>,
+}
 
 /// What grows on a bough: among few digests a leaf, one step fewer to look at.
 #[derive(Debug, Clone)]
@@ -84,14 +91,17 @@ impl Digests {
             Limb::Leaf(leaf) => (leaf, SHALLOW),
             Limb::Branch(branch) => (&branch[leaf], DEEP),
         };
-        let leaf = leaf.as_ref()?;
-        place(leaf, digest, chosen).ok().map(|at| leaf[at].owner())
+        if leaf.hints & hint(digest) == 0 {
+            return None;
+        }
+        let entries = leaf.entries.as_ref()?;
+        place(entries, digest, chosen).ok().map(|at| entries[at].owner())
     }
 
     /// Those that have this owner. Looks at all of them.
     pub fn of(&self, owner: (KeyId, Slot)) -> impl Iterator<Item = Digest> {
         let limbs = self.boughs.iter().flatten().flat_map(|bough| bough.iter());
-        let entries = limbs.flat_map(Limb::leaves).flatten().flat_map(|leaf| leaf.iter());
+        let entries = limbs.flat_map(Limb::leaves).flat_map(Leaf::entries);
         entries.filter(move |entry| entry.owner() == owner).map(|e| Digest(e.digest))
     }
 
@@ -100,15 +110,15 @@ impl Digests {
         let owner = key.0 & !SECONDARY | if slot == Slot::Secondary { SECONDARY } else { 0 };
         let entry = Entry { digest: digest.0, owner };
         let (leaf, chosen) = self.leaf(&digest);
-        let entries = leaf.as_deref().unwrap_or_default();
+        let entries = leaf.entries();
         match place(entries, &digest, chosen) {
             Ok(at) => {
-                let entries = Arc::make_mut(leaf.get_or_insert_default());
+                let entries = Arc::make_mut(leaf.entries.get_or_insert_default());
                 Some(std::mem::replace(&mut entries[at], entry).owner())
             }
             Err(at) => {
                 let (before, behind) = entries.split_at(at);
-                *leaf = Some(before.iter().chain([&entry]).chain(behind).copied().collect());
+                *leaf = Leaf::of(before.iter().chain([&entry]).chain(behind).copied().collect());
                 self.count += 1;
                 None
             }
@@ -119,7 +129,7 @@ impl Digests {
     pub fn remove(&mut self, digest: &Digest) -> Option<(KeyId, Slot)> {
         let gone = self.find(digest)?;
         let (leaf, _) = self.leaf(digest);
-        *leaf = without(leaf.as_deref().unwrap_or_default(), |entry| entry.digest != digest.0);
+        *leaf = leaf.without(|entry| entry.digest != digest.0);
         self.count -= 1;
         Some(gone)
     }
@@ -130,11 +140,10 @@ impl Digests {
         let mut count = 0;
         for bough in Arc::make_mut(&mut self.boughs).iter_mut().flatten() {
             for leaf in Arc::make_mut(bough).iter_mut().flat_map(Limb::leaves_mut) {
-                let Some(entries) = leaf else { continue };
-                if !entries.iter().all(stays) {
-                    *leaf = without(entries, stays);
+                if !leaf.entries().iter().all(stays) {
+                    *leaf = leaf.without(stays);
                 }
-                count += leaf.as_ref().map_or(0, |entries| entries.len());
+                count += leaf.entries().len();
             }
         }
         self.count = count;
@@ -143,12 +152,12 @@ impl Digests {
     /// The digest's leaf, with room for one more, and how many bits have chosen it.
     fn leaf(&mut self, digest: &Digest) -> (&mut Leaf, u32) {
         let (bough, branch, leaf) = path(digest);
-        let none = || Arc::new(array::from_fn(|_| Limb::Leaf(None)));
+        let none = || Arc::new(array::from_fn(|_| Limb::Leaf(Leaf::default())));
         let limb = &mut Arc::make_mut(Arc::make_mut(&mut self.boughs)[bough].get_or_insert_with(none))[branch];
-        if let Limb::Leaf(Some(full)) = limb
-            && full.len() >= MOST
+        if let Limb::Leaf(full) = limb
+            && full.entries().len() >= MOST
         {
-            *limb = Limb::Branch(Arc::new(parted(full)));
+            *limb = Limb::Branch(Arc::new(parted(full.entries())));
         }
         match limb {
             Limb::Leaf(leaf) => (leaf, SHALLOW),
@@ -176,15 +185,27 @@ impl Limb {
 /// A leaf's digests, on the leaves of a branch.
 fn parted(full: &[Entry]) -> Branch {
     let leaf_of = |entry: &Entry| path(&Digest(entry.digest)).2;
-    array::from_fn(|at| {
-        let here: Vec<Entry> = full.iter().filter(|entry| leaf_of(entry) == at).copied().collect();
-        (!here.is_empty()).then(|| here.into())
-    })
+    array::from_fn(|at| Leaf::of(full.iter().filter(|entry| leaf_of(entry) == at).copied().collect()))
 }
 
-fn without(entries: &[Entry], stays: impl Fn(&Entry) -> bool) -> Leaf {
-    let kept: Vec<Entry> = entries.iter().filter(|entry| stays(entry)).copied().collect();
-    (!kept.is_empty()).then(|| kept.into())
+impl Leaf {
+    fn of(entries: Vec<Entry>) -> Leaf {
+        let hints = entries.iter().fold(0, |hints, entry| hints | hint(&Digest(entry.digest)));
+        Leaf { hints, entries: (!entries.is_empty()).then(|| entries.into()) }
+    }
+
+    fn entries(&self) -> &[Entry] {
+        self.entries.as_deref().unwrap_or_default()
+    }
+
+    fn without(&self, stays: impl Fn(&Entry) -> bool) -> Leaf {
+        Leaf::of(self.entries().iter().filter(|entry| stays(entry)).copied().collect())
+    }
+}
+
+/// One of 64 bits, by digits that choose nothing else.
+fn hint(digest: &Digest) -> u64 {
+    1 << (digest.0[31] % 64)
 }
 
 fn path(digest: &Digest) -> (usize, usize, usize) {
