@@ -56,10 +56,17 @@ pub(super) struct Series {
     pub(super) bytes_out: u64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Eq, PartialOrd, Ord)]
 pub(super) struct Outcome {
     pub(super) status: u16,
     pub(super) code: &'static str,
+}
+
+impl PartialEq for Outcome {
+    fn eq(&self, other: &Outcome) -> bool {
+        // The same word mostly stands in the same place.
+        self.status == other.status && (std::ptr::eq(self.code, other.code) || self.code == other.code)
+    }
 }
 
 #[derive(Clone, Debug, Default)]
