@@ -122,9 +122,8 @@ fn scalar(kind: Kind) -> Value {
             json!({ "enum": words.iter().map(|word| json!(word)).chain(numbers).collect::<Vec<_>>() })
         }
         // Numbers are text to us and numbers to an editor.
-        Kind::Name | Kind::Text | Kind::Size | Kind::Mode => {
-            with_pattern(json!({ "type": ["string", "integer"] }), kind)
-        }
+        Kind::Name | Kind::Text => with_pattern(json!({ "type": ["string", "number"] }), kind),
+        Kind::Size | Kind::Mode => with_pattern(json!({ "type": ["string", "integer"] }), kind),
         _ => with_pattern(json!({ "type": "string" }), kind),
     }
 }
