@@ -47,6 +47,16 @@ impl Outbox {
         &mut self.gathered
     }
 
+    /// What is gathered, lent to who needs all of the connection to write there; it comes back by [`Outbox::returned`].
+    pub fn lend(&mut self) -> Vec<u8> {
+        std::mem::take(self.gather())
+    }
+
+    pub fn returned(&mut self, gathered: Vec<u8>) {
+        debug_assert!(self.gathered.is_empty());
+        self.gathered = gathered;
+    }
+
     /// A part of a body, with what frames it at its end. Only while there is room.
     pub fn push(&mut self, part: Bytes, after: &'static [u8]) {
         if part.len() < SMALL {
@@ -106,6 +116,18 @@ mod tests {
             outbox.advance(5_000);
             assert!(outbox.gathered.len() < 4 * MOST, "{} bytes for {}", outbox.gathered.len(), outbox.len());
         }
+    }
+
+    #[test]
+    fn what_is_lent_comes_back_and_no_other_room_is_taken_for_it() {
+        for capacity in [64, 128] {
+            rooms::give_back(&ROOMS, Vec::with_capacity(capacity));
+        }
+        let mut outbox = Outbox::default();
+        let mut lent = outbox.lend();
+        lent.push(b'x');
+        outbox.returned(lent);
+        assert_eq!((outbox.only(), rooms::take(&ROOMS).capacity()), (Some(&b"x"[..]), 64));
     }
 
     proptest! {

@@ -168,7 +168,7 @@ impl State {
 
     /// Writes a header block, in as many frames as the caller's limit makes of it.
     fn block(&mut self, number: u32, ends: bool, write: impl FnOnce(&mut State, &mut Vec<u8>)) {
-        let mut out = std::mem::take(self.wire.outbox.gather());
+        let mut out = self.wire.outbox.lend();
         let start = out.len();
         out.extend_from_slice(&[0; Frame::HEAD]);
         write(self, &mut out);
@@ -181,7 +181,7 @@ impl State {
         let head = Frame { length, kind: HEADERS, flags: ends | whole, stream: number };
         self.floods.sent(head);
         out[start..begin].copy_from_slice(&head.bytes());
-        *self.wire.outbox.gather() = out;
+        self.wire.outbox.returned(out);
         let mut pieces = rest.chunks(FRAME).peekable();
         while let Some(piece) = pieces.next() {
             self.say(CONTINUATION, if pieces.peek().is_none() { END_HEADERS } else { 0 }, number, piece);
