@@ -4,6 +4,8 @@ import json
 import re
 from collections import Counter
 
+from world import BODY_IDLE
+
 NUMBER = re.compile(r"/q(\d+)")
 OK = frozenset({(200, "complete")})
 # The caller left: before there was an answer, in the middle of it, or, as far as the gateway can tell, after it.
@@ -13,8 +15,10 @@ LEFT = frozenset({(499, "client_gone"), (200, "client_gone"), (200, "complete")}
 class Kind:
     """What may become of a request: `records` are the pairs of status and end that its record may have."""
 
-    def __init__(self, records, honest=False, optional=False, nameless=False):
+    def __init__(self, records, honest=False, optional=False, nameless=False, lasts=None):
         self.records, self.honest = frozenset(records), honest
+        # From when to when its record must say that it lasted, in seconds.
+        self.lasts = lasts
         # It may have been cut before its head was whole, and then there is no record.
         self.optional = optional
         # Its head may be unreadable, and then its record has no path.
@@ -53,7 +57,7 @@ KINDS = {
     "broken_head": Kind(refused(502), honest=True),
     "broken_body": Kind([(200, "upstream_died"), (502, "complete")]),
     "body_stalled": Kind(refused(408), honest=True),
-    "reader_stalled": Kind(LEFT - OK),
+    "reader_stalled": Kind(LEFT - OK, lasts=(BODY_IDLE, BODY_IDLE + 3)),
     # Callers who leave.
     "left_in_body": Kind([*LEFT, (400, "complete"), (408, "complete")]),
     "left_waiting": Kind(LEFT),
@@ -116,6 +120,9 @@ class Ledger:
         self.recorded[kind] += 1
         if (record["status"], record["end"]) not in KINDS[kind].records:
             self.wrong(f"{kind} was recorded as {record['status']} {record['end']}", line)
+        lasts = KINDS[kind].lasts
+        if lasts and not lasts[0] <= record["duration_us"] / 1e6 < lasts[1]:
+            self.wrong(f"{kind} did not end at the stated time", line)
         return None
 
     def settle(self):
