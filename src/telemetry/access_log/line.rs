@@ -1,9 +1,9 @@
 //! One line of the access log, field by field, in either format.
 
 use std::io::Write as _;
+use std::marker::PhantomData;
 use std::net::IpAddr;
 
-use super::Format;
 use crate::telemetry::escape::{contains, is_bare, is_special, push_escaped, push_quoted};
 use crate::telemetry::redact::{self, is_of_every_token};
 use crate::telemetry::timestamp::rfc3339;
@@ -37,26 +37,43 @@ macro_rules! key {
 }
 pub(super) use key;
 
-/// A line under construction.
-pub(super) struct Line<'a> {
-    out: &'a mut Vec<u8>,
-    format: Format,
+/// How a line is written. A type, so that each format has code of its own, in which the lengths of all keys are known.
+pub(super) trait Style {
+    const JSON: bool;
 }
 
-impl<'a> Line<'a> {
-    pub(super) fn new(out: &'a mut Vec<u8>, format: Format) -> Line<'a> {
+/// One object.
+pub(super) struct Json;
+
+/// `key=value`, separated by spaces.
+pub(super) struct Text;
+
+impl Style for Json {
+    const JSON: bool = true;
+}
+
+impl Style for Text {
+    const JSON: bool = false;
+}
+
+/// A line under construction.
+pub(super) struct Line<'a, S> {
+    out: &'a mut Vec<u8>,
+    style: PhantomData<S>,
+}
+
+impl<'a, S: Style> Line<'a, S> {
+    pub(super) fn new(out: &'a mut Vec<u8>) -> Line<'a, S> {
         out.reserve(USUAL);
-        Line { out, format }
+        Line { out, style: PhantomData }
     }
 
     pub(super) fn end(self) {
-        self.out.extend_from_slice(match self.format {
-            Format::Json => b"}\n",
-            Format::Text => b"\n",
-        });
+        self.out.extend_from_slice(if S::JSON { b"}\n" } else { b"\n" });
     }
 
     /// A word of this program's: nothing in it needs to be escaped, in either format.
+    #[inline(always)]
     pub(super) fn word(&mut self, key: &Key, word: &'static str) {
         debug_assert!(is_bare(word.as_bytes()), "{word}");
         self.open(key);
@@ -64,6 +81,7 @@ impl<'a> Line<'a> {
         self.close();
     }
 
+    #[inline(always)]
     pub(super) fn optional_word(&mut self, key: &Key, word: Option<&'static str>) {
         if let Some(word) = word {
             self.word(key, word);
@@ -73,7 +91,7 @@ impl<'a> Line<'a> {
     /// Text whose author is the configuration.
     pub(super) fn text(&mut self, key: &Key, value: &str) {
         self.key(key);
-        if self.format == Format::Text && is_bare(value.as_bytes()) {
+        if !S::JSON && is_bare(value.as_bytes()) {
             self.out.extend_from_slice(value.as_bytes());
         } else {
             push_quoted(self.out, value);
@@ -89,13 +107,13 @@ impl<'a> Line<'a> {
     /// Text whose author may be the caller: it is searched for tokens, and need not be UTF-8.
     pub(super) fn foreign(&mut self, key: &Key, value: &[u8]) {
         // Most text is neither escaped nor redacted, which is seen at one look.
-        if self.format == Format::Json && !contains(value, |b| is_special(b) | is_of_every_token(b)) {
+        if S::JSON && !contains(value, |b| is_special(b) | is_of_every_token(b)) {
             self.open(key);
             self.out.extend_from_slice(value);
             return self.close();
         }
         self.key(key);
-        if self.format == Format::Text && is_bare(value) {
+        if !S::JSON && is_bare(value) {
             for piece in redact::pieces(value) {
                 self.out.extend_from_slice(piece);
             }
@@ -108,16 +126,19 @@ impl<'a> Line<'a> {
         self.out.push(b'"');
     }
 
+    #[inline(always)]
     pub(super) fn number(&mut self, key: &Key, value: u64) {
         self.key(key);
         push_number(self.out, value);
     }
 
+    #[inline(always)]
     pub(super) fn flag(&mut self, key: &Key) {
         self.key(key);
         self.out.extend_from_slice(b"true");
     }
 
+    #[inline(always)]
     pub(super) fn time(&mut self, key: &Key, unix_ms: i64) {
         self.open(key);
         self.out.extend_from_slice(&rfc3339(unix_ms));
@@ -144,24 +165,21 @@ impl<'a> Line<'a> {
         self.close();
     }
 
+    #[inline(always)]
     fn key(&mut self, key: &Key) {
-        self.out.extend_from_slice(match self.format {
-            Format::Json => key.json.as_bytes(),
-            Format::Text => key.text.as_bytes(),
-        });
+        self.out.extend_from_slice(if S::JSON { key.json } else { key.text }.as_bytes());
     }
 
     /// Begins a value that needs no quotes as text.
+    #[inline(always)]
     fn open(&mut self, key: &Key) {
-        self.out.extend_from_slice(match self.format {
-            Format::Json => key.quoted.as_bytes(),
-            Format::Text => key.text.as_bytes(),
-        });
+        self.out.extend_from_slice(if S::JSON { key.quoted } else { key.text }.as_bytes());
     }
 
     /// Ends it.
+    #[inline(always)]
     fn close(&mut self) {
-        if self.format == Format::Json {
+        if S::JSON {
             self.out.push(b'"');
         }
     }
@@ -189,9 +207,9 @@ fn push_number(out: &mut Vec<u8>, mut number: u64) {
 mod tests {
     use super::*;
 
-    fn line(format: Format, fill: impl Fn(&mut Line<'_>)) -> String {
+    fn line(fill: impl Fn(&mut Line<'_, Text>)) -> String {
         let mut out = Vec::new();
-        let mut line = Line::new(&mut out, format);
+        let mut line = Line::new(&mut out);
         fill(&mut line);
         line.end();
         String::from_utf8(out).expect("a line is text")
@@ -210,7 +228,7 @@ mod tests {
     fn addresses_are_canonical() {
         let address = |text: &str| {
             let address = text.parse().expect("an address");
-            line(Format::Text, |line| line.address(key!(first "address"), address))
+            line(|line| line.address(key!(first "address"), address))
         };
         assert_eq!(address("192.0.2.7"), "address=192.0.2.7\n");
         assert_eq!(address("2001:db8::1"), "address=2001:db8::1\n");
@@ -221,7 +239,7 @@ mod tests {
 
     #[test]
     fn text_is_quoted_only_where_it_must_be() {
-        let text = |value: &str| line(Format::Text, |line| line.text(key!(first "k"), value));
+        let text = |value: &str| line(|line| line.text(key!(first "k"), value));
         assert_eq!(text("/orders/42?"), "k=/orders/42?\n");
         assert_eq!(text(""), "k=\"\"\n");
         assert_eq!(text("a b"), "k=\"a b\"\n");

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::Format;
-use super::line::{Line, key};
+use super::line::{Json, Line, Style, Text, key};
 
 /// Everything that is told about one request; borrowed, since it lives only while it is written. What is `None` or
 /// false is left out of the line.
@@ -52,7 +52,14 @@ pub struct AccessRecord<'a> {
 
 /// Appends the record as one line.
 pub(super) fn push(out: &mut Vec<u8>, format: Format, record: &AccessRecord<'_>) {
-    let mut line = Line::new(out, format);
+    match format {
+        Format::Json => push_as::<Json>(out, record),
+        Format::Text => push_as::<Text>(out, record),
+    }
+}
+
+fn push_as<S: Style>(out: &mut Vec<u8>, record: &AccessRecord<'_>) {
+    let mut line = Line::<S>::new(out);
     line.time(key!(first "time"), record.time_ms);
     line.foreign(key!("request_id"), record.request_id);
     line.word(key!("listener"), record.listener);
@@ -79,7 +86,7 @@ pub(super) fn push(out: &mut Vec<u8>, format: Format, record: &AccessRecord<'_>)
     line.end();
 }
 
-fn push_parties(line: &mut Line<'_>, record: &AccessRecord<'_>) {
+fn push_parties<S: Style>(line: &mut Line<'_, S>, record: &AccessRecord<'_>) {
     line.optional_text(key!("key"), record.key);
     line.optional_word(key!("slot"), record.slot);
     line.optional_text(key!("key_id"), record.key_id);
@@ -88,7 +95,7 @@ fn push_parties(line: &mut Line<'_>, record: &AccessRecord<'_>) {
     line.optional_text(key!("connection"), record.connection);
 }
 
-fn push_outcome(line: &mut Line<'_>, record: &AccessRecord<'_>) {
+fn push_outcome<S: Style>(line: &mut Line<'_, S>, record: &AccessRecord<'_>) {
     line.optional_word(key!("code"), record.code);
     line.optional_word(key!("answered"), record.answered);
     line.optional_word(key!("whose"), record.whose);
