@@ -309,9 +309,12 @@ impl<B: Body<Data = Bytes, Error = CutOff> + Unpin> Exchange<B> {
 
 /// Whether so much can be the beginning of a reply: what speaks another protocol may never end a line.
 fn may_begin_reply(bytes: &[u8]) -> bool {
-    const BEGIN: &[u8] = b"HTTP/1.";
-    let seen = bytes.len().min(BEGIN.len());
-    bytes[..seen] == BEGIN[..seen]
+    const BEGIN: &[u8; 7] = b"HTTP/1.";
+    match bytes.first_chunk() {
+        Some(begin) => begin == BEGIN,
+        // Not as slices: to compare nothing, which is what there is at first, is dear where it lies at no address.
+        None => bytes.iter().zip(BEGIN).all(|(one, other)| one == other),
+    }
 }
 
 #[cfg(test)]
