@@ -8,6 +8,7 @@
 use super::key::{KeyId, Slot};
 use super::token::Digest;
 use std::array;
+use std::cmp::Ordering;
 use std::slice;
 use std::sync::Arc;
 
@@ -213,18 +214,30 @@ fn path(digest: &Digest) -> (usize, usize, usize) {
     (bits / (BRANCHES * LEAVES), bits / LEAVES % BRANCHES, bits % LEAVES)
 }
 
+/// A digest's first eight bytes, which order digests as the digests do.
+fn begins(digest: &[u8; 32]) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = *digest;
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
 /// Where the digest is, or belongs, in a leaf that its first `chosen` bits have chosen.
 fn place(leaf: &[Entry], digest: &Digest, chosen: u32) -> Result<usize, usize> {
-    let [a, b, c, d, e, f, g, h, ..] = digest.0;
     // The 32 bits behind those that chose the leaf.
-    let bits = u64::from_be_bytes([a, b, c, d, e, f, g, h]) << chosen >> 32;
+    let bits = begins(&digest.0) << chosen >> 32;
     let about = ((bits * leaf.len() as u64) >> 32) as usize;
     walk(leaf, digest, about).unwrap_or_else(|| leaf.binary_search_by(|entry| entry.digest.cmp(&digest.0)))
 }
 
 /// The same, from about where it should be; none if it is not near. Neighbours lie on the same cache lines, or the next.
 fn walk(leaf: &[Entry], digest: &Digest, about: usize) -> Option<Result<usize, usize>> {
-    let is_before = |at: usize| leaf.get(at).is_some_and(|entry| entry.digest < digest.0);
+    let first = begins(&digest.0);
+    // Among uniform ones the beginnings decide.
+    let is_before = |at: usize| {
+        leaf.get(at).is_some_and(|entry| match begins(&entry.digest).cmp(&first) {
+            Ordering::Equal => entry.digest < digest.0,
+            decided => decided.is_lt(),
+        })
+    };
     let mut at = about;
     for _ in 0..NEAR {
         if is_before(at) {
