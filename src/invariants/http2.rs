@@ -101,8 +101,8 @@ impl server::Service for Answering {
         self.requests.set(self.requests.get() + 1);
     }
 
-    fn spawn(&self, task: impl Future<Output = ()> + 'static) {
-        tokio::task::spawn_local(task);
+    fn spawn<J: 'static, F: Future<Output = ()> + 'static>(&self, job: J, work: impl Fn(J) -> F + 'static) {
+        tokio::task::spawn_local(work(job));
     }
 
     fn flooded(&self, _: Flood) {}

@@ -36,7 +36,6 @@ pub async fn connection<J: Journeys>(
     // Held to the end: while there is one, the worker is not done.
     stop: watch::Receiver<bool>,
 ) {
-    accepted.set_nodelay();
     let live = core.live();
     let Some(at) = live.listener(&address) else { return };
     let door = &live.snapshot.listeners[at];
@@ -131,8 +130,8 @@ impl<J: Journeys> h2::server::Service for Door<J> {
         }
     }
 
-    fn spawn(&self, task: impl Future<Output = ()> + 'static) {
-        self.core.desks.seat(task);
+    fn spawn<T: 'static, F: Future<Output = ()> + 'static>(&self, job: T, work: impl Fn(T) -> F + 'static) {
+        self.core.desks.seat(job, work);
     }
 
     fn flooded(&self, flood: Flood) {

@@ -18,7 +18,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 /// Answers a request, unless the caller gives it up.
-pub async fn exchange<S: Service>(service: Rc<S>, state: Rc<RefCell<State>>, opened: Opened) {
+pub async fn exchange<S: Service>((service, state, opened): (Rc<S>, Rc<RefCell<State>>, Opened)) {
     let Opened { stream, mut head, has_body } = opened;
     let place = Place { state: &state, stream };
     if place.with(|_| ()).is_none() {

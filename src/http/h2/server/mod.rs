@@ -52,8 +52,8 @@ pub trait Service: 'static {
     /// The caller gave this request up before anything was done for it.
     fn given_up(&self, head: &RequestHead);
 
-    /// Runs one request's task, beside the others.
-    fn spawn(&self, task: impl Future<Output = ()> + 'static);
+    /// Has one request's `job` done by `work` in a task of its own, beside the others.
+    fn spawn<J: 'static, F: Future<Output = ()> + 'static>(&self, job: J, work: impl Fn(J) -> F + 'static);
 
     /// The connection is ended because there was too much of something.
     fn flooded(&self, flood: Flood);
@@ -121,7 +121,7 @@ impl<S: Service> Session<S> {
             match state.wire.poll_read_body(cx) {
                 Poll::Ready(Ok(1..)) => {
                     let each = |opened| {
-                        self.service.spawn(exchange::exchange(self.service.clone(), self.state.clone(), opened));
+                        self.service.spawn((self.service.clone(), self.state.clone(), opened), exchange::exchange);
                     };
                     if let Err(over) = state.read(Instant::now(), each) {
                         return Poll::Ready(over);

@@ -40,8 +40,8 @@ impl Service for Echo {
 
     fn given_up(&self, _: &RequestHead) {}
 
-    fn spawn(&self, task: impl Future<Output = ()> + 'static) {
-        spawn_local(task);
+    fn spawn<J: 'static, F: Future<Output = ()> + 'static>(&self, job: J, work: impl Fn(J) -> F + 'static) {
+        spawn_local(work(job));
     }
 
     fn flooded(&self, _: Flood) {}
