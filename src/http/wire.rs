@@ -125,6 +125,10 @@ impl Wire {
     /// Closes. To a caller who is still sending a close looks like a reset, which can overtake the last words: so he is
     /// told that nothing more comes and, with `hear_out`, heard out until he stops.
     pub fn poll_close(&mut self, hear_out: bool, cx: &mut Context<'_>) -> Poll<()> {
+        // What would be said first, the kernel says by itself.
+        if !hear_out && self.stream.ends_when_dropped() {
+            return Poll::Ready(());
+        }
         // TLS has a last word, for which there may be no room.
         ready!(self.poll_finish(cx).map(drop));
         if hear_out { self.poll_heard_out(cx) } else { Poll::Ready(()) }

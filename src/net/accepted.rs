@@ -24,6 +24,8 @@ impl Acceptor {
         if socket.local_addr()?.is_unix() {
             UnixListener::from_std(socket.into()).map(Acceptor::Unix)
         } else {
+            // Small writes leave at once. Whoever is accepted here inherits it, so nobody has to be told by himself.
+            socket.set_tcp_nodelay(true)?;
             TcpListener::from_std(socket.into()).map(Acceptor::Tcp)
         }
     }
@@ -66,13 +68,6 @@ pub enum Accepted {
 }
 
 impl Accepted {
-    /// Small writes leave at once.
-    pub fn set_nodelay(&self) {
-        if let Accepted::Tcp(tcp) = self {
-            let _ = tcp.set_nodelay(true);
-        }
-    }
-
     /// Closes it without a word. A reset leaves nothing behind; an orderly close would hold a TCP connection in the kernel
     /// for another minute.
     pub fn refuse(self) {
@@ -106,5 +101,29 @@ impl From<Accepted> for Stream {
             Accepted::Tcp(tcp) => Stream::Tcp(tcp),
             Accepted::Unix(unix) => Stream::Unix(unix),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::listen;
+
+    #[tokio::test]
+    async fn small_writes_leave_at_once_on_whatever_is_accepted() {
+        let sockets = listen::bind("127.0.0.1:0".parse().unwrap(), 1).unwrap().sockets;
+        let address = sockets[0].local_addr().unwrap().as_socket().unwrap();
+        let acceptor = Acceptor::on(listen::again(&sockets).unwrap().remove(0)).unwrap();
+        let _one = TcpStream::connect(address).await.unwrap();
+        let Accepted::Tcp(accepted) = acceptor.accept().await.unwrap().0 else { panic!("a caller over TCP") };
+        assert!(accepted.nodelay().unwrap());
+        let _other = TcpStream::connect(address).await.unwrap();
+        let mut those = 0;
+        acceptor.rest(4, |accepted, _| {
+            let Accepted::Tcp(accepted) = accepted else { panic!("a caller over TCP") };
+            assert!(accepted.nodelay().unwrap());
+            those += 1;
+        });
+        assert_eq!(those, 1);
     }
 }

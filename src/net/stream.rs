@@ -19,6 +19,11 @@ pub enum Stream {
 }
 
 impl Stream {
+    /// Whether dropping it tells the peer, in order, that nothing more comes: then it need not be told before.
+    pub fn ends_when_dropped(&self) -> bool {
+        matches!(self, Stream::Tcp(_) | Stream::Unix(_))
+    }
+
     /// Whether it ends, when it is dropped, in a reset instead of in order: the peer sees that something is missing. Unix
     /// sockets have no resets.
     pub fn reset_when_dropped(&self, reset: bool) {
