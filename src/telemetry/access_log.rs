@@ -22,9 +22,9 @@ pub use record::AccessRecord;
 pub use record::example;
 use sink::{Batch, Message, Sink};
 
-/// A buffer is handed over once it holds this much: large enough that the hand-over costs nothing per record, small
+/// A buffer is handed over once it holds this much: large enough that the hand-over costs little per record, small
 /// enough to stay in the cache.
-const FULL: usize = 64 * 1024;
+const FULL: usize = 128 * 1024;
 /// A record with huge fields grows a buffer; beyond this it is given back to the allocator instead of kept.
 const KEEP: usize = 2 * FULL;
 /// Buffers of one core that can be on their way back.
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn records_gather_until_64_kib_or_a_flush() {
+    fn records_gather_until_128_kib_or_a_flush() {
         let (writer, receiver, _) = writer_into(4);
         writer.record(&record::example());
         assert!(receiver.try_recv().is_err(), "nothing is sent per record");

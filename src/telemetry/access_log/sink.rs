@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use super::AccessCounters;
 use super::output::{Destination, Output};
 
-/// Batches that may wait. With 64 KiB each this bounds the memory a stuck destination can hold to about 4 MiB, which is
+/// Batches that may wait. With 128 KiB each this bounds the memory a stuck destination can hold to about 4 MiB, which is
 /// a tenth of a second of records at 100,000 requests a second.
-const WAITING: usize = 64;
+const WAITING: usize = 32;
 /// How long a shutdown waits for a destination that takes nothing.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 
