@@ -41,7 +41,7 @@ KEYSTILE = os.environ.get("KEYSTILE") or str(TARGET / "release" / "keystile")
 os.environ["PATH"] += f"{os.pathsep}/usr/sbin{os.pathsep}/sbin{os.pathsep}{WORK}/tools/bin"
 
 UPSTREAM_PORT, SINK_PORT = 9100, 9310
-# name: (http port, https port, port for outbound calls, command); {log} is "-log" or nothing
+# name: (http port, https port, port for outbound calls, command); {log} is "-log", "-record" or nothing
 PEERS = {
     "direct": (UPSTREAM_PORT, None, None, None),
     "nginx": (9201, 9202, 9204, f"nginx -c {CONF}/nginx{{threads}}{{log}}.conf"),
@@ -56,6 +56,10 @@ KNOWN = {
     "caddy": {"g7-staging": "does not look at permissions", "query-key": "takes no key from the query",
               "cancel": "knows no cancel", "access-log": "writes none"},
 }
+LOGS = {None: "without an access log", "usual": "each with its usual access log",
+        "record": "each with an access log of records in JSON"}
+# What a record tells at least.
+RECORD = {"time", "request_id", "address", "protocol", "method", "path", "key", "status", "bytes_in", "bytes_out", "user_agent"}
 CALL = "/prod/workflows/wf-1234/"
 HTTP, HTTPS, OUTBOUND = range(3)
 # name: (tool, script or path, port, connections, what it is)
@@ -130,7 +134,9 @@ def arguments():
                    help="all peers at the same time, sharing the core: what the machine does to one it does to all, so that "
                         "ratios carry to one or two per cent, where peers that take turns differ by ten")
     p.add_argument("--unpinned", action="store_true", help="let every process run on every CPU")
-    p.add_argument("--access-log", action="store_true", help="every peer writes a buffered access log")
+    p.add_argument("--access-log", nargs="?", const="usual", choices=("usual", "record"),
+                   help="every peer writes a buffered access log: its usual line, or with `--access-log record` JSON with "
+                        "whatever it knows of what Keystile's record says")
     p.add_argument("--add", action="append", default=[], metavar="NAME|HTTP|HTTPS|COMMAND", help="one more proxy")
     p.add_argument("--check", action="store_true", help="only check that every peer does the work; exit 1 if not")
     p.add_argument("--no-check", action="store_true", help="measure without checking first")
@@ -158,6 +164,8 @@ def chosen(args):
         program = words[2] if words[:1] == ["env"] else words[0] if words else None
         if program and not shutil.which(program):
             print(f"!! LEFT OUT: {name}, for there is no {program}", file=sys.stderr)
+        elif args.access_log == "record" and name in ("caddy", "pingora"):
+            print(f"!! LEFT OUT: {name}, which writes no records here", file=sys.stderr)
         else:
             peers.append(name)
     if not peers:
@@ -191,7 +199,7 @@ class Bench:
         for peer in peers:
             *ports, command = PEERS[peer]
             if command:
-                log = "-log" if self.args.access_log else ""
+                log = {None: "", "usual": "-log", "record": "-record"}[self.args.access_log]
                 self.start(peer, command.format(threads=self.args.threads, log=log), 0, list(filter(None, ports)))
 
     def start(self, name, command, cpu, ports):
@@ -318,7 +326,7 @@ class Bench:
         where = "unpinned" if self.args.unpinned else "proxy on CPU 0, load and upstream on CPU 1"
         if self.args.together:
             where += ", all at once; spread of the ratio"
-        log = ", access log" if self.args.access_log else ""
+        log = f", access log: {self.args.access_log}" if self.args.access_log else ""
         base = "x " + next(iter(result))
         print(f"\n== {title} ({where}, {self.args.rounds} x {self.args.secs:g} s, threads {self.args.threads}{more}{log})")
         spread = "ratio_spread" if self.args.together else "spread"
@@ -452,7 +460,7 @@ def markdown(results, peers, args):
     of = "its spread" if args.together else "the spread"
     lines = [f"CPU microseconds per request, median of {args.rounds} × {args.secs:g} s {how}; in brackets "
              f"the ratio to {peers[0]} and {of} over the rounds. {where[0].upper()}{where[1:]}, "
-             f"{'with' if args.access_log else 'without'} an access log.", "",
+             f"{LOGS[args.access_log]}.", "",
              "| scenario | " + " | ".join(peers) + " |", "| --- |" + " --- |" * len(peers)]
     for result in results:
         name = SCENARIOS[next(iter(result.values()))["scenario"]][4]
@@ -558,7 +566,7 @@ def observations(bench, peer):
         yield "upstream over TLS", (200, 100), (reply.status, reply.size)
         yield from calls(bench, peer, f"http://127.0.0.1:{outbound}")
     if bench.args.access_log:
-        yield "access-log", "lines without a token", access_log(peer, key)
+        yield "access-log", "lines without a token", access_log(peer, key, bench.args.access_log)
 
 
 def calls(bench, peer, door):
@@ -587,11 +595,17 @@ def calls(bench, peer, door):
         yield f"call, {name}: one of {expected}", True, status in expected or status
 
 
-def access_log(peer, key):
+def access_log(peer, key, kind):
     time.sleep(1.5)
     path = OUT / f"{peer}-access.log"
     if not path.exists() or not (text := path.read_text(errors="replace")).strip():
         return f"nothing in {path}"
+    if kind == "record":
+        # HAProxy notes there, too, what happens to itself.
+        records = [json.loads(line) for line in text.split("\n") if line.startswith("{")]
+        told = [record for record in records if record["status"] == 200 and RECORD <= {name for name in record if record[name] != ""}]
+        if not told:
+            return f"no record of a request that passed has all of {sorted(RECORD)}, as in {records[-1]}"
     return "a token" if key in text else "lines without a token"
 
 

@@ -45,7 +45,7 @@ def main():
     authority()
     upstream()
     for threads in (1, 2):
-        for suffix, logging in (("", False), ("-log", True)):
+        for suffix, logging in (("", None), ("-log", "usual"), ("-record", "record")):
             write(f"nginx{threads}{suffix}.conf", nginx(threads, logging))
             write(f"haproxy{threads}{suffix}.cfg", haproxy(threads, logging))
             write(f"keystile{threads}{suffix}.yaml", keystile(threads, logging, keys, digested))
@@ -148,7 +148,7 @@ http {{
 
 def nginx(workers, logging):
     reuse = " reuseport" if workers > 1 else ""
-    log = f"access_log {OUT}/nginx-access.log bench buffer=64k flush=1s" if logging else "access_log off"
+    log = f"access_log {OUT}/nginx-access.log {logging} buffer=64k flush=1s" if logging else "access_log off"
     kept = "keepalive 1024; keepalive_requests 1000000000; keepalive_timeout 3600s;"
     verified = (f"proxy_ssl_verify on; proxy_ssl_trusted_certificate {CONF}/ca.pem; proxy_ssl_server_name on; "
                 "proxy_ssl_name localhost; proxy_ssl_protocols TLSv1.3;")
@@ -168,7 +168,11 @@ def nginx(workers, logging):
 worker_rlimit_nofile 65536; pcre_jit on;
 events {{ worker_connections 8192; }}
 http {{
-  log_format bench '$time_iso8601 $remote_addr $ident $request_method $uri $status $bytes_sent $request_time';
+  log_format usual '$time_iso8601 $remote_addr $ident $request_method $uri $status $bytes_sent $request_time';
+  log_format record escape=json '{{"time":"$time_iso8601","request_id":"$request_id","listener":"$server_port",'
+    '"address":"$remote_addr","protocol":"$server_protocol","method":"$request_method","path":"$uri","key":"$ident",'
+    '"status":$status,"bytes_in":$request_length,"bytes_out":$bytes_sent,"duration":$request_time,'
+    '"upstream":"$upstream_header_time","end":"$request_completion","user_agent":"$http_user_agent"}}';
   {log}; keepalive_requests 1000000000; keepalive_timeout 3600s; tcp_nodelay on; default_type text/plain;
   map_hash_max_size 65536; map_hash_bucket_size 512; client_body_buffer_size 32k;
   map $http_authorization $tok {{ default $query_key; "~^Key=(?<t>.+)$" $t; }}
@@ -226,8 +230,18 @@ def haproxy(threads, logging):
   server sink {LOG_SINK}
 """ if logging else ""
     target = "log ring@access local0 info" if logging else "no log"
-    line = ("log global\n  log-format "
-            '"%[date,utime(%Y-%m-%dT%H:%M:%SZ)] %ci %[var(txn.ident)] %HM %HPO %ST %B %Ta"') if logging else "no log"
+    lines = {
+        "usual": "%[date,utime(%Y-%m-%dT%H:%M:%SZ)] %ci %[var(txn.ident)] %HM %HPO %ST %B %Ta",
+        "record": '{"time":"%[date,utime(%Y-%m-%dT%H:%M:%SZ)]","request_id":"%ID","listener":"%fp","address":"%ci",'
+                  '"protocol":"%HV","method":"%HM","path":"%[var(txn.path),json]","key":"%[var(txn.ident),json]",'
+                  '"status":%ST,"bytes_in":%U,"bytes_out":%B,"duration":"%Ta","upstream":"%Tr","end":"%ts",'
+                  '"user_agent":"%[capture.req.hdr(0),json]"}',
+    }
+    line = f"log global\n  log-format '{lines[logging]}'" if logging else "no log"
+    noted = """  unique-id-format %[uuid]
+  capture request header User-Agent len 128
+  http-request set-var(txn.path) path
+""" if logging == "record" else ""
     known = f"""  http-request set-var(txn.tok) req.hdr(authorization),word(2,=) if {{ req.hdr(authorization) -m beg Key= }}
   http-request set-var(txn.tok) url_param(auth-key) if !{{ var(txn.tok) -m found }}
   http-request set-var(txn.ident) var(txn.tok),map_str({CONF}/haproxy-keys.map)
@@ -254,7 +268,7 @@ backend st
 frontend fe
   bind 127.0.0.1:9301 backlog 4096
   bind 127.0.0.1:9302 ssl crt {CONF}/both.pem alpn h2,http/1.1 backlog 4096
-{known}
+{noted}{known}
   http-request set-var-fmt(txn.ck) "%[var(txn.ident)]%[path]"
   acl ok1 var(txn.ck) -m reg -- -g[0-3]/(prod|staging)/workflows/[^/]+/(run|big|tls|cancel)$
   acl ok2 var(txn.ck) -m reg -- -g[4-7]/prod/workflows/[^/]+/(run|big|tls)$
@@ -271,7 +285,7 @@ frontend fe
   default_backend up
 frontend calls
   bind 127.0.0.1:9304 backlog 4096
-{known}
+{noted}{known}
   http-request set-var-fmt(txn.ck) "%[var(txn.ident)]%[path]"
   acl ok1 var(txn.ck) -m reg -- -g[0-3]/c/({'|'.join(CONNECTIONS)})/
   acl ok2 var(txn.ck) -m reg -- -g[4-7]/c/({'|'.join(name for name in CONNECTIONS if name != 'other')})/
