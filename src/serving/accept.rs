@@ -13,6 +13,7 @@ use crate::net::proxy_protocol;
 use crate::policy::address::within;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -48,16 +49,20 @@ pub async fn accept<J: Journeys>(
     core: Rc<Core>,
     door: Arc<Door>,
     acceptor: Acceptor,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) {
+    let mut heard = stop.clone();
+    // One wait for all of them: to begin a new one for every caller would take the channel's lock twice.
+    let mut stopped = pin!(async move { drop(heard.wait_for(|stop| *stop).await) });
     for n in 1_usize.. {
         if n.is_multiple_of(QUEUE) {
             // However fast they come, others have their turn.
             tokio::task::yield_now().await;
         }
         let accepted = tokio::select! {
+            biased;
+            () = &mut stopped => break,
             accepted = acceptor.accept() => accepted,
-            _ = stop.wait_for(|stop| *stop) => break,
         };
         match accepted {
             Ok((accepted, peer)) => admit(journeys, &core, &door, accepted, peer, &stop),
