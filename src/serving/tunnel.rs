@@ -4,6 +4,7 @@
 use super::exchange::{End, Exchange};
 use crate::http::pool::Lease;
 use crate::limit::table::Held;
+use crate::model::rooms::Lodged;
 use crate::net::clock::Clock;
 use crate::net::relay::Relay;
 use crate::policy::standing::Standing;
@@ -17,7 +18,7 @@ const ASKED_EVERY: Duration = Duration::from_millis(500);
 /// An open tunnel, and what lives as long as it does.
 pub struct Tunnel {
     pub standing: Standing,
-    pub exchange: Box<Exchange>,
+    pub exchange: Lodged<Exchange>,
     /// Its place among the workflow's and the connection's concurrent requests.
     pub held: Held,
     /// And so does its upstream's address.
