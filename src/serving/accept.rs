@@ -103,27 +103,33 @@ fn admit<J: Journeys>(
     if let Err(why) = known {
         return refuse(core, door, accepted, why);
     }
-    let (core, door, stop) = (core.clone(), door.clone(), stop.clone());
-    if rules.proxy_protocol {
-        tokio::task::spawn_local(introduced(journeys, core, door, accepted, peer, admitted, stop));
-    } else {
-        tokio::task::spawn_local(async move {
-            connection(journeys, core, door.address.clone(), accepted, peer, stop).await;
-            drop(admitted);
-        });
-    }
+    let caller =
+        Caller { journeys, core: core.clone(), door: door.clone(), accepted, peer, admitted, stop: stop.clone() };
+    // In a task that another connection has left: its kilobytes need not be asked for, nor filled.
+    if rules.proxy_protocol { core.desks.seat(caller, introduced) } else { core.desks.seat(caller, served) }
 }
 
-/// A connection from a load balancer, which says first whose it is.
-async fn introduced<J: Journeys>(
+/// A connection that was let in.
+struct Caller<J> {
     journeys: J,
     core: Rc<Core>,
     door: Arc<Door>,
-    mut accepted: Accepted,
-    balancer: SocketAddr,
-    mut admitted: Admitted,
+    accepted: Accepted,
+    peer: SocketAddr,
+    admitted: Admitted,
     stop: watch::Receiver<bool>,
-) {
+}
+
+/// A connection from its owner.
+async fn served<J: Journeys>(caller: Caller<J>) {
+    let Caller { journeys, core, door, accepted, peer, admitted, stop } = caller;
+    connection(journeys, core, door.address.clone(), accepted, peer, stop).await;
+    drop(admitted);
+}
+
+/// A connection from a load balancer, which says first whose it is.
+async fn introduced<J: Journeys>(caller: Caller<J>) {
+    let Caller { journeys, core, door, mut accepted, peer: balancer, mut admitted, stop } = caller;
     let Some(patience) = rules(&core.live(), &door).map(|rules| rules.timeouts.head) else { return };
     let header = tokio::time::timeout(patience, proxy_protocol::read(&mut accepted)).await;
     let peer = match header.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
@@ -138,8 +144,7 @@ async fn introduced<J: Journeys>(
         return refuse(&core, &door, accepted, why);
     }
     drop(live);
-    connection(journeys, core, door.address.clone(), accepted, peer, stop).await;
-    drop(admitted);
+    served(Caller { journeys, core, door, accepted, peer, admitted, stop }).await;
 }
 
 /// The listener's rules now, if it is still configured.

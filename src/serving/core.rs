@@ -31,7 +31,7 @@ pub struct Core {
     /// H2: the process's.
     pub buffers: Arc<Buffers>,
     pub load: Load,
-    /// For the streams of HTTP/2 connections.
+    /// For connections, and the streams of HTTP/2.
     pub desks: Desks,
     /// What still runs is ended by us, because we end.
     pub cut: Cell<bool>,

@@ -1,5 +1,5 @@
-//! Tasks that are used again. Each stream of an HTTP/2 connection runs in a task of its own; to ask the allocator for its
-//! kilobytes, which the streams before have just given back, costs as much as reading its head, and to carry them there
+//! Tasks that are used again. Each connection, and each stream of HTTP/2, runs in a task of its own; to ask the allocator for its
+//! kilobytes, which those before have just given back, costs as much as reading its head, and to carry them there
 //! costs as much again: so what is handed over is what there is to do, and not its future.
 
 use std::any::Any;
@@ -9,10 +9,10 @@ use std::marker::PhantomData;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-/// Desks of each kind that are kept though nobody sits at them: two megabytes.
+/// Desks of each kind that are kept though nobody sits at them: two or three megabytes.
 const KEPT: usize = 512;
 
-/// A core's desks at which nobody sits. There is a kind for each kind of work: two, for there are two doors.
+/// A core's desks at which nobody sits. There is a kind for each kind of work: connections, the introduced ones, streams.
 #[derive(Default)]
 pub struct Desks {
     kinds: RefCell<Vec<Rc<dyn Any>>>,
