@@ -77,6 +77,17 @@ pub fn is_taken(address: SocketAddr) -> bool {
     plain().is_err_and(|e| e.kind() == io::ErrorKind::AddrInUse)
 }
 
+/// An address where nobody listens, nor will: the port is held, so that no other test is given it.
+#[cfg(test)]
+pub fn nobody() -> SocketAddr {
+    let held = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    held.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let address = held.local_addr().unwrap().as_socket().unwrap();
+    // To the end of all tests.
+    std::mem::forget(held);
+    address
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,8 +3,7 @@
 
 use crate::support::hunt::{Hunt, assert_absent};
 use crate::support::world::{PRODUCTION_SECRET, TEST_SECRET};
-use crate::support::{Answer, Recorded, World, digest, token};
-use std::net::TcpListener;
+use crate::support::{Answer, Recorded, World, digest, nobody, token};
 
 const BASIC_SECRET: &str = "canary-basic-6hK2vQx9";
 const QUERY_SECRET: &str = "canary-query-8sJ1/+mZ=";
@@ -17,7 +16,7 @@ fn percent(text: &str) -> String {
 }
 
 fn world() -> World {
-    let dead = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let dead = nobody();
     // Its mistakes repeat what it was sent, secrets included.
     let misbehave = |request: &Recorded| {
         let secret = request.header("x-engine-key").or(request.header("authorization")).unwrap_or_default();

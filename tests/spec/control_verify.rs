@@ -1,11 +1,10 @@
 //! C8 through the API, with a provider over real TLS: what it says of a secret decides whether the secret counts.
 
-use crate::support::Managed;
 use crate::support::managed::text;
 use crate::support::provider::{Provider, Say, reply};
+use crate::support::{Managed, nobody};
 use crate::tls::Authority;
 use serde_json::{Value, json};
-use std::net::TcpListener;
 
 /// A provider that says what a secret's own word asks for, and a connection with a good one.
 struct Scene {
@@ -130,7 +129,7 @@ fn c8_what_says_nothing_of_the_secret_does_not_stand_in_its_way() {
     assert_eq!(scene.gateway.api().post("/connections/stripe-test/verify")["status"], "error");
     assert_eq!(scene.in_force(), secret("Bad"), "verifying takes nothing away");
 
-    let nowhere = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nowhere = nobody();
     let body = json!({
         "name": "unreachable", "connector": "stripe", "environment": "Test",
         "base_url": format!("https://{nowhere}"), "secret": secret("Good"),

@@ -1,12 +1,11 @@
 //! T6: what the gateway itself answers: every code that can be reached, each with its status, its problem document, its
 //! challenge, and whose fault the log says it was.
 
-use crate::support::{Answer, Connection, Recorded, Reply, World, raw, token};
-use std::net::TcpListener;
+use crate::support::{Answer, Connection, Recorded, Reply, World, nobody, raw, token};
 
 /// A world in which everything can go wrong.
 fn world() -> World {
-    let dead = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let dead = nobody();
     let misbehave = |request: &Recorded| match request.target().split('/').nth(1) {
         Some("garbage") => Answer::Last(b"ICY 200 OK\r\n\r\n".to_vec()),
         Some("switching") => {

@@ -30,7 +30,7 @@ const ENDS: [&str; 8] =
 fn world() -> World {
     let to =
         |inject: &str| format!("base_url: 'http://{{production}}', inject: {inject}, secret: 'file:production.secret'");
-    let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let dead = nobody();
     World::build()
         .answering(misbehave)
         .outbound("failed_auth_limit: 100000/s, max_body: 1KiB, timeouts: { head: 300ms, body_idle: 200ms }")

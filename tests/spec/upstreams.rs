@@ -1,15 +1,10 @@
 //! Several addresses of an upstream: one that fails is avoided, a request is sent again only where that does no harm,
 //! and each time-out says which one it was.
 
-use crate::support::{Answer, Builder, Upstream, World, token};
+use crate::support::{Answer, Builder, Upstream, World, nobody, token};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
-
-/// A port where nobody listens.
-fn nobody() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
 
 /// A listener that never accepts, its queue full: connecting to it takes for ever.
 fn deaf() -> (SocketAddr, Vec<socket2::Socket>) {

@@ -1,11 +1,10 @@
 //! C8, C10: where a verification goes and where it does not, how commands end, and what else they tell of connections.
 
 use crate::support::provider::{Provider, Say, reply};
-use crate::support::{H2Answer, H2Upstream, Recorded};
+use crate::support::{H2Answer, H2Upstream, Recorded, nobody};
 use crate::tls::Authority;
 use crate::verify::{Scene, said};
 use serde_json::Value;
-use std::net::TcpListener;
 
 /// A provider that accepts every key but one that is called through `/bad`.
 fn friendly(scene: &Scene) -> Provider {
@@ -161,8 +160,7 @@ fn hazard_22_a_provider_who_does_not_prove_himself_gets_no_request() {
     let stranger =
         Provider::start(Authority::new().issue("provider.test", |_| {}), |_| Say::Bytes(reply(200, &[], "")));
     let other = Provider::start(scene.ca.issue("other.test", |_| {}), |_| Say::Bytes(reply(200, &[], "")));
-    // A port that nobody listens at.
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = nobody();
     scene.connection("stranger", "stripe", &base(&stranger, ""));
     scene.connection("other", "stripe", &base(&other, ""));
     scene.connection("closed", "stripe", &format!("https://{closed}"));

@@ -1,6 +1,6 @@
 //! HTTP/1.1 on both sides: framing, streaming, time-outs and what breaks off (hazards 10, 11, 13, 14, 16).
 
-use crate::support::{Answer, Connection, Gate, Upstream, World, raw, token};
+use crate::support::{Answer, Connection, Gate, Upstream, World, nobody, raw, token};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
@@ -275,8 +275,7 @@ fn time_outs_of_the_upstream_have_their_own_reason() {
     let answer = world.get("/odd/x").key(&token("odd-key")).send();
     assert_eq!(answer.verdict(), "504 upstream_timeout");
     assert!(began.elapsed() < Duration::from_secs(5));
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let world = world_before(nobody);
+    let world = world_before(nobody());
     assert_eq!(world.get("/odd/x").key(&token("odd-key")).send().verdict(), "502 upstream_unreachable");
 }
 
