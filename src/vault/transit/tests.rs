@@ -3,7 +3,6 @@
 use super::stand_in::StandIn;
 use super::*;
 use crate::model::uid::Uid;
-use crate::net::listen::nobody;
 use crate::vault::{Binding, MasterKey, MasterKeySource, Vault, VaultError};
 use std::collections::HashMap;
 use std::path::Path;
@@ -214,7 +213,8 @@ async fn a_slow_vault_and_none_at_all() {
     let impatient =
         Client { patience: Patience { request: Duration::from_millis(50), pauses: &[] }, ..known(&stand_in) };
     assert_eq!(fault(&impatient).await, Fault::TimedOut(1));
-    let nobody = StandIn { address: nobody(), ..stand_in };
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = StandIn { address: closed, ..stand_in };
     assert!(matches!(fault(&known(&nobody)).await, Fault::Unreachable(_)));
 }
 
