@@ -96,11 +96,26 @@ fn names(text: &str) -> Result<Vec<String>, Fault> {
                 at = end;
                 continue;
             }
+            b'-' | b'0'..=b'9' => {
+                let end = number_end(bytes, at);
+                // Whoever reads it later could not hold it.
+                if !text[at..end].parse::<f64>().is_ok_and(f64::is_finite) {
+                    return Err(syntax(text, at));
+                }
+                at = end;
+                continue;
+            }
             _ => {}
         }
         at += 1;
     }
     Ok(top)
+}
+
+/// Behind the number that begins at `at`.
+fn number_end(bytes: &[u8], at: usize) -> usize {
+    let of_a_number = |byte: &u8| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
+    at + bytes[at..].iter().take_while(|byte| of_a_number(byte)).count()
 }
 
 /// Behind the closing quote of the string that begins at `at`.
@@ -117,12 +132,15 @@ fn string_end(bytes: &[u8], mut at: usize) -> usize {
 }
 
 fn decoded(quoted: &str, text: &str, at: usize) -> Result<Zeroizing<String>, Fault> {
-    serde_json::from_str::<String>(quoted).map(Zeroizing::new).map_err(|_| {
-        let before = text.get(..at).unwrap_or_default();
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().len() + 1;
-        Fault::Syntax { line, column }
-    })
+    serde_json::from_str::<String>(quoted).map(Zeroizing::new).map_err(|_| syntax(text, at))
+}
+
+/// What stands at `at` is not JSON.
+fn syntax(text: &str, at: usize) -> Fault {
+    let before = text.get(..at).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().len() + 1;
+    Fault::Syntax { line, column }
 }
 
 #[cfg(test)]
@@ -138,6 +156,17 @@ mod tests {
             Ok(["a", "c", "e"].map(String::from).to_vec())
         );
         assert_eq!(object("{}"), Ok(vec![]));
+    }
+
+    #[test]
+    fn a_number_that_nobody_can_hold_is_no_number_and_its_place_is_told() {
+        let at = |line, column| Err(Fault::Syntax { line, column });
+        assert_eq!(object(r#"{"a":{"b":10e90265526}}"#), at(1, 11));
+        assert_eq!(object("{\"a\":[1,\n-1e400]}"), at(2, 1));
+        assert_eq!(
+            object(r#"{"a":1e308,"b":-0.0e-400,"c":123456789012345678901234567890}"#).map(|names| names.len()),
+            Ok(3)
+        );
     }
 
     #[test]

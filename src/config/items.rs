@@ -54,7 +54,13 @@ impl Items {
         let (mut at, mut number, mut found) = (0, 1, None);
         let mut inside = false;
         while source.read_until(b'\n', &mut line)? > 0 {
-            inside = inside && belongs(&line);
+            if inside && !belongs(&line) {
+                // What the parser takes for blank would still belong to the last item.
+                if !line.first().is_some_and(u8::is_ascii_graphic) {
+                    return Ok(None);
+                }
+                inside = false;
+            }
             if let (true, Some((from, _, length))) = (inside, &mut found) {
                 *length = at + line.len() as u64 - *from;
                 rest.push(b'\n');
