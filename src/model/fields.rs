@@ -10,7 +10,7 @@ const USUAL: usize = 14;
 
 thread_local! {
     /// What messages before had, for as many as a core has under way.
-    static ROOMS: Rooms<(HeaderName, HeaderValue)> = const { Rooms::new(1024, 2 * USUAL) };
+    static ROOMS: Rooms<(HeaderName, HeaderValue)> = const { Rooms::new(256, 2 * USUAL) };
 }
 
 /// Names and values. A name may stand in several lines.

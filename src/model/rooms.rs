@@ -2,7 +2,6 @@
 //! own, so nobody waits, and the allocator, whose own cache is soon empty where many need the same, is not asked.
 
 use std::cell::RefCell;
-use std::ops::{Deref, DerefMut};
 use std::thread::LocalKey;
 
 /// What a core keeps of one kind.
@@ -39,77 +38,12 @@ pub fn give_back<T>(rooms: &'static LocalKey<Rooms<T>>, mut room: Vec<T>) {
     });
 }
 
-/// What lives in a room for one.
-pub trait Lodger: Sized + 'static {
-    fn rooms() -> &'static LocalKey<Rooms<Self>>;
-}
-
-/// A box whose room is used again.
-#[derive(Debug)]
-pub struct Lodged<T: Lodger>(Vec<T>);
-
-impl<T: Lodger> Lodged<T> {
-    pub fn new(value: T) -> Lodged<T> {
-        let mut room = take(T::rooms());
-        if room.capacity() == 0 {
-            room.reserve_exact(1);
-        }
-        room.push(value);
-        Lodged(room)
-    }
-}
-
-// There is one from the beginning to the end.
-impl<T: Lodger> Deref for Lodged<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.0[0]
-    }
-}
-
-impl<T: Lodger> DerefMut for Lodged<T> {
-    fn deref_mut(&mut self) -> &mut T {
-        &mut self.0[0]
-    }
-}
-
-impl<T: Lodger> Drop for Lodged<T> {
-    fn drop(&mut self) {
-        give_back(T::rooms(), std::mem::take(&mut self.0));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::rc::Rc;
 
     thread_local! {
         static ROOMS: Rooms<u8> = const { Rooms::new(2, 100) };
-        static LODGINGS: Rooms<Guest> = const { Rooms::new(1, 1) };
-    }
-
-    struct Guest {
-        held: Rc<()>,
-    }
-
-    impl Lodger for Guest {
-        fn rooms() -> &'static LocalKey<Rooms<Guest>> {
-            &LODGINGS
-        }
-    }
-
-    #[test]
-    fn who_lodges_leaves_with_the_box_and_the_next_has_the_same_room() {
-        let held = Rc::new(());
-        let mut one = Lodged::new(Guest { held: Rc::default() });
-        one.held = held.clone();
-        let at = std::ptr::from_ref(&*one);
-        drop(one);
-        assert_eq!(Rc::strong_count(&held), 1);
-        let [next, other] = [(); 2].map(|()| Lodged::new(Guest { held: held.clone() }));
-        assert_eq!((std::ptr::from_ref(&*next), Rc::strong_count(&other.held)), (at, 3));
     }
 
     #[test]

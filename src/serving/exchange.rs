@@ -10,7 +10,6 @@ use crate::model::connection::ConnectionId;
 use crate::model::environment::EnvironmentId;
 use crate::model::key::KeyId;
 use crate::model::listener::{DoorKind, Place};
-use crate::model::rooms::{Lodged, Lodger, Rooms};
 use crate::model::webhook::OwnAnswer;
 use crate::model::workflow::WorkflowId;
 use crate::model::{Denial, Key, Slot};
@@ -25,7 +24,6 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::ops::Deref;
 use std::rc::Rc;
-use std::thread::LocalKey;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How an exchange ended.
@@ -103,26 +101,15 @@ pub struct Exchange {
     end: End,
 }
 
-thread_local! {
-    /// For as many requests as a core has under way over HTTP/2: what is this large, the allocator has no cache for.
-    static ROOMS: Rooms<Exchange> = const { Rooms::new(512, 1) };
-}
-
-impl Lodger for Exchange {
-    fn rooms() -> &'static LocalKey<Rooms<Exchange>> {
-        &ROOMS
-    }
-}
-
 /// What nginx taught operators to read as: the caller was gone before an answer was.
 const GONE: u16 = 499;
 
 impl Exchange {
-    pub fn begin(core: Rc<Core>, live: Local, front: &Front, parts: &RequestHead) -> Lodged<Exchange> {
+    pub fn begin(core: Rc<Core>, live: Local, front: &Front, parts: &RequestHead) -> Box<Exchange> {
         let now = now();
         // What only the log asks for.
         let logged = core.access.is_on();
-        Lodged::new(Exchange {
+        Box::new(Exchange {
             request_id: core.ids.next(now),
             started: Instant::now(),
             now,

@@ -8,7 +8,6 @@ use crate::http::scrubbed::Scrubbed;
 use crate::http::upstream::UpstreamBody;
 use crate::limit::table::Held;
 use crate::live::Local;
-use crate::model::rooms::Lodged;
 use crate::model::scrub::{Needle, NeedleId};
 use crate::net::relay::Relay;
 use crate::net::stream::Stream;
@@ -23,7 +22,7 @@ use std::task::{Context, Poll};
 /// A reply's body. Holds what lives as long as the exchange: its record, its concurrency slots.
 pub struct ReplyBody {
     from: From,
-    exchange: Lodged<Exchange>,
+    exchange: Box<Exchange>,
     held: Held,
     /// Boxed: a tunnel is rare.
     standing: Option<Box<Standing>>,
@@ -86,14 +85,14 @@ impl From {
 
 impl ReplyBody {
     /// What the gateway itself says.
-    pub fn own(text: Bytes, mut exchange: Lodged<Exchange>) -> ReplyBody {
+    pub fn own(text: Bytes, mut exchange: Box<Exchange>) -> ReplyBody {
         exchange.sent(text.len());
         exchange.end(End::Complete);
         ReplyBody { from: From::Gateway(Some(text)), exchange, held: Held::new(), standing: None }
     }
 
     /// What the upstream says, as it comes, or without the secret.
-    pub fn passed(body: Passing, mut exchange: Lodged<Exchange>, held: Held) -> ReplyBody {
+    pub fn passed(body: Passing, mut exchange: Box<Exchange>, held: Held) -> ReplyBody {
         let (from, standing) = match body {
             Passing::AsItIs(body) => (From::Upstream(Box::new(body)), None),
             Passing::Switched(body, standing) => (From::Upstream(Box::new(body)), Some(standing)),
