@@ -336,6 +336,12 @@ class Bench:
             print(f"{label:14} {m['rps']:8.0f} {m['rps_ratio']:9.2f} {m['us']:10.2f} {m['ratio']:9.2f} {m[spread]:8.1f} "
                   f"{m['util']:5.2f} {m['p50']:7.0f} {m['p99']:7.0f} {m['p999']:7.0f} {m['mib']:6.1f} {m['errors']}",
                   flush=True)
+        if SCENARIOS[next(iter(result.values()))["scenario"]][0] == "oha":
+            # Of the same seconds with --together: what delays one then delays all.
+            for label, m in list(result.items())[1:]:
+                told = [f"{late} {m[late + '_ratio'][0]:.2f} ({m[late + '_ratio'][1]:.2f} to {m[late + '_ratio'][2]:.2f})"
+                        for late in ("p50", "p99") if m[late + "_ratio"]]
+                print(f"{label}, {base} of the same round: {', '.join(told)}", flush=True)
 
     def load(self, scenario, peer, seconds):
         tool, what, port, connections, _ = SCENARIOS[scenario]
@@ -445,6 +451,9 @@ def summary(rows):
         ratios = [row["us"] / first["us"] for row, first in zip(mine, base) if first["us"]]
         m["ratio"] = statistics.median(ratios) if ratios and m["us"] else float("nan")
         m["ratio_spread"] = (max(ratios) - min(ratios)) / m["ratio"] * 100 if ratios and m["us"] else 0
+        for late in ("p50", "p99"):
+            of = [row[late] / first[late] for row, first in zip(mine, base) if first[late]]
+            m[f"{late}_ratio"] = (statistics.median(of), min(of), max(of)) if of else None
         m["rps_ratio"] = m["rps"] / statistics.median(row["rps"] for row in base)
         m["errors"] = int(sum(row["errors"] for row in mine))
         m["scenario"] = mine[0]["scenario"]
