@@ -182,7 +182,7 @@ fn alone(item: &str, line: u32) -> Result<Node, Irregular> {
     Ok(only)
 }
 
-/// To the line where it stands in the file. An empty block has its place where what follows it begins.
+/// To the line where it stands in the file. A block of empty lines has its place where what follows it begins.
 fn lower(node: &mut Node, by: u32) -> Result<(), Irregular> {
     node.line += by;
     match &mut node.value {
@@ -191,7 +191,7 @@ fn lower(node: &mut Node, by: u32) -> Result<(), Irregular> {
             entry.key_line += by;
             lower(&mut entry.node, by)
         }),
-        Value::Scalar { text, quoted: true } if text.is_empty() => Err(Irregular),
+        Value::Scalar { text, quoted: true } if text.bytes().all(|byte| byte == b'\n') => Err(Irregular),
         Value::Null | Value::Scalar { .. } => Ok(()),
     }
 }

@@ -89,6 +89,7 @@ fn what_makes_sense_only_in_its_place_is_read_whole() {
         "keys:\n  - name: x\n    # a comment\u{7f}\n",
         "keys:\n- |\n ot\n\n\r\r ",
         "keys:\n  - name: x\n\r    enabled: false\n",
+        "keys:\n- name: |+\n\n- name: x\n",
         "keys:\n  - name: x\n\u{85}log: {}\n",
     ];
     for text in texts {
