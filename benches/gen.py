@@ -27,6 +27,7 @@ PROVIDERS_SECRET = "prv_live_9fK2mQ7xWb4TzR8cLhN3vYpD6sJ1"  # of a usual length:
 RATE = 100_000  # per key and second: the limiter works, and refuses nobody
 LOG_SINK = "127.0.0.1:9310"  # HAProxy cannot write a log file; bench.py listens there and does
 CALL = "/prod/workflows/wf-1234/"
+TOLD = "/prod/workflows/told-1234/"  # here everybody refuses as Keystile does: with a problem document of RFC 9457
 # Connections of the outbound door, /c/NAME/PATH: to whom. g4-g7 may use all but `other`.
 CONNECTIONS = {
     "plain": UPSTREAM, "raw": UPSTREAM, "other": UPSTREAM,
@@ -164,6 +165,7 @@ def nginx(workers, logging):
       proxy_buffer_size 16k; proxy_buffers 8 16k;"""
     pools = {UPSTREAM: "http://up", UPSTREAM_TLS: "https://up_tls", UPSTREAM_WRONG: "https://up_wrong"}
     calls = "".join(f"    location /c/{name}/ {{ proxy_pass {pools[to]}/; }}\n" for name, to in CONNECTIONS.items())
+    told = " ".join(f"add_header {name} '{value}' always;" for name, value in refusal("$request_id")[0])
     return f"""worker_processes {workers}; daemon off; pid {OUT}/nginx-proxy.pid; error_log {OUT}/nginx-proxy.err warn;
 worker_rlimit_nofile 65536; pcre_jit on;
 events {{ worker_connections 8192; }}
@@ -204,6 +206,11 @@ http {{
       {verified}
       proxy_pass https://up_tls;
     }}
+    location ^~ {TOLD[:-5]} {{
+      default_type application/problem+json; {told}
+      if ($ident = "") {{ return 401 '{refusal("$request_id")[1]}'; }}
+      return 404 "nothing is here\\n";
+    }}
   }}
   server {{
     listen 127.0.0.1:9204 backlog=4096{reuse};
@@ -217,6 +224,18 @@ http {{
 {calls}  }}
 }}
 """
+
+
+def refusal(request_id):
+    """What Keystile answers to a key that nobody has, for those who have to be told: fields, and body."""
+    code, title = "invalid_key", "The key is not valid"
+    hint = ("check that the whole token was copied, without white space or quotes, that it belongs to this gateway and that it "
+            "was not regenerated")
+    fields = [("Cache-Control", "no-store"), ("X-Error", code), ("X-Request-Id", request_id),
+              ("WWW-Authenticate", 'Key realm="keystile"'), ("WWW-Authenticate", 'Bearer realm="keystile"')]
+    return fields, json.dumps(dict(
+        type=f"urn:keystile:error:{code}", title=title, status=401, code=code, detail=title, hint=hint,
+        instance=f"urn:uuid:{request_id}", request_id=request_id), separators=(",", ":"))
 
 
 def haproxy(threads, logging):
@@ -242,10 +261,15 @@ def haproxy(threads, logging):
   capture request header User-Agent len 128
   http-request set-var(txn.path) path
 """ if logging == "record" else ""
+    told, body = refusal("%[var(txn.id)]")
+    fields = " ".join(f"hdr {name} '{value}'" for name, value in told)
     known = f"""  http-request set-var(txn.tok) req.hdr(authorization),word(2,=) if {{ req.hdr(authorization) -m beg Key= }}
   http-request set-var(txn.tok) url_param(auth-key) if !{{ var(txn.tok) -m found }}
   http-request set-var(txn.ident) var(txn.tok),map_str({CONF}/haproxy-keys.map)
-  http-request return status 401 content-type text/plain string "unauthorized" unless {{ var(txn.ident) -m found }}"""
+  acl known var(txn.ident) -m found
+  http-request set-var(txn.id) uuid if !known {{ path_beg {TOLD[:-5]} }}
+  http-request return status 401 content-type application/problem+json lf-string '{body}' {fields} if !known {{ var(txn.id) -m found }}
+  http-request return status 401 content-type text/plain string "unauthorized" unless known"""
     limited = f"""  http-request track-sc0 var(txn.ident) table st
   http-request return status 429 content-type text/plain string "slow down" if {{ sc0_http_req_rate(st) gt {RATE} }}"""
     verified = f"ssl verify required ca-file {CONF}/ca.pem sni str(localhost) ssl-min-ver TLSv1.3 pool-max-conn 1024"
@@ -454,6 +478,7 @@ def load_scripts(keys):
     script("big.lua", "GET", CALL + "big")
     script("post.lua", "POST", CALL + "run", more=", ['Content-Type'] = 'application/json'", body=", string.rep('b', 1024)")
     script("bad.lua", "GET", CALL + "run", tokens=[unknown(token) for token in known])
+    script("told.lua", "GET", TOLD + "run", tokens=[unknown(token) for token in known])
     script("close.lua", "GET", CALL + "run", more=", ['Connection'] = 'close'")
 
 

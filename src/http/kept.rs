@@ -2,6 +2,7 @@
 
 use super::endpoints::{Candidate, Health};
 use super::h2::client::Line as H2;
+use super::openings::Openings;
 use super::pool::{H1, Pool, Way};
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
@@ -20,7 +21,7 @@ pub struct Endpoint {
     pub address: SocketAddr,
     health: Cell<Health>,
     in_flight: Cell<u32>,
-    idle: RefCell<Vec<Idle>>,
+    idle: RefCell<Vec<Free>>,
     lines: RefCell<Vec<(Rc<H2>, Instant)>>,
     /// It left the answer: nothing more is kept for it.
     retired: Cell<bool>,
@@ -28,9 +29,12 @@ pub struct Endpoint {
     pub opening: Mutex<()>,
     /// The last connection opened spoke HTTP/1, so nobody waits for another's.
     pub alone: Cell<bool>,
+    /// Those that nobody shares.
+    pub openings: Rc<Openings<Free>>,
 }
 
-struct Idle {
+/// A connection that nobody uses.
+pub struct Free {
     connection: H1,
     since: Instant,
     expires: Instant,
@@ -48,6 +52,7 @@ impl Endpoint {
             retired: Cell::default(),
             opening: Mutex::default(),
             alone: Cell::default(),
+            openings: Rc::default(),
         })
     }
 
@@ -93,10 +98,11 @@ impl Endpoint {
     /// The connection that was used last: the others may then grow old and go.
     pub fn take_h1(&self, pool: &Pool, now: Instant) -> Option<(Way, Instant)> {
         let mut idle = self.idle.borrow_mut();
-        while let Some(mut candidate) = idle.pop() {
+        while let Some(candidate) = idle.pop() {
             pool.counters.idle_removed();
-            if candidate.is_fresh(now) && candidate.connection.is_open() {
-                return Some((Way::H1(candidate.connection), candidate.expires));
+            let taken = candidate.take(now);
+            if taken.is_some() {
+                return taken;
             }
         }
         None
@@ -109,12 +115,16 @@ impl Endpoint {
         }
     }
 
-    /// Keeps a connection for another request; false if it is closed instead.
+    /// Gives a connection to who waits for one, or keeps it for another request; false unless it is kept.
     pub fn keep(&self, connection: H1, expires: Instant, since: Instant) -> bool {
+        if self.is_retired() || since >= expires {
+            return false;
+        }
+        let Some(free) = self.openings.offer(Free { connection, since, expires }) else { return false };
         let mut idle = self.idle.borrow_mut();
-        let keep = !self.is_retired() && since < expires && idle.len() < MOST_IDLE;
+        let keep = idle.len() < MOST_IDLE;
         if keep {
-            idle.push(Idle { connection, since, expires });
+            idle.push(free);
         }
         keep
     }
@@ -147,7 +157,12 @@ impl Endpoint {
     }
 }
 
-impl Idle {
+impl Free {
+    /// To be used, if it still can be.
+    pub fn take(mut self, now: Instant) -> Option<(Way, Instant)> {
+        (self.is_fresh(now) && self.connection.is_open()).then(|| (Way::H1(self.connection), self.expires))
+    }
+
     fn is_fresh(&self, now: Instant) -> bool {
         now < self.since + KEPT_FOR && now < self.expires
     }

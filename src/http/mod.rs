@@ -10,6 +10,7 @@ pub mod h1;
 pub mod h2;
 pub mod inspect;
 pub mod kept;
+pub mod openings;
 pub mod outbox;
 pub mod pool;
 pub mod reply;

@@ -194,10 +194,14 @@ impl Pool {
     /// A connection of `endpoint` that is open and young enough.
     pub fn take(self: &Rc<Self>, endpoint: &Rc<Endpoint>, h1_only: bool, now: Instant) -> Option<Leased> {
         let shared = if h1_only && !self.h2_only { None } else { endpoint.take_h2(now) };
-        let found = shared.or_else(|| endpoint.take_h1(self, now));
-        let (way, expires) = found?;
+        let (way, expires) = shared.or_else(|| endpoint.take_h1(self, now))?;
+        Some(self.reuse(endpoint, way, expires))
+    }
+
+    /// A connection that was used before, for another request.
+    pub fn reuse(self: &Rc<Self>, endpoint: &Rc<Endpoint>, way: Way, expires: Instant) -> Leased {
         self.counters.reused();
-        Some(Leased { way, lease: self.lease(endpoint, expires), reused: true })
+        Leased { way, lease: self.lease(endpoint, expires), reused: true }
     }
 
     /// A connection that was just opened.

@@ -8,6 +8,7 @@ use super::h1::client::{Exchange, Idle};
 use super::h1::head::ReplyHead;
 use super::h2::client::{self as h2, Line};
 use super::kept::Endpoint;
+use super::openings::Turn;
 use super::pool::{Leased, Pool, Way};
 use super::upstream_body::From;
 pub use super::upstream_body::UpstreamBody;
@@ -25,7 +26,7 @@ use http::header::{TRAILER, UPGRADE};
 use http_body::Body;
 use rustls::ClientConfig;
 use smallvec::SmallVec;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
@@ -40,6 +41,8 @@ use tokio::time::{Instant, timeout_at};
 pub struct Upstreams {
     pools: RefCell<HashMap<DestinationId, Rc<Pool>>>,
     metrics: Arc<CoreMetrics>,
+    /// Until then this core counts as one that does not get to what it has to do.
+    behind_until: Cell<Instant>,
 }
 
 /// When to give up.
@@ -57,6 +60,7 @@ type Asked = SmallVec<[SocketAddr; 4]>;
 
 /// One request on its way, through all its attempts.
 struct Journey<'a> {
+    upstreams: &'a Upstreams,
     connection: &'a Connection,
     trust: Option<&'a Arc<ClientConfig>>,
     parts: &'a RequestHead,
@@ -68,7 +72,7 @@ struct Journey<'a> {
 
 impl Upstreams {
     pub fn new(metrics: Arc<CoreMetrics>) -> Upstreams {
-        Upstreams { pools: RefCell::default(), metrics }
+        Upstreams { pools: RefCell::default(), metrics, behind_until: Cell::new(Instant::now()) }
     }
 
     /// Sends a request to `connection`'s destination and waits for the reply's head.
@@ -96,7 +100,7 @@ impl Upstreams {
         }
         let bodyless = body.is_end_stream();
         let h1_only = parts.headers.contains_key(UPGRADE);
-        let journey = Journey { connection, trust, parts, upload, patience, h1_only };
+        let journey = Journey { upstreams: self, connection, trust, parts, upload, patience, h1_only };
         let mut body = Some(body);
         let (mut left, mut asked) = (connection.retries, Asked::new());
         loop {
@@ -154,6 +158,11 @@ impl Upstreams {
         pool
     }
 
+    /// This core is behind, and counts as that for so long: few connections are opened at once.
+    pub fn are_behind(&self, so_long: Duration) {
+        self.behind_until.set(Instant::now() + so_long);
+    }
+
     /// Closes what has been idle for too long. Called now and then.
     pub fn sweep(&self) {
         let now = Instant::now();
@@ -195,6 +204,15 @@ impl Journey<'_> {
             if shared && let Some(leased) = pool.take(&first, self.h1_only, Instant::now()) {
                 return Ok(leased);
             }
+            let behind = asked.is_empty() && Instant::now() < self.upstreams.behind_until.get();
+            let _opening = match timeout_at(deadline, first.openings.turn(behind && !shared)).await {
+                Ok(Turn::Kept(free)) => match free.take(Instant::now()) {
+                    Some((way, expires)) => return Ok(pool.reuse(&first, way, expires)),
+                    None => Some(first.openings.begin()),
+                },
+                Ok(Turn::Open(opening)) => Some(opening),
+                Err(_) => None,
+            };
             if Instant::now() >= deadline {
                 // It was the waiting that took so long, which speaks against no address.
                 return Err(Denial::UpstreamConnectTimeout { cause: format!("{}: no turn to connect", first.address) });

@@ -86,6 +86,11 @@ impl Overload {
         self.admitted < 1.0
     }
 
+    /// Whether there was no room left by the latest delay, though nobody need be refused for it yet.
+    pub fn is_behind(&self) -> bool {
+        self.latest >= ROOM
+    }
+
     /// Something had to wait so long for its turn.
     pub fn measured(&mut self, delay: Duration, now: Instant) -> Option<Change> {
         let was = self.is_refusing();

@@ -105,7 +105,13 @@ async fn probe(core: Rc<Core>, since: Instant) {
     core.metrics.delayed(delay);
     let load = &core.load;
     load.probing.set(None);
-    let change = load.overload.borrow_mut().as_mut().and_then(|overload| overload.measured(delay, now));
+    let change = load.overload.borrow_mut().as_mut().and_then(|overload| {
+        let change = overload.measured(delay, now);
+        if overload.is_behind() {
+            core.upstreams.are_behind(overload.bearable());
+        }
+        change
+    });
     if change == Some(Change::Begun) {
         load.calm_until.set(now);
     }
