@@ -7,7 +7,7 @@ use super::failure::Failure;
 use super::h1::client::{Exchange, Idle};
 use super::h1::head::ReplyHead;
 use super::h2::client::{self as h2, Line};
-use super::kept::Endpoint;
+use super::kept::{Endpoint, Free};
 use super::openings::Turn;
 use super::pool::{Leased, Pool, Way};
 use super::upstream_body::From;
@@ -43,6 +43,8 @@ pub struct Upstreams {
     metrics: Arc<CoreMetrics>,
     /// Until then this core counts as one that does not get to what it has to do.
     behind_until: Cell<Instant>,
+    /// The longest wait for a connection because of that.
+    waited: Cell<Duration>,
 }
 
 /// When to give up.
@@ -72,7 +74,8 @@ struct Journey<'a> {
 
 impl Upstreams {
     pub fn new(metrics: Arc<CoreMetrics>) -> Upstreams {
-        Upstreams { pools: RefCell::default(), metrics, behind_until: Cell::new(Instant::now()) }
+        let behind_until = Cell::new(Instant::now());
+        Upstreams { pools: RefCell::default(), metrics, behind_until, waited: Cell::default() }
     }
 
     /// Sends a request to `connection`'s destination and waits for the reply's head.
@@ -163,6 +166,11 @@ impl Upstreams {
         self.behind_until.set(Instant::now() + so_long);
     }
 
+    /// How long requests have waited for a connection because this core is behind, at most, since this was asked last.
+    pub fn waited(&self) -> Duration {
+        self.waited.take()
+    }
+
     /// Closes what has been idle for too long. Called now and then.
     pub fn sweep(&self) {
         let now = Instant::now();
@@ -204,14 +212,15 @@ impl Journey<'_> {
             if shared && let Some(leased) = pool.take(&first, self.h1_only, Instant::now()) {
                 return Ok(leased);
             }
-            let behind = asked.is_empty() && Instant::now() < self.upstreams.behind_until.get();
-            let _opening = match timeout_at(deadline, first.openings.turn(behind && !shared)).await {
-                Ok(Turn::Kept(free)) => match free.take(Instant::now()) {
+            // Not for a second attempt: it has waited before.
+            let alone = !shared && asked.is_empty();
+            let _opening = match self.turn(&first, alone, deadline).await {
+                Some(Turn::Kept(free)) => match free.take(Instant::now()) {
                     Some((way, expires)) => return Ok(pool.reuse(&first, way, expires)),
                     None => Some(first.openings.begin()),
                 },
-                Ok(Turn::Open(opening)) => Some(opening),
-                Err(_) => None,
+                Some(Turn::Open(opening)) => Some(opening),
+                None => None,
             };
             if Instant::now() >= deadline {
                 // It was the waiting that took so long, which speaks against no address.
@@ -222,6 +231,19 @@ impl Journey<'_> {
                 Err(denial) => failed = denial,
             }
         }
+    }
+
+    /// A turn to open a connection to `endpoint`, or one that has come back meanwhile; nothing by `deadline`. Only `alone`, which
+    /// others do not share, waits for it.
+    async fn turn(&self, endpoint: &Endpoint, alone: bool, deadline: Instant) -> Option<Turn<Free>> {
+        let Upstreams { behind_until, waited, .. } = self.upstreams;
+        let begun = Instant::now();
+        let behind = alone && begun < behind_until.get();
+        let turn = timeout_at(deadline, endpoint.openings.turn(behind)).await.ok();
+        if behind {
+            waited.set(waited.get().max(begun.elapsed()));
+        }
+        turn
     }
 
     /// TCP to `first` or who else answers sooner, then TLS and what HTTP wants first. Notes in `tried` who was asked.

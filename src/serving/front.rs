@@ -18,28 +18,30 @@ pub struct Front {
     pub peer_header: HeaderValue,
     /// The listener's when the connection began.
     pub assurance: Assurance,
-    /// A request came on it before.
-    known: Cell<bool>,
+    /// What it cost to begin is not made good yet.
+    dear: Cell<bool>,
     /// What the caller showed in the handshake, read once.
     certificate: Option<ClientCertificate>,
 }
 
 impl Front {
+    /// `dear`: it began with a handshake.
     pub fn new(
         address: Arc<str>,
         door: DoorKind,
         assurance: Assurance,
         peer: IpAddr,
         certificate: Option<ClientCertificate>,
+        dear: bool,
     ) -> Front {
         let peer = canonical(peer);
         let peer_header = HeaderValue::try_from(peer.to_string()).unwrap_or(HeaderValue::from_static("unknown"));
-        Front { address, door, peer, peer_header, assurance, known: Cell::new(false), certificate }
+        Front { address, door, peer, peer_header, assurance, dear: Cell::new(dear), certificate }
     }
 
-    /// Whether this request is the connection's first. Asked once of each.
-    pub fn is_new(&self) -> bool {
-        !self.known.replace(true)
+    /// Whether this request is the first after a handshake. Asked once of each.
+    pub fn is_dear(&self) -> bool {
+        self.dear.replace(false)
     }
 
     /// Where a request comes from whose client address is `address`.

@@ -44,16 +44,16 @@ impl Core {
     /// Refuses a request that this core cannot get to in time, before anything is done for it. `delay`: how long it may be
     /// behind; none, and it takes whatever comes.
     pub fn has_room(self: &Rc<Core>, delay: Option<Duration>, front: &Front, now: Instant) -> Result<(), Denial> {
-        let new = front.is_new();
+        let dear = front.is_dear();
         match delay {
-            Some(delay) if now >= self.load.calm_until.get() => self.look(delay, new, now),
+            Some(delay) if now >= self.load.calm_until.get() => self.look(delay, dear, now),
             _ => Ok(()),
         }
     }
 
     /// Measures, and while this core is behind refuses a part.
     #[cold]
-    fn look(self: &Rc<Core>, delay: Duration, new: bool, now: Instant) -> Result<(), Denial> {
+    fn look(self: &Rc<Core>, delay: Duration, dear: bool, now: Instant) -> Result<(), Denial> {
         let load = &self.load;
         let (change, refused, calm) = {
             let mut overload = load.overload.borrow_mut();
@@ -63,15 +63,19 @@ impl Core {
             }
             let overload = overload.get_or_insert_with(|| Overload::new(delay, now));
             let change = match load.probing.get() {
-                Some(since) => overload.waiting(now.saturating_duration_since(since), now),
+                Some(since) => {
+                    let change = overload.waiting(now.saturating_duration_since(since), now);
+                    self.hurry(overload);
+                    change
+                }
                 None => {
                     load.probing.set(Some(now));
                     tokio::task::spawn_local(probe(self.clone(), now));
                     None
                 }
             };
-            // A connection costs more than a request: whoever has just made one, and would make another, is cheaper to serve.
-            let refused = !new && overload.refuses(now);
+            // A handshake costs more than a request: whoever has just made one, and would make another, is cheaper to serve.
+            let refused = !dear && overload.refuses(now);
             (change, refused, if overload.is_refusing() { Duration::ZERO } else { overload.pause() })
         };
         load.calm_until.set(now + calm);
@@ -82,6 +86,13 @@ impl Core {
         load.refused.set(load.refused.get() + 1);
         self.metrics.refused_behind();
         Err(Denial::Behind)
+    }
+
+    /// Says what does not fit while this core is behind; the next probe may be as late as it is.
+    fn hurry(&self, overload: &Overload) {
+        if overload.is_behind() {
+            self.upstreams.are_behind(2 * overload.bearable());
+        }
     }
 
     fn tell(&self, change: Option<Change>, now: Instant) {
@@ -101,15 +112,14 @@ impl Core {
 /// Waits for its turn, once.
 async fn probe(core: Rc<Core>, since: Instant) {
     let now = Instant::now();
-    let delay = now.saturating_duration_since(since);
+    // Where connections are waited for because of the delay, that is where the queue stands.
+    let delay = now.saturating_duration_since(since).max(core.upstreams.waited());
     core.metrics.delayed(delay);
     let load = &core.load;
     load.probing.set(None);
     let change = load.overload.borrow_mut().as_mut().and_then(|overload| {
         let change = overload.measured(delay, now);
-        if overload.is_behind() {
-            core.upstreams.are_behind(overload.bearable());
-        }
+        core.hurry(overload);
         change
     });
     if change == Some(Change::Begun) {

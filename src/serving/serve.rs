@@ -66,7 +66,8 @@ pub async fn connection<J: Journeys>(
     };
     drop(live);
     let _open = core.metrics.front_connection(if h2 { FrontProtocol::H2 } else { FrontProtocol::H1 });
-    let front = Rc::new(Front::new(address, kind, assurance, peer.ip(), certificate));
+    let dear = matches!(stream, Stream::Server(_));
+    let front = Rc::new(Front::new(address, kind, assurance, peer.ip(), certificate, dear));
     let door = Door { journeys, core, front };
     if h2 {
         return h2::server::serve(stream, h2_rules, Rc::new(door), stop).await;
