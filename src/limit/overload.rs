@@ -91,6 +91,12 @@ impl Overload {
         self.latest >= ROOM
     }
 
+    /// The delay of a core where `probed` was its queue's and `elsewhere` what was waited for because of that. Without a queue
+    /// there is no such cause, and whoever waits then waits for somebody else.
+    pub fn delay(&self, probed: Duration, elsewhere: Duration) -> Duration {
+        if self.in_aims(probed) >= ROOM { probed.max(elsewhere) } else { probed }
+    }
+
     /// Something had to wait so long for its turn.
     pub fn measured(&mut self, delay: Duration, now: Instant) -> Option<Change> {
         let was = self.is_refusing();

@@ -288,3 +288,13 @@ proptest! {
         prop_assert!(!overload.is_refusing());
     }
 }
+
+#[test]
+fn what_is_waited_for_elsewhere_counts_only_while_the_core_has_a_queue_itself() {
+    let overload = Overload::new(BEARABLE, Instant::now());
+    let (short, long, longer) = (BEARABLE / 10, BEARABLE / 2, BEARABLE * 50);
+    // An address that does not answer holds up those who would connect to it, and no core for that.
+    assert_eq!(overload.delay(short, longer), short);
+    assert_eq!(overload.delay(long, longer), longer);
+    assert_eq!(overload.delay(long, short), long);
+}

@@ -112,12 +112,12 @@ impl Core {
 /// Waits for its turn, once.
 async fn probe(core: Rc<Core>, since: Instant) {
     let now = Instant::now();
-    // Where connections are waited for because of the delay, that is where the queue stands.
-    let delay = now.saturating_duration_since(since).max(core.upstreams.waited());
-    core.metrics.delayed(delay);
     let load = &core.load;
     load.probing.set(None);
     let change = load.overload.borrow_mut().as_mut().and_then(|overload| {
+        // Where connections are waited for because of the delay, that is where the queue stands.
+        let delay = overload.delay(now.saturating_duration_since(since), core.upstreams.waited());
+        core.metrics.delayed(delay);
         let change = overload.measured(delay, now);
         core.hurry(overload);
         change
