@@ -12,6 +12,7 @@ use crate::model::{Reply, RequestHead};
 use crate::net::flood::Floods;
 use crate::net::frames::{self, Frame, PREFACE};
 use crate::net::scripted::{Scripted, Then};
+use crate::net::stop::Stop;
 use crate::net::stream::Stream;
 use crate::policy::fixture;
 use bytes::Bytes;
@@ -22,7 +23,6 @@ use std::collections::HashSet;
 use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
-use tokio::sync::watch;
 use tokio::task::LocalSet;
 
 const MAX_BLOCK: u64 = 16 << 10;
@@ -64,10 +64,10 @@ fn served(script: Scripted, written: &RefCell<Vec<u8>>) {
     let service = Rc::new(Answering { requests: requests.clone() });
     let (list, timeouts) = (MAX_BLOCK, fixture::door().timeouts);
     let rules = server::Rules { list, block: 2 * MAX_BLOCK, timeouts };
-    let (_stop, told) = watch::channel(false);
+    let stop = Stop::default();
     let local = LocalSet::new();
     // What is wrong with a connection ends it.
-    finish(local.run_until(server::serve(Stream::Scripted(script), rules, service, told)));
+    finish(local.run_until(server::serve(Stream::Scripted(script), rules, service, stop.hearer())));
     assert!(requests.get() <= 1_000, "more requests than bytes could ask for");
     readable(&frames_from(&written.borrow(), 0));
 }

@@ -12,6 +12,7 @@ use crate::http::inspect::inspect;
 use crate::model::listener::FrontTimeouts;
 use crate::model::{Reply, RequestHead};
 use crate::net::scripted::{Scripted, Then};
+use crate::net::stop::Stop;
 use crate::net::stream::Stream;
 use crate::policy::fixture;
 use bytes::{Bytes, BytesMut};
@@ -262,8 +263,8 @@ fn served(script: (Scripted, Rc<RefCell<Vec<u8>>>), manner: Manner) -> (Vec<Call
         timeouts: FrontTimeouts { head: HOUR, body_idle: HOUR, request: HOUR, idle: HOUR },
     };
     let service = Answering { manner, broken: Rc::default(), calls: RefCell::default() };
-    let (_stop, stopped) = tokio::sync::watch::channel(false);
-    finish(serve(Stream::Scripted(script.0), rules, &service, stopped));
+    let stop = Stop::default();
+    finish(serve(Stream::Scripted(script.0), rules, &service, stop.hearer()));
     let (calls, mut rest, mut statuses) = (service.calls.take(), script.1.take(), Vec::new());
     while !rest.is_empty() {
         let method = &calls.get(statuses.len()).expect("no more replies than requests").method;

@@ -15,6 +15,7 @@ pub mod proxy_protocol;
 pub mod relay;
 #[cfg(any(test, fuzzing))]
 pub mod scripted;
+pub mod stop;
 pub mod stream;
 pub mod tls;
 pub mod unix_socket;

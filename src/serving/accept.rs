@@ -10,15 +10,15 @@ use crate::model::Listener;
 use crate::model::listener::ConnectionRefusal;
 use crate::net::accepted::{Accepted, Acceptor};
 use crate::net::proxy_protocol;
+use crate::net::stop::Hearer;
 use crate::policy::address::within;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::watch;
 
 /// Connections that are taken out of the kernel's queue in one go: as many as it may hold.
 const QUEUE: usize = crate::net::listen::BACKLOG as usize;
@@ -44,16 +44,7 @@ impl Door {
 }
 
 /// Accepts until `stop` says so.
-pub async fn accept<J: Journeys>(
-    journeys: J,
-    core: Rc<Core>,
-    door: Arc<Door>,
-    acceptor: Acceptor,
-    stop: watch::Receiver<bool>,
-) {
-    let mut heard = stop.clone();
-    // One wait for all of them: to begin a new one for every caller would take the channel's lock twice.
-    let mut stopped = pin!(async move { drop(heard.wait_for(|stop| *stop).await) });
+pub async fn accept<J: Journeys>(journeys: J, core: Rc<Core>, door: Arc<Door>, acceptor: Acceptor, mut stop: Hearer) {
     for n in 1_usize.. {
         if n.is_multiple_of(QUEUE) {
             // However fast they come, others have their turn.
@@ -61,7 +52,7 @@ pub async fn accept<J: Journeys>(
         }
         let accepted = tokio::select! {
             biased;
-            () = &mut stopped => break,
+            () = poll_fn(|cx| stop.poll(cx)) => break,
             accepted = acceptor.accept() => accepted,
         };
         match accepted {
@@ -86,7 +77,7 @@ fn admit<J: Journeys>(
     door: &Arc<Door>,
     accepted: Accepted,
     peer: SocketAddr,
-    stop: &watch::Receiver<bool>,
+    stop: &Hearer,
 ) {
     let live = core.live();
     let Some(rules) = rules(&live, door) else { return };
@@ -117,7 +108,7 @@ struct Caller<J> {
     accepted: Accepted,
     peer: SocketAddr,
     admitted: Admitted,
-    stop: watch::Receiver<bool>,
+    stop: Hearer,
 }
 
 /// A connection from its owner.

@@ -14,6 +14,7 @@ use crate::model::{Listener, Reply, RequestHead};
 use crate::net::accepted::Accepted;
 use crate::net::certificate;
 use crate::net::prior_knowledge::begins_http2;
+use crate::net::stop::Hearer;
 use crate::net::stream::Stream;
 use crate::telemetry::metrics::FrontProtocol;
 use crate::telemetry::timestamp::now_ms;
@@ -21,7 +22,6 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use tokio::sync::watch;
 
 /// What is read of an HTTP/2 head beyond our own limits, so that it is refused with a reason.
 const BEYOND: u64 = 64 * 1024;
@@ -34,7 +34,7 @@ pub async fn connection<J: Journeys>(
     accepted: Accepted,
     peer: SocketAddr,
     // Held to the end: while there is one, the worker is not done.
-    stop: watch::Receiver<bool>,
+    stop: Hearer,
 ) {
     let live = core.live();
     let Some(at) = live.listener(&address) else { return };

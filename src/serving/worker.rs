@@ -6,13 +6,14 @@ use super::answer::Journeys;
 use super::core::Core;
 use crate::net::accepted::Acceptor;
 use crate::net::listen;
+use crate::net::stop::Stop;
 use socket2::Socket;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
 /// What the control side tells a worker.
 pub enum Order {
@@ -103,8 +104,8 @@ impl Worker {
 struct Listening {
     door: Arc<Door>,
     sockets: Vec<Socket>,
-    /// Every connection holds a receiver: none left means that all are closed.
-    stop: watch::Sender<bool>,
+    /// Every connection holds a hearer: none left means that all are closed.
+    stop: Stop,
 }
 
 impl Listening {
@@ -115,10 +116,10 @@ impl Listening {
         door: Arc<Door>,
         sockets: Vec<Socket>,
     ) -> std::io::Result<Listening> {
-        let stop = watch::Sender::new(false);
+        let stop = Stop::default();
         for socket in listen::again(&sockets)? {
             let acceptor = Acceptor::on(socket)?;
-            let accepting = accept::accept(journeys, core.clone(), door.clone(), acceptor, stop.subscribe());
+            let accepting = accept::accept(journeys, core.clone(), door.clone(), acceptor, stop.hearer());
             // Whoever waits is taken in at once: what waits in the kernel's queue is a delay that nobody measures.
             tokio::task::spawn_local(tokio::task::unconstrained(accepting));
         }
@@ -130,9 +131,9 @@ impl Listening {
         Listening::begin(journeys, core, self.door.clone(), listen::again(&self.sockets)?)
     }
 
-    /// Stops accepting and lets what runs finish. The sender that is returned closes with the last connection.
-    fn end(self) -> watch::Sender<bool> {
-        let _ = self.stop.send(true);
+    /// Stops accepting and lets what runs finish. What is returned is alone after the last connection.
+    fn end(self) -> Stop {
+        self.stop.tell();
         self.stop
     }
 }
@@ -140,10 +141,10 @@ impl Listening {
 /// Follows orders until drained.
 async fn work<J: Journeys>(journeys: J, core: Rc<Core>, mut inbox: mpsc::UnboundedReceiver<Order>) {
     let mut listening: HashMap<Arc<str>, Listening> = HashMap::new();
-    let mut leaving: Vec<watch::Sender<bool>> = Vec::new();
+    let mut leaving: Vec<Stop> = Vec::new();
     let ticker = tokio::task::spawn_local(tick(core.clone()));
     while let Some(order) = inbox.recv().await {
-        leaving.retain(|stop| !stop.is_closed());
+        leaving.retain(|stop| !stop.is_alone());
         let begun = match order {
             Order::Listen { door, sockets } => Listening::begin(journeys, &core, door, sockets),
             Order::Renew { address } => match listening.get(&address) {
@@ -169,7 +170,7 @@ async fn work<J: Journeys>(journeys: J, core: Rc<Core>, mut inbox: mpsc::Unbound
     leaving.extend(listening.into_values().map(Listening::end));
     let finished = async {
         for stop in leaving {
-            stop.closed().await;
+            stop.alone().await;
         }
     };
     tokio::select! {

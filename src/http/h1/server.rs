@@ -15,6 +15,7 @@ use crate::model::Denial;
 use crate::model::listener::FrontTimeouts;
 use crate::model::{Reply, RequestHead};
 use crate::net::clock::Clock;
+use crate::net::stop::Hearer;
 use crate::net::stream::Stream;
 use bytes::{Bytes, BytesMut};
 use http::header::EXPECT;
@@ -26,7 +27,6 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// What answers requests.
@@ -59,21 +59,13 @@ pub struct Rules {
 const LAST_CALL: Duration = Duration::from_secs(1);
 
 /// Serves `stream` until one side has had enough, or until `stop` says so and the request under way is answered.
-pub async fn serve<S: Service>(stream: Stream, rules: Rules, service: &S, stop: watch::Receiver<bool>) {
+pub async fn serve<S: Service>(stream: Stream, rules: Rules, service: &S, stop: Hearer) {
     let shared = Rc::new(RefCell::new(Shared::new(Wire::new(stream))));
-    let mut heard = stop.clone();
-    let mut stopped = pin!(async move { heard.wait_for(|stop| *stop).await.is_ok() });
-    let mut session = Session {
-        shared,
-        rules,
-        head: RequestHead::default(),
-        stop,
-        stopped: false,
-        clock: Clock::new(rules.timeouts.head),
-    };
+    let (head, clock) = (RequestHead::default(), Clock::new(rules.timeouts.head));
+    let mut session = Session { shared, rules, head, stop, clock };
     let mut first = true;
     loop {
-        let arrived = session.next_head(first, stopped.as_mut()).await;
+        let arrived = session.next_head(first).await;
         first = false;
         match session.exchange(arrived, service).await {
             Then::Next => {}
@@ -90,8 +82,7 @@ struct Session {
     rules: Rules,
     /// The present request's.
     head: RequestHead,
-    stop: watch::Receiver<bool>,
-    stopped: bool,
+    stop: Hearer,
     clock: Clock,
 }
 
@@ -106,8 +97,8 @@ enum Then<B> {
 
 impl Session {
     /// Waits for a whole head.
-    async fn next_head(&mut self, first: bool, mut stopped: Pin<&mut impl Future<Output = bool>>) -> Arrived {
-        let Session { shared, rules, head, clock, stopped: told, .. } = self;
+    async fn next_head(&mut self, first: bool) -> Arrived {
+        let Session { shared, rules, head, clock, stop } = self;
         let since = Instant::now();
         let mut arriving = Arriving::default();
         let mut patience = if first { rules.timeouts.head } else { rules.timeouts.idle };
@@ -122,9 +113,8 @@ impl Session {
                     true => Poll::Ready(unreadable(Denial::RequestTimeout, head)),
                 };
             }
-            *told = *told || stopped.as_mut().poll(cx).is_ready();
             // Who was accepted is owed one answer.
-            if *told && !first {
+            if stop.poll(cx).is_ready() && !first {
                 patience = patience.min(LAST_CALL);
             }
             if clock.is_past(since + patience, cx) { Poll::Ready(Arrived::Nobody) } else { Poll::Pending }
@@ -170,7 +160,7 @@ impl Session {
 
     /// Sends a reply.
     async fn reply<B: ReplyBody>(&mut self, mut reply: Reply<B>, asked: Asked) -> Then<B> {
-        let mut keep = asked.keep && !*self.stop.borrow() && self.shared.borrow().can_end(closing::DRAINED);
+        let mut keep = asked.keep && !self.stop.is_told() && self.shared.borrow().can_end(closing::DRAINED);
         let hint = reply.body.size_hint();
         let sending = {
             let shared = &mut *self.shared.borrow_mut();

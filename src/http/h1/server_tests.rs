@@ -1,6 +1,7 @@
 use super::*;
 use crate::http::wire::LINGER;
 use crate::net::scripted::{self, Scripted};
+use crate::net::stop::Stop;
 use std::pin::Pin;
 
 /// Answers nobody.
@@ -38,7 +39,7 @@ async fn hazard_13_a_caller_without_room_for_a_last_word_is_not_waited_for() {
     let patience = Duration::from_secs(30);
     let timeouts = FrontTimeouts { head: patience, body_idle: patience, request: patience, idle: patience };
     let rules = Rules { limits: Limits { head: 1024, uri: 1024 }, timeouts };
-    let (_stop, stopped) = watch::channel(false);
-    let served = serve(Stream::Scripted(script.full()), rules, &Silent, stopped);
+    let stop = Stop::default();
+    let served = serve(Stream::Scripted(script.full()), rules, &Silent, stop.hearer());
     tokio::time::timeout(LINGER * 3, served).await.expect("it waits for ever");
 }

@@ -23,6 +23,7 @@ use crate::model::flood::Flood;
 use crate::model::listener::FrontTimeouts;
 use crate::model::{Reply, RequestHead};
 use crate::net::clock::Clock;
+use crate::net::stop::Hearer;
 use crate::net::stream::Stream;
 use bytes::Bytes;
 use h2::Reason;
@@ -31,10 +32,8 @@ use incoming::{Early, Incoming};
 use state::{Over, State};
 use std::cell::RefCell;
 use std::future::Future;
-use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// What answers requests.
@@ -75,14 +74,13 @@ const MOST_UNSENT: usize = 64 * 1024;
 const READS: usize = 16;
 
 /// Serves `stream` until one side has had enough, or until `stop` says so and the requests under way are answered.
-pub async fn serve<S: Service>(stream: Stream, rules: Rules, service: Rc<S>, stop: watch::Receiver<bool>) {
+pub async fn serve<S: Service>(stream: Stream, rules: Rules, service: Rc<S>, mut stop: Hearer) {
     let state = Rc::new(RefCell::new(State::new(Wire::new(stream), rules)));
-    // Whoever stops waits until nobody listens any more: the original is held to the end.
-    let mut heard = stop.clone();
-    let mut stopped = pin!(async move { heard.wait_for(|stop| *stop).await.is_ok() });
     let mut session = Session { state, service, clock: Clock::new(rules.timeouts.head), told: false };
-    let over = std::future::poll_fn(|cx| session.poll(stopped.as_mut(), cx)).await;
+    let over = std::future::poll_fn(|cx| session.poll(&mut stop, cx)).await;
     session.end(over).await;
+    // Whoever stops waits until nobody hears any more.
+    drop(stop);
 }
 
 /// A connection, as its own task has it.
@@ -95,9 +93,9 @@ struct Session<S> {
 
 impl<S: Service> Session<S> {
     /// Writes what there is, reads what comes. Ready when the connection is over.
-    fn poll(&mut self, stopped: Pin<&mut impl Future<Output = bool>>, cx: &mut Context<'_>) -> Poll<Over> {
+    fn poll(&mut self, stop: &mut Hearer, cx: &mut Context<'_>) -> Poll<Over> {
         let state = &mut *self.state.borrow_mut();
-        if !self.told && stopped.poll(cx).is_ready() {
+        if !self.told && stop.poll(cx).is_ready() {
             self.told = true;
             state.leave(Instant::now());
         }

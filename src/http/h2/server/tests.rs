@@ -7,6 +7,7 @@ use crate::model::listener::FrontTimeouts;
 use crate::model::{Reply, RequestHead};
 use crate::net::frames::{DATA, END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, PREFACE, RST_STREAM, SETTINGS};
 use crate::net::scripted::{Scripted, Then};
+use crate::net::stop::Stop;
 use crate::net::stream::Stream;
 use crate::policy::fixture;
 use bytes::Bytes;
@@ -14,7 +15,6 @@ use std::cell::RefCell;
 use std::future::{Future, pending};
 use std::rc::Rc;
 use std::time::Duration;
-use tokio::sync::watch;
 use tokio::task::{LocalSet, spawn_local, yield_now};
 use tokio::time::timeout;
 
@@ -61,8 +61,8 @@ fn beginning(said: &[Vec<u8>]) -> Bytes {
 async fn serve_for(patience: Duration, held: &Rc<()>, script: Scripted, timeouts: FrontTimeouts) {
     let service = Rc::new(Echo { held: held.clone() });
     let rules = Rules { list: 16 << 10, block: 32 << 10, timeouts };
-    let (_stop, told) = watch::channel(false);
-    let _ = timeout(patience, serve(Stream::Scripted(script), rules, service, told)).await;
+    let stop = Stop::default();
+    let _ = timeout(patience, serve(Stream::Scripted(script), rules, service, stop.hearer())).await;
 }
 
 /// Serves a caller who says this and then waits, for a moment. What was written.
