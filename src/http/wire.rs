@@ -13,6 +13,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 /// Bytes that one read may bring.
 const READ: usize = 16 * 1024;
+/// Bytes that are dearer to copy than room for them is to ask for.
+const MUCH: usize = 8 * 1024;
 /// How long a caller who is still sending may go on unheard before the connection is closed, so that the reply reaches
 /// him before a reset does.
 pub const LINGER: Duration = Duration::from_secs(3);
@@ -41,13 +43,13 @@ pub struct Wire {
     /// Bytes written so far.
     pub sent: u64,
     unflushed: bool,
-    /// The last read brought all it could: more of a large body is coming.
-    flows: bool,
+    /// Bytes that the last read of a body brought: the next one may bring as many.
+    brought: usize,
 }
 
 impl Wire {
     pub fn new(stream: Stream) -> Wire {
-        Wire { stream, inbox: BytesMut::new(), outbox: Outbox::default(), sent: 0, unflushed: false, flows: false }
+        Wire { stream, inbox: BytesMut::new(), outbox: Outbox::default(), sent: 0, unflushed: false, brought: 0 }
     }
 
     /// Reads once, a head's worth. `Ok(0)`: the peer sends no more.
@@ -61,17 +63,19 @@ impl Wire {
 
     /// Reads once, a body's worth. `Ok(0)`: the peer sends no more.
     pub fn poll_read_body(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let read = match self.flows {
-            false => self.poll_land(READ, cx),
+        let read = if self.brought < MUCH {
+            self.poll_land(READ, cx)
+        } else if self.stream.poll_read_ready(cx).is_ready() {
             // Read into the room where it stays, instead of being copied there.
-            true => {
-                self.inbox.reserve(READ);
-                pin!(self.stream.read_buf(&mut self.inbox)).poll(cx)
-            }
+            self.inbox.reserve(READ);
+            pin!(self.stream.read_buf(&mut self.inbox)).poll(cx)
+        } else {
+            Poll::Pending
         };
-        self.flows = matches!(read, Poll::Ready(Ok(READ..)));
-        if read.is_pending() {
-            self.rest();
+        match read {
+            Poll::Ready(Ok(brought)) => self.brought = brought,
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => self.rest(),
         }
         read
     }

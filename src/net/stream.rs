@@ -19,6 +19,17 @@ pub enum Stream {
 }
 
 impl Stream {
+    /// Ready if a read may bring something. Nobody knows what TLS holds.
+    pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Stream::Tcp(tcp) => tcp.poll_read_ready(cx).map(drop),
+            Stream::Unix(unix) => unix.poll_read_ready(cx).map(drop),
+            Stream::Server(_) | Stream::Client(_) => Poll::Ready(()),
+            #[cfg(any(test, fuzzing))]
+            Stream::Scripted(_) => Poll::Ready(()),
+        }
+    }
+
     /// Whether dropping it tells the peer, in order, that nothing more comes: then it need not be told before.
     pub fn ends_when_dropped(&self) -> bool {
         matches!(self, Stream::Tcp(_) | Stream::Unix(_))
