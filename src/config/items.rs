@@ -178,19 +178,24 @@ fn alone(item: &str, line: u32) -> Result<Node, Irregular> {
     let node = parse(item, &mut mistakes).filter(|_| mistakes.is_empty()).ok_or(Irregular)?;
     let Value::List(items) = node.value else { return Err(Irregular) };
     let Ok([mut only]) = <[Node; 1]>::try_from(items) else { return Err(Irregular) };
-    lower(&mut only, line - 1)?;
+    lower(&mut only, line - 1, item.lines().count())?;
     Ok(only)
 }
 
-/// To the line where it stands in the file. A block of empty lines has its place where what follows it begins.
-fn lower(node: &mut Node, by: u32) -> Result<(), Irregular> {
+/// To the line where it stands in the file, from one of the item's own `lines`. The value that `? key` does not have, and a
+/// block of empty lines, stand where what follows begins, which may be behind the item.
+fn lower(node: &mut Node, by: u32, lines: usize) -> Result<(), Irregular> {
+    if node.line as usize > lines {
+        return Err(Irregular);
+    }
     node.line += by;
     match &mut node.value {
-        Value::List(items) => items.iter_mut().try_for_each(|item| lower(item, by)),
+        Value::List(items) => items.iter_mut().try_for_each(|item| lower(item, by, lines)),
         Value::Map(entries) => entries.iter_mut().try_for_each(|entry| {
             entry.key_line += by;
-            lower(&mut entry.node, by)
+            lower(&mut entry.node, by, lines)
         }),
+        // What the parser says of it alone is another place, though in the item.
         Value::Scalar { text, quoted: true } if text.bytes().all(|byte| byte == b'\n') => Err(Irregular),
         Value::Null | Value::Scalar { .. } => Ok(()),
     }

@@ -91,6 +91,8 @@ fn what_makes_sense_only_in_its_place_is_read_whole() {
         "keys:\n  - name: x\n\r    enabled: false\n",
         "keys:\n- name: |+\n\n- name: x\n",
         "keys:\n  - name: x\n\u{85}log: {}\n",
+        "keys:\n  - ? name\n  - name: x\n",
+        "keys:\n  - name: |\n\n  - name: x\n",
     ];
     for text in texts {
         assert_eq!(apart(text), None, "{text}");
