@@ -1,5 +1,6 @@
 //! Floor 4: HTTP itself: what is read, what is answered, and the way to the upstream.
 
+mod attempt;
 pub mod body;
 pub mod coding;
 pub mod date;

@@ -95,32 +95,30 @@ impl Pool {
         })
     }
 
-    /// Notes a request, and sees to it that somebody can be asked. Looks names up again beside the requests, and before
-    /// them only if there is nothing to go by.
-    pub async fn ready(self: &Rc<Self>, now: Instant, deadline: impl FnOnce() -> Instant) -> Result<(), Denial> {
+    /// Notes a request. Where its names are due, they are looked up again beside the requests.
+    pub fn request(self: &Rc<Self>, now: Instant) {
         self.used.set(now);
         self.budget.borrow_mut().request(now);
-        if now >= self.due.get() {
-            if self.endpoints.borrow().is_empty() {
-                Box::pin(self.resolve_once(deadline())).await;
-            } else {
-                // Nobody else asks meanwhile.
-                self.due.set(now + NAMES_LIVE);
-                let pool = self.clone();
-                tokio::task::spawn_local(async move {
-                    pool.adopt(dial::resolve(&pool.sites, now + NAMES_LIVE).await, Instant::now());
-                });
+        if now >= self.due.get() && !self.endpoints.borrow().is_empty() {
+            // Nobody else asks meanwhile.
+            self.due.set(now + NAMES_LIVE);
+            let pool = self.clone();
+            tokio::task::spawn_local(async move {
+                pool.adopt(dial::resolve(&pool.sites, now + NAMES_LIVE).await, Instant::now());
+            });
+        }
+    }
+
+    /// Sees to it that somebody can be asked: where nobody is known, the names are looked up before the request goes on.
+    pub async fn ready(&self, deadline: Instant) -> Result<(), Denial> {
+        if self.endpoints.borrow().is_empty() {
+            let _one = self.resolving.lock().await;
+            if Instant::now() >= self.due.get() {
+                let answers = dial::resolve(&self.sites, deadline).await;
+                self.adopt(answers, Instant::now());
             }
         }
         self.verdict.borrow().clone().map_or(Ok(()), Err)
-    }
-
-    async fn resolve_once(&self, deadline: Instant) {
-        let _one = self.resolving.lock().await;
-        if Instant::now() >= self.due.get() {
-            let answers = dial::resolve(&self.sites, deadline).await;
-            self.adopt(answers, Instant::now());
-        }
     }
 
     /// Takes note of what the names lead to now.

@@ -1,39 +1,32 @@
 //! The way to the upstream, behind a small interface: [`Upstreams::send`] takes a request that is ready to go and gives
-//! back a head and a body. Here stands the loop: choose an address, take or open a connection, exchange, and decide
-//! whether to try again. What is spoken stands in `h1` and `h2`, what is kept in `pool`.
+//! back a head and a body. Here stands the loop: choose an address, take or open a connection, `attempt`,
+//! and decide whether to try again. What is spoken stands in `h1` and `h2`, what is kept in `pool`.
 
 use super::body::{RequestBody, Upload};
 use super::failure::Failure;
 use super::h1::client::{Exchange, Idle};
-use super::h1::head::ReplyHead;
 use super::h2::client::{self as h2, Line};
 use super::kept::{Endpoint, Free};
 use super::openings::Turn;
-use super::pool::{Leased, Pool, Way};
-use super::upstream_body::From;
+use super::pool::{Lease, Leased, Pool, Way};
 pub use super::upstream_body::UpstreamBody;
 use crate::model::Reply;
 use crate::model::connection::{Connection, DestinationId, HttpVersion};
 use crate::model::denial::Denial;
 use crate::model::{Fields, RequestHead};
-use crate::net::clock::Clock;
 use crate::net::dial::{self, Met};
-use crate::policy::trailers::announced;
-use crate::policy::upgrade;
 use crate::telemetry::metrics::CoreMetrics;
 use http::StatusCode;
-use http::header::{TRAILER, UPGRADE};
+use http::header::UPGRADE;
 use http_body::Body;
 use rustls::ClientConfig;
 use smallvec::SmallVec;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -61,15 +54,17 @@ pub struct Patience {
 type Asked = SmallVec<[SocketAddr; 4]>;
 
 /// One request on its way, through all its attempts.
-struct Journey<'a> {
-    upstreams: &'a Upstreams,
-    connection: &'a Connection,
-    trust: Option<&'a Arc<ClientConfig>>,
-    parts: &'a RequestHead,
-    upload: &'a Rc<Upload>,
-    patience: Patience,
+pub(super) struct Journey<'a> {
+    pub(super) upstreams: &'a Upstreams,
+    pub(super) connection: &'a Connection,
+    pub(super) trust: Option<&'a Arc<ClientConfig>>,
+    pub(super) parts: &'a RequestHead,
+    pub(super) upload: Rc<Upload>,
+    pub(super) patience: Patience,
+    /// It can be sent again without having been kept.
+    pub(super) bodyless: bool,
     /// It asks for an upgrade, which HTTP/2 knows in another form.
-    h1_only: bool,
+    pub(super) h1_only: bool,
 }
 
 impl Upstreams {
@@ -84,67 +79,43 @@ impl Upstreams {
     /// or if acting twice does no harm (RFC 9110, section 9.2.2); never with a body that is gone by then, and never
     /// more often than the connection and the budget of its destination allow.
     ///
-    /// `early` hears what the upstream says before its reply.
-    pub async fn send(
-        &self,
-        connection: &Connection,
-        trust: Option<&Arc<ClientConfig>>,
-        parts: &RequestHead,
+    /// `early` hears what the upstream says before its reply. Where a connection is kept open, the request has begun before the
+    /// future is polled.
+    pub fn send<'a>(
+        &'a self,
+        connection: &'a Connection,
+        trust: Option<&'a Arc<ClientConfig>>,
+        parts: &'a RequestHead,
         mut body: RequestBody,
         patience: Patience,
-        mut early: impl FnMut(StatusCode, Fields),
-    ) -> Result<Reply<UpstreamBody>, Denial> {
-        let mut now = patience.now;
+        mut early: impl FnMut(StatusCode, Fields) + 'a,
+    ) -> impl Future<Output = Result<Reply<UpstreamBody>, Denial>> + 'a {
+        let now = patience.now;
         let pool = self.pool(connection, now);
-        let upload = &body.upload().clone();
-        pool.ready(now, || now + connection.timeouts.connect).await?;
         if !connection.trailers.is_empty() {
             body.allow_trailers(connection.trailers.clone());
         }
-        let bodyless = body.is_end_stream();
+        let (bodyless, upload) = (body.is_end_stream(), body.upload().clone());
         let h1_only = parts.headers.contains_key(UPGRADE);
-        let journey = Journey { upstreams: self, connection, trust, parts, upload, patience, h1_only };
-        let mut body = Some(body);
-        let (mut left, mut asked) = (connection.retries, Asked::new());
-        loop {
-            let first = journey.first(&pool, &asked, now);
-            let kept = first.as_ref().filter(|_| asked.is_empty()).and_then(|first| journey.kept(&pool, first, now));
-            let leased = match kept {
-                Some(leased) => leased,
-                // Boxed: it is rare, and its state would be carried, and copied, with every request.
-                None => Box::pin(journey.open(&pool, first, &asked)).await?,
-            };
-            let (endpoint, reused) = (leased.lease.endpoint.clone(), leased.reused);
-            let sent = body.take().unwrap_or_else(|| RequestBody::none(upload.clone()));
-            let failure = match journey.attempt(leased, sent, &mut early).await {
-                Ok(reply) => {
-                    endpoint.succeeded();
-                    return Ok(reply);
+        let journey = Journey { upstreams: self, connection, trust, parts, upload, patience, bodyless, h1_only };
+        // Here, on the stack, and not by the future: among many requests the lines of memory that a future keeps are cold.
+        let begun = journey.begin(&pool, body);
+        async move {
+            let next = match begun {
+                Begun::OverH1(exchange, lease) => {
+                    let endpoint = lease.endpoint.clone();
+                    match journey.over_h1(exchange, lease, &mut early).await {
+                        Ok(reply) => {
+                            endpoint.succeeded();
+                            return Ok(reply);
+                        }
+                        Err(failure) => Err(Failed { failure, endpoint, reused: true }),
+                    }
                 }
-                Err(failure) => failure,
+                Begun::Not(start) => Ok(start),
             };
-            now = Instant::now();
-            if failure.is_upstreams(reused) {
-                pool.failed(endpoint.address, now);
-            }
-            let again = match &failure {
-                Failure::Refused { body, .. } => bodyless || body.is_some(),
-                Failure::Closed { silent: true, .. } => bodyless && parts.method.is_idempotent(),
-                _ => false,
-            };
-            // A kept connection that was being closed, and to which nothing was sent: that is no retry.
-            let free = reused && matches!(failure, Failure::Refused { body: Some(_), .. });
-            if !free {
-                if !again || left == 0 || !pool.budget.borrow_mut().retry(now) {
-                    return Err(failure.explain(upload));
-                }
-                pool.counters.retried();
-                left -= 1;
-                asked.push(endpoint.address);
-            }
-            if let Failure::Refused { body: Some(untouched), .. } = failure {
-                body = Some(untouched);
-            }
+            // Boxed, as what it does seldom is: its state would be carried with every request.
+            Box::pin(journey.attempts(&pool, next, &mut early)).await
         }
     }
 
@@ -179,16 +150,121 @@ impl Upstreams {
     }
 }
 
+/// Where an attempt begins.
+enum Start {
+    /// On a connection that is open.
+    Leased(Leased, RequestBody),
+    /// By opening one, to this address at first.
+    Open(Option<Rc<Endpoint>>, RequestBody),
+}
+
+/// The first attempt: under way, as most are at once, or not begun.
+enum Begun {
+    OverH1(Exchange<RequestBody>, Lease),
+    Not(Start),
+}
+
+/// An attempt that brought no reply; `reused`: on a connection that was used before.
+struct Failed {
+    failure: Failure,
+    endpoint: Rc<Endpoint>,
+    reused: bool,
+}
+
 impl Journey<'_> {
-    /// Whom to ask: somebody else than before, if there is anybody.
-    fn first(&self, pool: &Pool, asked: &Asked, now: Instant) -> Option<Rc<Endpoint>> {
-        let other = if asked.is_empty() { None } else { pool.next(now, asked, false) };
-        other.or_else(|| pool.next(now, &[], true))
+    /// The first attempt, as far as nothing has to be waited for.
+    fn begin(&self, pool: &Rc<Pool>, body: RequestBody) -> Begun {
+        let now = self.patience.now;
+        pool.request(now);
+        match self.start(pool, body, &Asked::new(), now) {
+            Start::Leased(Leased { way: Way::H1(kept), lease, .. }, body) => {
+                Begun::OverH1(Exchange::begin(kept, self.parts, body, self.connection.timeouts.idle), lease)
+            }
+            start => Begun::Not(start),
+        }
     }
 
-    /// A connection that is open already. Not for a second attempt: all that were kept may have gone stale at once.
-    fn kept(&self, pool: &Rc<Pool>, endpoint: &Rc<Endpoint>, now: Instant) -> Option<Leased> {
-        pool.take(endpoint, self.h1_only, now)
+    /// Whom to ask: somebody else than before, if there is anybody. A connection that is kept open is not for a second attempt:
+    /// all of them may have gone stale at once.
+    fn start(&self, pool: &Rc<Pool>, body: RequestBody, asked: &Asked, now: Instant) -> Start {
+        let other = if asked.is_empty() { None } else { pool.next(now, asked, false) };
+        let first = other.or_else(|| pool.next(now, &[], true));
+        let kept = first.as_ref().filter(|_| asked.is_empty()).and_then(|first| pool.take(first, self.h1_only, now));
+        match kept {
+            Some(leased) => Start::Leased(leased, body),
+            None => Start::Open(first, body),
+        }
+    }
+
+    /// Attempts until there is a reply, or no other may be made. `next`: the first of them, or how that failed.
+    async fn attempts(
+        &self,
+        pool: &Rc<Pool>,
+        mut next: Result<Start, Failed>,
+        early: &mut impl FnMut(StatusCode, Fields),
+    ) -> Result<Reply<UpstreamBody>, Denial> {
+        let (mut left, mut asked) = (self.connection.retries, Asked::new());
+        if let Ok(Start::Open(None, body)) = next {
+            let now = self.patience.now;
+            pool.ready(now + self.connection.timeouts.connect).await?;
+            next = Ok(self.start(pool, body, &asked, now));
+        }
+        loop {
+            let failed = match next {
+                Ok(start) => {
+                    let (leased, body) = match start {
+                        Start::Leased(leased, body) => (leased, body),
+                        Start::Open(first, body) => (Box::pin(self.open(pool, first, &asked)).await?, body),
+                    };
+                    let (endpoint, reused) = (leased.lease.endpoint.clone(), leased.reused);
+                    match self.attempt(leased, body, early).await {
+                        Ok(reply) => {
+                            endpoint.succeeded();
+                            return Ok(reply);
+                        }
+                        Err(failure) => Failed { failure, endpoint, reused },
+                    }
+                }
+                Err(failed) => failed,
+            };
+            let now = Instant::now();
+            let body = self.again(pool, failed, &mut left, &mut asked, now)?;
+            next = Ok(self.start(pool, body, &asked, now));
+        }
+    }
+
+    /// The body for another attempt, if one may be made: `left` of them, to others than were `asked`.
+    fn again(
+        &self,
+        pool: &Pool,
+        failed: Failed,
+        left: &mut u32,
+        asked: &mut Asked,
+        now: Instant,
+    ) -> Result<RequestBody, Denial> {
+        let Failed { failure, endpoint, reused } = failed;
+        if failure.is_upstreams(reused) {
+            pool.failed(endpoint.address, now);
+        }
+        let again = match &failure {
+            Failure::Refused { body, .. } => self.bodyless || body.is_some(),
+            Failure::Closed { silent: true, .. } => self.bodyless && self.parts.method.is_idempotent(),
+            _ => false,
+        };
+        // A kept connection that was being closed, and to which nothing was sent: that is no retry.
+        let free = reused && matches!(failure, Failure::Refused { body: Some(_), .. });
+        if !free {
+            if !again || *left == 0 || !pool.budget.borrow_mut().retry(now) {
+                return Err(failure.explain(&self.upload));
+            }
+            pool.counters.retried();
+            *left -= 1;
+            asked.push(endpoint.address);
+        }
+        match failure {
+            Failure::Refused { body: Some(untouched), .. } => Ok(untouched),
+            _ => Ok(RequestBody::none(self.upload.clone())),
+        }
     }
 
     /// A new connection, to the first of the addresses that answers and can be trusted.
@@ -293,118 +369,6 @@ impl Journey<'_> {
                 Err(denial)
             }
         }
-    }
-
-    async fn attempt(
-        &self,
-        leased: Leased,
-        body: RequestBody,
-        early: &mut impl FnMut(StatusCode, Fields),
-    ) -> Result<Reply<UpstreamBody>, Failure> {
-        let idle = self.connection.timeouts.idle;
-        let Leased { way, lease, .. } = leased;
-        let (mut reply, from) = match way {
-            Way::H1(kept) => {
-                let mut exchange = Exchange::begin(kept, self.parts, body, idle);
-                let head = poll_fn(|cx| self.poll_head(&mut exchange, early, cx)).await?;
-                (Reply { status: head.status, headers: head.fields, reason: head.reason, body: () }, From::H1(exchange))
-            }
-            Way::H2(line) => {
-                // Boxed: its state is large, and most requests go over HTTP/1.
-                let ((status, headers), from) = Box::pin(self.over_h2(&line, body, idle, early)).await?;
-                (Reply { status, headers, reason: None, body: () }, From::H2(Box::new(from)))
-            }
-        };
-        // What follows would be no HTTP.
-        if reply.status == StatusCode::SWITCHING_PROTOCOLS && !self.was_asked_for(&reply.headers) {
-            return Err(Failure::Protocol("an upgrade that nobody asked for".to_owned()));
-        }
-        announce(&mut reply.headers, self.connection);
-        Ok(reply.map(|()| UpstreamBody::new(from, lease, idle, &self.connection.trailers)))
-    }
-
-    /// The reply's head, if it comes in time.
-    fn poll_head(
-        &self,
-        exchange: &mut Exchange<RequestBody>,
-        early: &mut impl FnMut(StatusCode, Fields),
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<ReplyHead, Failure>> {
-        if let Poll::Ready(head) = exchange.poll_head(early, cx) {
-            return Poll::Ready(head.map_err(Failure::from));
-        }
-        match exchange.is_past(self.deadline(), cx) {
-            true => Poll::Ready(Err(Failure::Late(self.overdue()))),
-            false => Poll::Pending,
-        }
-    }
-
-    /// The whole request's time, and after the upload no longer than the head's.
-    fn deadline(&self) -> Instant {
-        let Patience { until, head, .. } = self.patience;
-        self.upload.finished_at().map_or(until, |at| until.min(at + head))
-    }
-
-    /// Who was waited for.
-    fn overdue(&self) -> Denial {
-        match self.upload.finished_at() {
-            None if self.upload.is_awaited() => Denial::RequestTimeout,
-            None => Denial::UpstreamTimeout { phase: "taking the request's body" },
-            Some(_) => Denial::UpstreamTimeout { phase: "waiting for the upstream's answer" },
-        }
-    }
-
-    async fn over_h2(
-        &self,
-        line: &Rc<Line>,
-        body: RequestBody,
-        idle: Duration,
-        early: &mut impl FnMut(StatusCode, Fields),
-    ) -> Result<((StatusCode, Fields), h2::Reply), Failure> {
-        let secure = self.connection.destination.tls.is_some();
-        let exchange = line.exchange(self.parts, secure, body, idle, early);
-        let (head, reply) = match self.in_time(pin!(exchange)).await {
-            Ok(outcome) => outcome.inspect_err(|failure| {
-                // Others would wait behind what is not taken.
-                if let h2::Failure::Upload(h2::Stopped::NotTaken) = failure {
-                    line.doubt();
-                }
-            })?,
-            Err(denial) => {
-                if let Denial::UpstreamTimeout { .. } = denial {
-                    line.doubt();
-                }
-                return Err(Failure::Late(denial));
-            }
-        };
-        Ok((head, reply))
-    }
-
-    fn was_asked_for(&self, reply: &Fields) -> bool {
-        self.parts.headers.get(UPGRADE).is_some_and(|protocol| upgrade::granted(reply, protocol))
-    }
-
-    /// Waits for what `sent` brings, no longer than [`Journey::deadline`], which moves once the upload has ended.
-    async fn in_time<T>(&self, mut sent: Pin<&mut impl Future<Output = T>>) -> Result<T, Denial> {
-        let mut clock = Clock::new(self.patience.head);
-        poll_fn(|cx| {
-            if let Poll::Ready(done) = sent.as_mut().poll(cx) {
-                return Poll::Ready(Ok(done));
-            }
-            if clock.is_past(self.deadline(), cx) { Poll::Ready(Err(self.overdue())) } else { Poll::Pending }
-        })
-        .await
-    }
-}
-
-/// Leaves in `Trailer` the names that may come.
-fn announce(fields: &mut Fields, connection: &Connection) {
-    if !fields.contains_key(TRAILER) {
-        return;
-    }
-    match announced(fields, &connection.trailers) {
-        Some(names) => fields.insert(TRAILER, names),
-        None => drop(fields.remove(TRAILER)),
     }
 }
 

@@ -37,69 +37,77 @@ use std::time::Duration;
 /// The journey itself. Whatever ends it early ends it before anything was sent.
 pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Ended> {
     let Arrival { core, live, front, parts, body, early, log } = arrival;
-    let snapshot = &live.snapshot;
-    let listener = live.listener(&front.address).ok_or(Denial::Overloaded { what: "removed listener" })?;
-    let door = &snapshot.listeners[listener];
-    log.address = forwarded::client(front.peer, &parts.headers, &door.trusted_proxies, door.forwarded);
-    core.has_room(snapshot.overload, front, log.started())?;
+    // In room of its own, which is given back, still warm, before the upstream is waited for: among many requests under way
+    // what each keeps is cold memory, so it keeps what it still needs.
+    let decided = Box::pin(async {
+        let snapshot = &live.snapshot;
+        let listener = live.listener(&front.address).ok_or(Denial::Overloaded { what: "removed listener" })?;
+        let door = &snapshot.listeners[listener];
+        log.address = forwarded::client(front.peer, &parts.headers, &door.trusted_proxies, door.forwarded);
+        core.has_room(snapshot.overload, front, log.started())?;
 
-    inspect(parts, door)?;
-    // A reload may have made it the other door's while this connection was kept alive.
-    let Door::Inbound = door.door else { return Err(Denial::WorkflowNotFound.into()) };
-    let (route, greeted) = routed(snapshot, parts, !body.is_end_stream())?;
-    let open = places(snapshot, door, &route);
-    let asked = environment::asked(parts.uri.query(), &door.environment_parameter);
-    let shown = credential(&parts.headers, parts.uri.query(), &door.places, open)?;
-    let claim = match greeted {
-        None => claimed(snapshot, &route, parts, shown.is_some(), log.now).map_err(Ended::Unproven)?,
-        // There is nothing yet that could be signed.
-        Some(_) => None,
-    };
-    let mut proven = Proven::default();
-    match &shown {
-        Some(Credential::Token(token)) => {
-            proven.key = Some(authenticated(live, listener, slice::from_ref(token), log)?.0)
+        inspect(parts, door)?;
+        // A reload may have made it the other door's while this connection was kept alive.
+        let Door::Inbound = door.door else { return Err(Denial::WorkflowNotFound.into()) };
+        let (route, greeted) = routed(snapshot, parts, !body.is_end_stream())?;
+        let open = places(snapshot, door, &route);
+        let asked = environment::asked(parts.uri.query(), &door.environment_parameter);
+        let shown = credential(&parts.headers, parts.uri.query(), &door.places, open)?;
+        let claim = match greeted {
+            None => claimed(snapshot, &route, parts, shown.is_some(), log.now).map_err(Ended::Unproven)?,
+            // There is nothing yet that could be signed.
+            Some(_) => None,
+        };
+        let mut proven = Proven::default();
+        match &shown {
+            Some(Credential::Token(token)) => {
+                proven.key = Some(authenticated(live, listener, slice::from_ref(token), log)?.0)
+            }
+            Some(Credential::Url(url)) => {
+                proven.key = Some(by_signed_url(live, listener, *url, (&route, &asked), log)?)
+            }
+            None if claim.is_none() && greeted.is_none() => return Err(Denial::MissingKey.into()),
+            None => {}
         }
-        Some(Credential::Url(url)) => proven.key = Some(by_signed_url(live, listener, *url, (&route, &asked), log)?),
-        None if claim.is_none() && greeted.is_none() => return Err(Denial::MissingKey.into()),
-        None => {}
-    }
-    if let Some(greeted) = greeted {
-        let origin = front.origin(log.address);
-        return Err(handshakes::answered(&greeted, proven.key.as_ref(), &origin, (live, listener), log));
-    }
-    let (mut body, mut challenge) = (body, None);
-    if let Some(claim) = claim {
-        // Boxed, so that other requests do not carry its state around.
-        let received = Box::pin(received(claim, parts, body, (core, live, listener), front.peer, log)).await;
-        let (whole, delivery) = received.map_err(Ended::Unproven)?;
-        challenge = handshakes::challenge(&delivery, &whole)?;
-        proven.delivery = Some(delivery);
-        body = CallersBody::Own(Full::new(whole));
-    }
-    log.asked_for(route.workflow(), None);
-    let run = authorise(snapshot, &proven, &front.origin(log.address), &route, &asked, log.now)?;
-    log.permitted(&run, Some(run.workflow().index));
-    if let Some(delivery) = &proven.delivery {
-        delivery.secret().used.touch(log.now);
-    }
-    if let Some(challenge) = challenge {
-        return Err(handshakes::said(challenge, &run, (live, listener), log));
-    }
-    if core.via.has_marked(&parts.headers) {
-        return Err(Denial::LoopDetected.into());
-    }
-    let max_body = body_fits(parts, door, run.workflow().max_body)?;
-    let charged =
-        live.limits.charge(&run, Some(run.workflow().index), listener, log.address).map_err(Denial::RateLimited)?;
-    let held = live.limits.enter(&run, Some(run.workflow().index))?;
-    let reserved = reserved(core, &run, proven.delivery.as_ref(), log.now)?;
-    let standing = shown.as_ref().and_then(|shown| standing(parts, &run, door, shown, front, log));
-    rewrite_request(parts, &run, door, open, front, &core.via, log)?;
-    if let Some(standing) = &standing {
-        parts.headers.insert(header::UPGRADE, standing.protocol().clone());
-    }
-    let (body, upload) = RequestBody::new(body, max_body, door.timeouts.body_idle, log.started().into());
+        if let Some(greeted) = greeted {
+            let origin = front.origin(log.address);
+            return Err(handshakes::answered(&greeted, proven.key.as_ref(), &origin, (live, listener), log));
+        }
+        let (mut body, mut challenge) = (body, None);
+        if let Some(claim) = claim {
+            // Boxed, so that other requests do not carry its state around.
+            let received = Box::pin(received(claim, parts, body, (core, live, listener), front.peer, log)).await;
+            let (whole, delivery) = received.map_err(Ended::Unproven)?;
+            challenge = handshakes::challenge(&delivery, &whole)?;
+            proven.delivery = Some(delivery);
+            body = CallersBody::Own(Full::new(whole));
+        }
+        log.asked_for(route.workflow(), None);
+        let run = authorise(snapshot, &proven, &front.origin(log.address), &route, &asked, log.now)?;
+        log.permitted(&run, Some(run.workflow().index));
+        if let Some(delivery) = &proven.delivery {
+            delivery.secret().used.touch(log.now);
+        }
+        if let Some(challenge) = challenge {
+            return Err(handshakes::said(challenge, &run, (live, listener), log));
+        }
+        if core.via.has_marked(&parts.headers) {
+            return Err(Denial::LoopDetected.into());
+        }
+        let max_body = body_fits(parts, door, run.workflow().max_body)?;
+        let charged =
+            live.limits.charge(&run, Some(run.workflow().index), listener, log.address).map_err(Denial::RateLimited)?;
+        let held = live.limits.enter(&run, Some(run.workflow().index))?;
+        let reserved = reserved(core, &run, proven.delivery.as_ref(), log.now)?;
+        let standing = shown.as_ref().and_then(|shown| standing(parts, &run, door, shown, front, log));
+        rewrite_request(parts, &run, door, open, front, &core.via, log)?;
+        if let Some(standing) = &standing {
+            parts.headers.insert(header::UPGRADE, standing.protocol().clone());
+        }
+        let body = RequestBody::new(body, max_body, door.timeouts.body_idle, log.started().into());
+        Ok::<_, Ended>((run, body, door, held, charged, reserved, standing.map(Box::new)))
+    });
+    let (run, (body, upload), door, held, charged, reserved, standing) = decided.await?;
     let now = log.sending(upload.clone()).into();
     let reply = {
         let connection = run.connection();
@@ -117,7 +125,7 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Ended> {
     }
     let switched = standing.filter(|_| reply.status == StatusCode::SWITCHING_PROTOCOLS);
     let reply = reply.map(|body| match switched {
-        Some(standing) => Passing::Switched(body, Box::new(standing)),
+        Some(standing) => Passing::Switched(body, standing),
         None => Passing::AsItIs(body),
     });
     Ok(Passed { reply, held, charged })
