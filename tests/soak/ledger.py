@@ -57,7 +57,8 @@ KINDS = {
     "broken_head": Kind(refused(502), honest=True),
     "broken_body": Kind([(200, "upstream_died"), (502, "complete")]),
     "body_stalled": Kind(refused(408), honest=True),
-    "reader_stalled": Kind(LEFT - OK, lasts=(BODY_IDLE, BODY_IDLE + 3)),
+    # Who took enough in the first measuring is measured once more: he stops late if he is busy when the kernel is full.
+    "reader_stalled": Kind(LEFT - OK, lasts=(BODY_IDLE, 2 * BODY_IDLE + 3)),
     # Callers who leave.
     "left_in_body": Kind([*LEFT, (400, "complete"), (408, "complete")]),
     "left_waiting": Kind(LEFT),
