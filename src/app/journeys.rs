@@ -11,7 +11,7 @@ use crate::{egress, proxy};
 pub struct BothDoors;
 
 impl Journeys for BothDoors {
-    async fn travel(self, arrival: Arrival<'_>) -> Result<Passed, Ended> {
+    async fn travel(self, arrival: &mut Arrival<'_>) -> Result<Passed, Ended> {
         match arrival.front.door {
             DoorKind::Inbound => proxy::journey::journey(arrival).await,
             DoorKind::Outbound => Ok(egress::journey::journey(arrival).await?),

@@ -18,10 +18,11 @@ use crate::serving::exchange::Exchange;
 use crate::serving::reply_body::{InForce, Passing};
 use crate::serving::steps::{authenticated, body_fits, say_early};
 use http::Method;
+use std::mem;
 
 /// The journey itself. Whatever ends it early ends it before anything was sent.
-pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Denial> {
-    let Arrival { core, live, front, parts, body, early, log } = arrival;
+pub async fn journey(arrival: &mut Arrival<'_>) -> Result<Passed, Denial> {
+    let Arrival { core, live, front, ref mut parts, ref mut body, ref early, ref mut log } = *arrival;
     let snapshot = &live.snapshot;
     // Costs a reference count; the parts' own is replaced further down.
     let uri = parts.uri.clone();
@@ -57,6 +58,7 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Denial> {
     }
     let max_body = body_fits(parts, listener, None)?;
     let charged = live.limits.charge(&permit, None, index, log.address).map_err(Denial::RateLimited)?;
+    let charged = listener.limit_headers.then(|| Box::new(charged));
     let held = live.limits.enter(&permit, None)?;
     let open = claims.open(listener);
     drop(claims);
@@ -65,21 +67,21 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Denial> {
     rewrite::fields(&mut parts.headers, &permit, listener, open, log.request_id.clone());
     core.via.mark(&mut parts.headers, parts.version);
     let needle = permit.connection().needle.map(|needle| InForce::new(live.clone(), needle));
-    let (body, upload) = RequestBody::new(body, max_body, listener.timeouts.body_idle, log.started().into());
+    let (body, upload) = RequestBody::new(mem::take(body), max_body, listener.timeouts.body_idle, log.started().into());
     let now = log.sending(upload.clone()).into();
     let reply = {
         let connection = permit.connection();
         let trust = live.trust[connection.index.0 as usize].as_ref().map(|tls| &tls.config);
         let until = log.started() + listener.timeouts.request;
         let patience = Patience { now, until: until.into(), head: connection.timeouts.head };
-        core.upstreams
-            .send(connection, trust, parts, body, patience, |status, mut fields| {
-                if let Some(needle) = &needle {
-                    scrub_fields(needle, &mut fields);
-                }
-                say_early(&early, status, fields)
-            })
-            .await?
+        let mut sent = core.upstreams.send(connection, trust, parts, body, patience);
+        let reply = sent.reply(|status, mut fields| {
+            if let Some(needle) = &needle {
+                scrub_fields(needle, &mut fields);
+            }
+            say_early(early, status, fields)
+        });
+        reply.await?
     };
     log.answered(reply.status.as_u16());
     Ok(Passed { reply: without_secrets(reply, &parts.method, needle)?, held, charged })
@@ -87,13 +89,13 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Denial> {
 
 /// C12: the provider's reply without the connection's secret; what cannot be looked through is stopped.
 fn without_secrets(
-    reply: Reply<UpstreamBody>,
+    reply: Reply<Box<UpstreamBody>>,
     method: &Method,
     needle: Option<InForce>,
 ) -> Result<Reply<Passing>, Denial> {
     let Some(needle) = needle else { return Ok(reply.map(Passing::AsItIs)) };
-    match scrubbed(reply, method, needle) {
-        Ok(reply) => Ok(reply.map(Passing::Scrubbed)),
+    match scrubbed(reply.map(|body| *body), method, needle) {
+        Ok(reply) => Ok(reply.map(|body| Passing::Scrubbed(Box::new(body)))),
         Err(cause) => Err(Denial::UpstreamOpaque { cause }),
     }
 }

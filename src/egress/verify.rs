@@ -67,9 +67,9 @@ impl<'a> Subject<'a> {
         let (body, _) = RequestBody::new(body, u64::MAX, self.connection.timeouts.idle, now);
         let head = request(verification, verify)?;
         let patience = Patience { now, until, head: self.connection.timeouts.head };
-        let sent = upstreams.send(self.connection, self.trust, &head, body, patience, |_, _| {});
+        let mut sent = upstreams.send(self.connection, self.trust, &head, body, patience);
         let late = |_| Denial::UpstreamTimeout { phase: "verifying" };
-        let reply = timeout_at(until + GRACE, sent).await.map_err(late)??;
+        let reply = timeout_at(until + GRACE, sent.reply(|_, _| {})).await.map_err(late)??;
         let (body, whole) = read(reply.body, until).await;
         Ok(Verdict::of_reply(verify, &Reply { status: reply.status, headers: &reply.headers, body: &body, whole }))
     }
@@ -97,7 +97,7 @@ fn request(verification: &Verification<'_>, verify: &Verify) -> Result<RequestHe
 }
 
 /// The beginning of a body, and whether that is all of it.
-async fn read(mut body: UpstreamBody, until: Instant) -> (Vec<u8>, bool) {
+async fn read(mut body: Box<UpstreamBody>, until: Instant) -> (Vec<u8>, bool) {
     let mut read = Vec::new();
     loop {
         match timeout_at(until, body.frame()).await {

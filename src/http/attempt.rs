@@ -30,10 +30,14 @@ impl Journey<'_> {
         leased: Leased,
         body: RequestBody,
         early: &mut impl FnMut(StatusCode, Fields),
-    ) -> Result<Reply<UpstreamBody>, Failure> {
+    ) -> Result<Reply<Box<UpstreamBody>>, Failure> {
         let idle = self.connection.timeouts.idle;
         match leased.way {
-            Way::H1(kept) => self.over_h1(Exchange::begin(kept, self.parts, body, idle), leased.lease, early).await,
+            Way::H1(kept) => {
+                let mut exchange = Exchange::begin(kept, self.parts, body, idle);
+                let head = self.head_over_h1(&mut exchange, early).await?;
+                self.reply_over_h1(head, exchange, leased.lease)
+            }
             Way::H2(line) => {
                 let ((status, headers), from) = self.over_h2(&line, body, idle, early).await?;
                 self.reply(Reply { status, headers, reason: None, body: From::H2(Box::new(from)) }, leased.lease)
@@ -42,25 +46,34 @@ impl Journey<'_> {
     }
 
     /// Waits for the head of a reply to what is on its way.
-    pub(super) async fn over_h1(
+    pub(super) fn head_over_h1(
         &self,
-        mut exchange: Exchange<RequestBody>,
-        lease: Lease,
+        exchange: &mut Exchange<RequestBody>,
         early: &mut impl FnMut(StatusCode, Fields),
-    ) -> Result<Reply<UpstreamBody>, Failure> {
-        let ReplyHead { status, fields, reason, .. } = poll_fn(|cx| self.poll_head(&mut exchange, early, cx)).await?;
-        self.reply(Reply { status, headers: fields, reason, body: From::H1(exchange) }, lease)
+    ) -> impl Future<Output = Result<ReplyHead, Failure>> {
+        poll_fn(|cx| self.poll_head(exchange, early, cx))
+    }
+
+    /// The reply whose head that is.
+    pub(super) fn reply_over_h1(
+        &self,
+        head: ReplyHead,
+        exchange: Exchange<RequestBody>,
+        lease: Lease,
+    ) -> Result<Reply<Box<UpstreamBody>>, Failure> {
+        let ReplyHead { status, fields: headers, reason, .. } = head;
+        self.reply(Reply { status, headers, reason, body: From::H1(exchange) }, lease)
     }
 
     /// A reply whose head has come.
-    fn reply(&self, mut reply: Reply<From>, lease: Lease) -> Result<Reply<UpstreamBody>, Failure> {
+    fn reply(&self, mut reply: Reply<From>, lease: Lease) -> Result<Reply<Box<UpstreamBody>>, Failure> {
         // What follows would be no HTTP.
         if reply.status == StatusCode::SWITCHING_PROTOCOLS && !self.was_asked_for(&reply.headers) {
             return Err(Failure::Protocol("an upgrade that nobody asked for".to_owned()));
         }
         announce(&mut reply.headers, self.connection);
         let Connection { timeouts, trailers, .. } = self.connection;
-        Ok(reply.map(|from| UpstreamBody::new(from, lease, timeouts.idle, trailers)))
+        Ok(reply.map(|from| Box::new(UpstreamBody::new(from, lease, timeouts.idle, trailers))))
     }
 
     /// The reply's head, if it comes in time.

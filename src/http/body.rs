@@ -64,7 +64,9 @@ impl Upload {
 pub struct CutOff;
 
 /// A caller's body, by the protocol it came over.
+#[derive(Default)]
 pub enum CallersBody {
+    #[default]
     None,
     H1(Incoming),
     H2(h2::server::incoming::Incoming),

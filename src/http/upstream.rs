@@ -1,5 +1,5 @@
-//! The way to the upstream, behind a small interface: [`Upstreams::send`] takes a request that is ready to go and gives
-//! back a head and a body. Here stands the loop: choose an address, take or open a connection, `attempt`,
+//! The way to the upstream, behind a small interface: [`Upstreams::send`] takes a request that is ready to go, and
+//! [`Sent::reply`] brings a head and a body. Here stands the loop: choose an address, take or open a connection, `attempt`,
 //! and decide whether to try again. What is spoken stands in `h1` and `h2`, what is kept in `pool`.
 
 use super::body::{RequestBody, Upload};
@@ -23,7 +23,6 @@ use rustls::ClientConfig;
 use smallvec::SmallVec;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::future::Future;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -73,14 +72,7 @@ impl Upstreams {
         Upstreams { pools: RefCell::default(), metrics, behind_until, waited: Cell::default() }
     }
 
-    /// Sends a request to `connection`'s destination and waits for the reply's head.
-    ///
-    /// It is sent again, to another address where there is one, only if the upstream says that it has not acted on it,
-    /// or if acting twice does no harm (RFC 9110, section 9.2.2); never with a body that is gone by then, and never
-    /// more often than the connection and the budget of its destination allow.
-    ///
-    /// `early` hears what the upstream says before its reply. Where a connection is kept open, the request has begun before the
-    /// future is polled.
+    /// Sends a request to `connection`'s destination: where a connection is kept open, it has begun with this.
     pub fn send<'a>(
         &'a self,
         connection: &'a Connection,
@@ -88,10 +80,8 @@ impl Upstreams {
         parts: &'a RequestHead,
         mut body: RequestBody,
         patience: Patience,
-        mut early: impl FnMut(StatusCode, Fields) + 'a,
-    ) -> impl Future<Output = Result<Reply<UpstreamBody>, Denial>> + 'a {
-        let now = patience.now;
-        let pool = self.pool(connection, now);
+    ) -> Sent<'a> {
+        let pool = self.pool(connection, patience.now);
         if !connection.trailers.is_empty() {
             body.allow_trailers(connection.trailers.clone());
         }
@@ -100,23 +90,7 @@ impl Upstreams {
         let journey = Journey { upstreams: self, connection, trust, parts, upload, patience, bodyless, h1_only };
         // Here, on the stack, and not by the future: among many requests the lines of memory that a future keeps are cold.
         let begun = journey.begin(&pool, body);
-        async move {
-            let next = match begun {
-                Begun::OverH1(exchange, lease) => {
-                    let endpoint = lease.endpoint.clone();
-                    match journey.over_h1(exchange, lease, &mut early).await {
-                        Ok(reply) => {
-                            endpoint.succeeded();
-                            return Ok(reply);
-                        }
-                        Err(failure) => Err(Failed { failure, endpoint, reused: true }),
-                    }
-                }
-                Begun::Not(start) => Ok(start),
-            };
-            // Boxed, as what it does seldom is: its state would be carried with every request.
-            Box::pin(journey.attempts(&pool, next, &mut early)).await
-        }
+        Sent { journey, pool, begun }
     }
 
     fn pool(&self, connection: &Connection, now: Instant) -> Rc<Pool> {
@@ -150,6 +124,53 @@ impl Upstreams {
     }
 }
 
+/// A request that was sent.
+pub struct Sent<'a> {
+    journey: Journey<'a>,
+    pool: Rc<Pool>,
+    begun: Begun,
+}
+
+impl Sent<'_> {
+    /// Waits for the reply's head; `early` hears what the upstream says before it.
+    ///
+    /// The request is sent again, to another address where there is one, only if the upstream says that it has not acted on
+    /// it, or if acting twice does no harm (RFC 9110, section 9.2.2); never with a body that is gone by then, and never
+    /// more often than the connection and the budget of its destination allow.
+    ///
+    /// Once there was a reply, there is no other.
+    pub async fn reply(
+        &mut self,
+        mut early: impl FnMut(StatusCode, Fields),
+    ) -> Result<Reply<Box<UpstreamBody>>, Denial> {
+        let Sent { journey, pool, begun } = self;
+        let head = match begun {
+            Begun::OverH1(exchange, _) => Some(journey.head_over_h1(exchange, &mut early).await),
+            _ => None,
+        };
+        let next = match (std::mem::replace(begun, Begun::Over), head) {
+            (Begun::OverH1(exchange, lease), Some(head)) => {
+                let endpoint = lease.endpoint.clone();
+                match head.and_then(|head| journey.reply_over_h1(head, exchange, lease)) {
+                    Ok(reply) => {
+                        endpoint.succeeded();
+                        return Ok(reply);
+                    }
+                    Err(failure) => Err(Failed { failure, endpoint, reused: true }),
+                }
+            }
+            (Begun::Not(start), _) => Ok(*start),
+            (Begun::OverH1(..) | Begun::Over, _) => return Err(over()),
+        };
+        // Boxed, as what it does seldom is: its state would be carried with every request.
+        Box::pin(journey.attempts(pool, next, &mut early)).await
+    }
+}
+
+fn over() -> Denial {
+    Denial::Internal { cause: "a reply was waited for twice".to_owned() }
+}
+
 /// Where an attempt begins.
 enum Start {
     /// On a connection that is open.
@@ -161,7 +182,8 @@ enum Start {
 /// The first attempt: under way, as most are at once, or not begun.
 enum Begun {
     OverH1(Exchange<RequestBody>, Lease),
-    Not(Start),
+    Not(Box<Start>),
+    Over,
 }
 
 /// An attempt that brought no reply; `reused`: on a connection that was used before.
@@ -180,7 +202,7 @@ impl Journey<'_> {
             Start::Leased(Leased { way: Way::H1(kept), lease, .. }, body) => {
                 Begun::OverH1(Exchange::begin(kept, self.parts, body, self.connection.timeouts.idle), lease)
             }
-            start => Begun::Not(start),
+            start => Begun::Not(Box::new(start)),
         }
     }
 
@@ -202,7 +224,7 @@ impl Journey<'_> {
         pool: &Rc<Pool>,
         mut next: Result<Start, Failed>,
         early: &mut impl FnMut(StatusCode, Fields),
-    ) -> Result<Reply<UpstreamBody>, Denial> {
+    ) -> Result<Reply<Box<UpstreamBody>>, Denial> {
         let (mut left, mut asked) = (self.connection.retries, Asked::new());
         if let Ok(Start::Open(None, body)) = next {
             let now = self.patience.now;

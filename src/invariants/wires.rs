@@ -27,6 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
+use tokio::time::Instant;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -250,6 +251,10 @@ impl Body for Answer {
 }
 
 impl ReplyBody for Answer {
+    fn gone(self) -> Instant {
+        Instant::now()
+    }
+
     fn take_over(self, _: Stream, _: BytesMut) -> Option<Pin<Box<dyn Future<Output = ()>>>> {
         None
     }

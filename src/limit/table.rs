@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// What was charged, from the narrowest to the widest.
-pub type Allowances = SmallVec<[Allowance; 5]>;
+pub type Allowances = SmallVec<[Allowance; 2]>;
 /// Concurrency slots that a request holds.
 pub type Held = SmallVec<[Taken; 2]>;
 

@@ -1,7 +1,6 @@
 //! Heads of messages, as every protocol's are once they were read.
 
 use super::{Denial, Fields};
-use bytes::Bytes;
 use http::header::HeaderMap;
 use http::{Method, StatusCode, Uri, Version};
 
@@ -25,14 +24,13 @@ impl From<http::request::Parts> for RequestHead {
 
 /// The words behind a reply's status, which can be written into its first line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reason(Bytes);
+pub struct Reason(Box<[u8]>);
 
 impl Reason {
     /// `None`: there is a byte in it that a line cannot hold (RFC 9112, section 4).
-    pub fn new(words: impl Into<Bytes>) -> Option<Reason> {
-        let words = words.into();
+    pub fn new(words: &[u8]) -> Option<Reason> {
         let fits = words.iter().all(|b| matches!(b, b'\t' | b' '..=b'~' | 0x80..));
-        fits.then_some(Reason(words))
+        fits.then(|| Reason(words.into()))
     }
 
     pub fn as_bytes(&self) -> &[u8] {

@@ -10,7 +10,7 @@ use crate::model::token;
 use http::header::{self, HeaderName, HeaderValue};
 use smallvec::SmallVec;
 
-pub(super) type Names = SmallVec<[HeaderName; 8]>;
+pub(super) type Names = SmallVec<[HeaderName; 2]>;
 
 /// Removes what the upstream must not see: hop-by-hop fields (also those that any `Connection` line names), the caller's
 /// credential in every place and alias, tokens of ours in switched-off places, forged identity, method overrides, and

@@ -4,8 +4,9 @@ use super::handshakes;
 use crate::http::body::{CallersBody, RequestBody};
 use crate::http::inspect::inspect;
 use crate::http::reply::Answer;
-use crate::http::upstream::Patience;
+use crate::http::upstream::{Patience, Sent};
 use crate::limit::replays::{Reserved, Seen};
+use crate::limit::table::{Allowances, Held};
 use crate::live::Live;
 use crate::model::RequestHead;
 use crate::model::listener::{Door, PlaceMask};
@@ -26,99 +27,33 @@ use crate::serving::exchange::Exchange;
 use crate::serving::front::Front;
 use crate::serving::reply_body::Passing;
 use crate::serving::steps::{authenticated, body_fits, by_signed_url, say_early};
-use bytes::Bytes;
 use http::StatusCode;
 use http::header::{self, HeaderValue};
 use http_body_util::Full;
-use std::net::IpAddr;
+use std::mem;
+use std::rc::Rc;
 use std::slice;
 use std::time::Duration;
 
 /// The journey itself. Whatever ends it early ends it before anything was sent.
-pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Ended> {
-    let Arrival { core, live, front, parts, body, early, log } = arrival;
-    // In room of its own, which is given back, still warm, before the upstream is waited for: among many requests under way
-    // what each keeps is cold memory, so it keeps what it still needs.
-    let decided = Box::pin(async {
-        let snapshot = &live.snapshot;
-        let listener = live.listener(&front.address).ok_or(Denial::Overloaded { what: "removed listener" })?;
-        let door = &snapshot.listeners[listener];
-        log.address = forwarded::client(front.peer, &parts.headers, &door.trusted_proxies, door.forwarded);
-        core.has_room(snapshot.overload, front, log.started())?;
-
-        inspect(parts, door)?;
-        // A reload may have made it the other door's while this connection was kept alive.
-        let Door::Inbound = door.door else { return Err(Denial::WorkflowNotFound.into()) };
-        let (route, greeted) = routed(snapshot, parts, !body.is_end_stream())?;
-        let open = places(snapshot, door, &route);
-        let asked = environment::asked(parts.uri.query(), &door.environment_parameter);
-        let shown = credential(&parts.headers, parts.uri.query(), &door.places, open)?;
-        let claim = match greeted {
-            None => claimed(snapshot, &route, parts, shown.is_some(), log.now).map_err(Ended::Unproven)?,
-            // There is nothing yet that could be signed.
-            Some(_) => None,
-        };
-        let mut proven = Proven::default();
-        match &shown {
-            Some(Credential::Token(token)) => {
-                proven.key = Some(authenticated(live, listener, slice::from_ref(token), log)?.0)
-            }
-            Some(Credential::Url(url)) => {
-                proven.key = Some(by_signed_url(live, listener, *url, (&route, &asked), log)?)
-            }
-            None if claim.is_none() && greeted.is_none() => return Err(Denial::MissingKey.into()),
-            None => {}
-        }
-        if let Some(greeted) = greeted {
-            let origin = front.origin(log.address);
-            return Err(handshakes::answered(&greeted, proven.key.as_ref(), &origin, (live, listener), log));
-        }
-        let (mut body, mut challenge) = (body, None);
-        if let Some(claim) = claim {
+///
+/// What is decided is decided on the stack: among many requests under way what each keeps is cold memory, so it keeps what
+/// it still needs when it waits.
+pub async fn journey(arrival: &mut Arrival<'_>) -> Result<Passed, Ended> {
+    let Arrival { core, live, front, ref mut parts, ref mut body, ref early, ref mut log } = *arrival;
+    let at = At { core, live, front };
+    let (permitted, body) = {
+        let (wanted, claim) = wanted(at, parts, !body.is_end_stream(), log)?;
+        match claim {
+            None => (permitted(at, wanted, None, parts, log)?, mem::take(body)),
             // Boxed, so that other requests do not carry its state around.
-            let received = Box::pin(received(claim, parts, body, (core, live, listener), front.peer, log)).await;
-            let (whole, delivery) = received.map_err(Ended::Unproven)?;
-            challenge = handshakes::challenge(&delivery, &whole)?;
-            proven.delivery = Some(delivery);
-            body = CallersBody::Own(Full::new(whole));
+            Some(claim) => Box::pin(delivered(at, wanted, claim, parts, mem::take(body), log)).await?,
         }
-        log.asked_for(route.workflow(), None);
-        let run = authorise(snapshot, &proven, &front.origin(log.address), &route, &asked, log.now)?;
-        log.permitted(&run, Some(run.workflow().index));
-        if let Some(delivery) = &proven.delivery {
-            delivery.secret().used.touch(log.now);
-        }
-        if let Some(challenge) = challenge {
-            return Err(handshakes::said(challenge, &run, (live, listener), log));
-        }
-        if core.via.has_marked(&parts.headers) {
-            return Err(Denial::LoopDetected.into());
-        }
-        let max_body = body_fits(parts, door, run.workflow().max_body)?;
-        let charged =
-            live.limits.charge(&run, Some(run.workflow().index), listener, log.address).map_err(Denial::RateLimited)?;
-        let held = live.limits.enter(&run, Some(run.workflow().index))?;
-        let reserved = reserved(core, &run, proven.delivery.as_ref(), log.now)?;
-        let standing = shown.as_ref().and_then(|shown| standing(parts, &run, door, shown, front, log));
-        rewrite_request(parts, &run, door, open, front, &core.via, log)?;
-        if let Some(standing) = &standing {
-            parts.headers.insert(header::UPGRADE, standing.protocol().clone());
-        }
-        let body = RequestBody::new(body, max_body, door.timeouts.body_idle, log.started().into());
-        Ok::<_, Ended>((run, body, door, held, charged, reserved, standing.map(Box::new)))
-    });
-    let (run, (body, upload), door, held, charged, reserved, standing) = decided.await?;
-    let now = log.sending(upload.clone()).into();
-    let reply = {
-        let connection = run.connection();
-        let trust = live.trust[connection.index.0 as usize].as_ref().map(|tls| &tls.config);
-        let until = log.started() + door.timeouts.request;
-        let patience = Patience { now, until: until.into(), head: connection.timeouts.head };
-        core.upstreams
-            .send(connection, trust, parts, body, patience, |status, fields| say_early(&early, status, fields))
-            .await?
     };
+    let (mut sent, kept) = sent(at, permitted, parts, body, log)?;
+    let reply = sent.reply(|status, fields| say_early(early, status, fields)).await?;
     log.answered(reply.status.as_u16());
+    let Kept { door, held, charged, reserved, standing } = kept;
     if let Some((reserved, remember)) = reserved.filter(|_| reply.status.is_success()) {
         // Whether a delivery is of now was asked when its head came; its body may have come as late as that.
         reserved.remember(log.now, remember + door.timeouts.request);
@@ -129,6 +64,157 @@ pub async fn journey(arrival: Arrival<'_>) -> Result<Passed, Ended> {
         None => Passing::AsItIs(body),
     });
     Ok(Passed { reply, held, charged })
+}
+
+/// Where the journey is made.
+#[derive(Clone, Copy)]
+struct At<'a> {
+    core: &'a Rc<Core>,
+    live: &'a Live,
+    front: &'a Front,
+}
+
+/// What is wanted, and by whom.
+struct Wanted<'s, 'r> {
+    listener: usize,
+    door: &'s Listener,
+    route: Found,
+    /// Where a credential may stand.
+    open: PlaceMask,
+    asked: environment::Asked<'r>,
+    shown: Option<Credential<'r>>,
+    proven: Proven<'s>,
+}
+
+/// What was decided.
+struct Permitted<'a> {
+    run: Invocation<'a>,
+    open: PlaceMask,
+    max_body: u64,
+    kept: Kept<'a>,
+}
+
+/// What a request keeps while its reply is waited for.
+struct Kept<'a> {
+    door: &'a Listener,
+    held: Held,
+    charged: Option<Box<Allowances>>,
+    reserved: Option<(Reserved<'a>, Duration)>,
+    standing: Option<Box<Standing>>,
+}
+
+/// Finds out who wants what, and which signature is claimed, if one is wanted: that takes the body.
+fn wanted<'s, 'r>(
+    At { core, live, front }: At<'s>,
+    parts: &'r RequestHead,
+    has_body: bool,
+    log: &mut Exchange,
+) -> Result<(Wanted<'s, 'r>, Option<Claim<'s, 'r>>), Ended> {
+    let snapshot = &live.snapshot;
+    let listener = live.listener(&front.address).ok_or(Denial::Overloaded { what: "removed listener" })?;
+    let door = &snapshot.listeners[listener];
+    log.address = forwarded::client(front.peer, &parts.headers, &door.trusted_proxies, door.forwarded);
+    core.has_room(snapshot.overload, front, log.started())?;
+
+    inspect(parts, door)?;
+    // A reload may have made it the other door's while this connection was kept alive.
+    let Door::Inbound = door.door else { return Err(Denial::WorkflowNotFound.into()) };
+    let (route, greeted) = routed(snapshot, parts, has_body)?;
+    let open = places(snapshot, door, &route);
+    let asked = environment::asked(parts.uri.query(), &door.environment_parameter);
+    let shown = credential(&parts.headers, parts.uri.query(), &door.places, open)?;
+    let claim = match greeted {
+        None => claimed(snapshot, &route, parts, shown.is_some(), log.now).map_err(Ended::Unproven)?,
+        // There is nothing yet that could be signed.
+        Some(_) => None,
+    };
+    let mut proven = Proven::default();
+    match &shown {
+        Some(Credential::Token(token)) => {
+            proven.key = Some(authenticated(live, listener, slice::from_ref(token), log)?.0)
+        }
+        Some(Credential::Url(url)) => proven.key = Some(by_signed_url(live, listener, *url, (&route, &asked), log)?),
+        None if claim.is_none() && greeted.is_none() => return Err(Denial::MissingKey.into()),
+        None => {}
+    }
+    if let Some(greeted) = greeted {
+        let origin = front.origin(log.address);
+        return Err(handshakes::answered(&greeted, proven.key.as_ref(), &origin, (live, listener), log));
+    }
+    Ok((Wanted { listener, door, route, open, asked, shown, proven }, claim))
+}
+
+/// H1, H2: waits for the body that a signature is claimed for, and decides.
+async fn delivered<'s>(
+    at: At<'s>,
+    mut wanted: Wanted<'s, '_>,
+    claim: Claim<'s, '_>,
+    parts: &RequestHead,
+    body: CallersBody,
+    log: &mut Exchange,
+) -> Result<(Permitted<'s>, CallersBody), Ended> {
+    let limit = body_fits(parts, wanted.door, claim.workflow().max_body).map_err(Ended::Unproven)?;
+    let place = (&**at.core, at.live, wanted.listener);
+    let received = delivery::received(claim, parts, body, place, at.front.peer, limit, log).await;
+    let (whole, delivery) = received.map_err(Ended::Unproven)?;
+    log.signed();
+    let challenge = handshakes::challenge(&delivery, &whole)?;
+    wanted.proven.delivery = Some(delivery);
+    Ok((permitted(at, wanted, challenge, parts, log)?, CallersBody::Own(Full::new(whole))))
+}
+
+/// Decides whether that may be, and takes what it takes. A permitted delivery may be a `challenge` that is answered here.
+fn permitted<'s>(
+    At { core, live, front }: At<'s>,
+    wanted: Wanted<'s, '_>,
+    challenge: Option<String>,
+    parts: &RequestHead,
+    log: &mut Exchange,
+) -> Result<Permitted<'s>, Ended> {
+    let Wanted { listener, door, route, open, asked, shown, proven } = wanted;
+    log.asked_for(route.workflow(), None);
+    let run = authorise(&live.snapshot, &proven, &front.origin(log.address), &route, &asked, log.now)?;
+    log.permitted(&run, Some(run.workflow().index));
+    if let Some(delivery) = &proven.delivery {
+        delivery.secret().used.touch(log.now);
+    }
+    if let Some(challenge) = challenge {
+        return Err(handshakes::said(challenge, &run, (live, listener), log));
+    }
+    if core.via.has_marked(&parts.headers) {
+        return Err(Denial::LoopDetected.into());
+    }
+    let max_body = body_fits(parts, door, run.workflow().max_body)?;
+    let workflow = Some(run.workflow().index);
+    let charged = live.limits.charge(&run, workflow, listener, log.address).map_err(Denial::RateLimited)?;
+    let charged = door.limit_headers.then(|| Box::new(charged));
+    let held = live.limits.enter(&run, workflow)?;
+    let reserved = reserved(core, &run, proven.delivery.as_ref(), log.now)?;
+    let standing = shown.and_then(|shown| standing(parts, &run, door, &shown, front, log)).map(Box::new);
+    Ok(Permitted { run, open, max_body, kept: Kept { door, held, charged, reserved, standing } })
+}
+
+/// Strips, says who called, injects, and sends.
+fn sent<'a>(
+    At { core, live, front }: At<'a>,
+    permitted: Permitted<'a>,
+    parts: &'a mut RequestHead,
+    body: CallersBody,
+    log: &mut Exchange,
+) -> Result<(Sent<'a>, Kept<'a>), Denial> {
+    let Permitted { run, open, max_body, kept } = permitted;
+    let door = kept.door;
+    rewrite_request(parts, &run, door, open, front, &core.via, log)?;
+    if let Some(standing) = &kept.standing {
+        parts.headers.insert(header::UPGRADE, standing.protocol().clone());
+    }
+    let (body, upload) = RequestBody::new(body, max_body, door.timeouts.body_idle, log.started().into());
+    let now = log.sending(upload).into();
+    let connection = run.connection();
+    let trust = live.trust[connection.index.0 as usize].as_ref().map(|tls| &tls.config);
+    let until = log.started() + door.timeouts.request;
+    let patience = Patience { now, until: until.into(), head: connection.timeouts.head };
+    Ok((core.upstreams.send(connection, trust, parts, body, patience), kept))
 }
 
 /// W1, H6: where the request goes, and whether it is a handshake there.
@@ -167,21 +253,6 @@ fn claimed<'s, 'r>(
         Some(id) => Claim::read(snapshot.workflow(id), &parts.headers, with_key, now),
         None => Ok(None),
     }
-}
-
-/// H2: the whole body, verified.
-async fn received<'s>(
-    claim: Claim<'s, '_>,
-    parts: &RequestHead,
-    body: CallersBody,
-    (core, live, listener): (&Core, &Live, usize),
-    peer: IpAddr,
-    log: &mut Exchange,
-) -> Result<(Bytes, Verified<'s>), Denial> {
-    let limit = body_fits(parts, &live.snapshot.listeners[listener], claim.workflow().max_body)?;
-    let received = delivery::received(claim, parts, body, (core, live, listener), peer, limit, log).await?;
-    log.signed();
-    Ok(received)
 }
 
 /// H4: that this delivery is in flight, and for how long it is remembered once it has arrived.

@@ -6,6 +6,7 @@ use super::front::Front;
 use super::panics::caught;
 use super::reply_body::{Passing, ReplyBody};
 use crate::http::body::CallersBody;
+use crate::http::date;
 use crate::http::early::Early;
 use crate::http::reply::{self, Answer};
 use crate::limit::table::{Allowances, Held};
@@ -36,7 +37,8 @@ pub struct Arrival<'a> {
 pub struct Passed {
     pub reply: Reply<Passing>,
     pub held: Held,
-    pub charged: Allowances,
+    /// What was charged, where the listener tells of it. Boxed, as what is rare.
+    pub charged: Option<Box<Allowances>>,
 }
 
 /// How a journey ends that brings no reply home. Nothing was sent, or nothing came back.
@@ -57,7 +59,7 @@ impl From<Denial> for Ended {
 /// Where requests go from here, by the door they came through.
 pub trait Journeys: Copy + 'static {
     /// Whatever ends it early ends it before anything was sent.
-    fn travel(self, arrival: Arrival<'_>) -> impl Future<Output = Result<Passed, Ended>>;
+    fn travel(self, arrival: &mut Arrival<'_>) -> impl Future<Output = Result<Passed, Ended>>;
 }
 
 /// Answers one request: never fails, never panics.
@@ -71,13 +73,14 @@ pub async fn answer(
 ) -> Reply<ReplyBody> {
     let live = core.live();
     let mut exchange = Exchange::begin(core.clone(), live.clone(), front, parts);
-    let arrival = Arrival { core, live: &live, front, parts, body, early, log: &mut exchange };
-    let outcome = caught(pin!(journeys.travel(arrival))).await;
+    let mut arrival = Arrival { core, live: &live, front, parts, body, early, log: &mut exchange };
+    let outcome = caught(pin!(journeys.travel(&mut arrival))).await;
     let listener = live.listener(&front.address).map(|at| &live.snapshot.listeners[at]);
     match outcome {
         Ok(Passed { reply, held, charged }) => {
             let mut reply = reply;
-            sign(&mut reply.headers, &exchange, listener, &charged);
+            exchange.holds(held);
+            sign(&mut reply.headers, &exchange, listener, charged.as_deref());
             match &reply.body {
                 Passing::AsItIs(_) => {}
                 Passing::Switched(_, standing) => {
@@ -88,21 +91,25 @@ pub async fn answer(
                     reply.headers.insert(reply::SCRUB, reply::scrub(body.replaced()));
                 }
             }
-            reply.map(|body| ReplyBody::passed(body, exchange, held))
+            reply.map(|body| ReplyBody::passed(body, exchange))
         }
         Err(Ended::Answered(answer)) => {
             exchange.answered_here(answer.kind());
-            answer.reply(&exchange.request_id).map(|body| ReplyBody::own(body, exchange))
+            own(answer.reply(&exchange.request_id), exchange)
         }
-        Err(Ended::Refused(denial)) => {
-            refused(&denial, &denial, &mut exchange, listener).map(|body| ReplyBody::own(body, exchange))
-        }
+        Err(Ended::Refused(denial)) => own(refused(&denial, &denial, &mut exchange, listener), exchange),
         Err(Ended::Unproven(denial)) => {
             let conceal = listener.is_some_and(|l| l.conceal);
             let said = if conceal { &Denial::WorkflowNotFound } else { &denial };
-            refused(&denial, said, &mut exchange, listener).map(|body| ReplyBody::own(body, exchange))
+            own(refused(&denial, said, &mut exchange, listener), exchange)
         }
     }
+}
+
+/// What the gateway itself says, dated.
+fn own(mut reply: Reply<Bytes>, exchange: Box<Exchange>) -> Reply<ReplyBody> {
+    reply.headers.append(header::DATE, date::at(exchange.answered_at()));
+    reply.map(|body| ReplyBody::own(body, exchange))
 }
 
 /// Records a refusal; what is said of it may be less.
@@ -121,7 +128,7 @@ fn refused(denial: &Denial, said: &Denial, exchange: &mut Exchange, listener: Op
 const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-upstream-request-id");
 
 /// What is added to, and taken from, a reply that passes.
-fn sign(fields: &mut Fields, exchange: &Exchange, listener: Option<&Listener>, charged: &Allowances) {
+fn sign(fields: &mut Fields, exchange: &Exchange, listener: Option<&Listener>, charged: Option<&Allowances>) {
     let theirs = fields.remove(&rewrite::REQUEST_ID);
     strip_reply(fields);
     if listener.is_some_and(|l| l.door.kind() == DoorKind::Outbound) {
@@ -133,7 +140,7 @@ fn sign(fields: &mut Fields, exchange: &Exchange, listener: Option<&Listener>, c
         fields.remove(header::ALT_SVC);
     }
     fields.insert(rewrite::REQUEST_ID, exchange.request_id.clone());
-    if listener.is_some_and(|l| l.limit_headers) {
+    if let Some(charged) = charged {
         reply::allowances(fields, charged);
     }
     deprecate(fields, exchange);

@@ -4,6 +4,7 @@
 use super::core::Core;
 use super::front::Front;
 use crate::http::body::Upload;
+use crate::limit::table::Held;
 use crate::live::Local;
 use crate::model::RequestHead;
 use crate::model::connection::ConnectionId;
@@ -17,6 +18,7 @@ use crate::policy::standing::Standing;
 use crate::policy::{Permit, Presented};
 use crate::telemetry::access_log::AccessRecord;
 use crate::telemetry::metrics::Sample;
+use crate::telemetry::timestamp::{now_ms, unix_ms};
 use crate::telemetry::usage::Used;
 use http::header::USER_AGENT;
 use http::{HeaderValue, Method, Uri, Version};
@@ -24,7 +26,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::ops::Deref;
 use std::rc::Rc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// How an exchange ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +71,8 @@ pub struct Exchange {
     core: Underway,
     live: Local,
     started: Instant,
+    /// When it was over, once it is.
+    over: Option<Instant>,
     /// Unix milliseconds: the request's `now`.
     pub now: i64,
     pub request_id: HeaderValue,
@@ -98,6 +102,8 @@ pub struct Exchange {
     tunnelled: (u64, u64),
     /// Secrets that were taken from the reply.
     scrubbed: u64,
+    /// Concurrency slots, until it is over.
+    held: Held,
     end: End,
 }
 
@@ -106,12 +112,14 @@ const GONE: u16 = 499;
 
 impl Exchange {
     pub fn begin(core: Rc<Core>, live: Local, front: &Front, parts: &RequestHead) -> Box<Exchange> {
-        let now = now();
+        let started = Instant::now();
+        let now = unix_ms(started);
         // What only the log asks for.
         let logged = core.access.is_on();
         Box::new(Exchange {
             request_id: core.ids.next(now),
-            started: Instant::now(),
+            started,
+            over: None,
             now,
             address: front.peer,
             method: parts.method.clone(),
@@ -136,6 +144,7 @@ impl Exchange {
             bytes_out: 0,
             tunnelled: (0, 0),
             scrubbed: 0,
+            held: Held::new(),
             end: End::ClientGone,
             core: Underway::on(core),
             live,
@@ -145,6 +154,17 @@ impl Exchange {
     /// When the request's head was whole.
     pub fn started(&self) -> Instant {
         self.started
+    }
+
+    /// When it is answered, in Unix milliseconds: unless something had to be waited for, that is now.
+    pub fn answered_at(&self) -> i64 {
+        let waited = self.upload.is_some();
+        if waited { unix_ms(Instant::now()) } else { self.now }
+    }
+
+    /// All is said and done: when that was seen.
+    pub fn is_over(mut self: Box<Exchange>) -> Instant {
+        *self.over.insert(Instant::now())
     }
 
     pub fn presented(&mut self, presented: &Presented<'_>) {
@@ -199,6 +219,11 @@ impl Exchange {
         self.status = status;
     }
 
+    /// These concurrency slots are taken until the reply has gone.
+    pub fn holds(&mut self, held: Held) {
+        self.held = held;
+    }
+
     /// The gateway itself says 200.
     pub fn answered_here(&mut self, answer: OwnAnswer) {
         self.status = 200;
@@ -246,7 +271,7 @@ impl Exchange {
 
     /// Whether what was permitted still is, by the configuration in force.
     pub fn still_permitted(&self, standing: &Standing) -> bool {
-        standing.holds(&self.core.live().snapshot, now())
+        standing.holds(&self.core.live().snapshot, now_ms())
     }
 
     /// K6: when this caller's key stops being accepted in URLs.
@@ -273,7 +298,7 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         let snapshot = &self.live.snapshot;
-        let total = self.started.elapsed();
+        let total = self.over.unwrap_or_else(Instant::now).duration_since(self.started);
         let bytes_in = self.upload.as_ref().map_or(0, |u| u.bytes.get()) + self.tunnelled.0;
         let bytes_out = self.bytes_out + self.tunnelled.1;
         // A handshake runs nowhere, and is its workflow's all the same.
@@ -351,11 +376,6 @@ impl Drop for Exchange {
             user_agent: self.user_agent.as_ref().map(HeaderValue::as_bytes),
         });
     }
-}
-
-/// Unix milliseconds.
-fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
 }
 
 fn protocol(version: Version) -> &'static str {

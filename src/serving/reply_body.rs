@@ -6,7 +6,6 @@ use crate::http::body::CutOff;
 use crate::http::h1;
 use crate::http::scrubbed::Scrubbed;
 use crate::http::upstream::UpstreamBody;
-use crate::limit::table::Held;
 use crate::live::Local;
 use crate::model::scrub::{Needle, NeedleId};
 use crate::net::relay::Relay;
@@ -18,12 +17,12 @@ use std::future::Future;
 use std::ops::Deref;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use tokio::time::Instant;
 
-/// A reply's body. Holds what lives as long as the exchange: its record, its concurrency slots.
+/// A reply's body. Holds what lives as long as the exchange: its record, and with that its concurrency slots.
 pub struct ReplyBody {
     from: From,
     exchange: Box<Exchange>,
-    held: Held,
     /// Boxed: a tunnel is rare.
     standing: Option<Box<Standing>>,
 }
@@ -55,12 +54,12 @@ impl Deref for InForce {
     }
 }
 
-/// An upstream's body on its way to the caller.
+/// An upstream's body on its way to the caller. In boxes, for it goes from hand to hand.
 pub enum Passing {
-    AsItIs(UpstreamBody),
+    AsItIs(Box<UpstreamBody>),
     /// A 101, and what it was permitted for: what follows goes both ways as long as that holds.
-    Switched(UpstreamBody, Box<Standing>),
-    Scrubbed(Scrubbed<UpstreamBody, InForce>),
+    Switched(Box<UpstreamBody>, Box<Standing>),
+    Scrubbed(Box<Scrubbed<UpstreamBody, InForce>>),
 }
 
 impl From {
@@ -88,15 +87,15 @@ impl ReplyBody {
     pub fn own(text: Bytes, mut exchange: Box<Exchange>) -> ReplyBody {
         exchange.sent(text.len());
         exchange.end(End::Complete);
-        ReplyBody { from: From::Gateway(Some(text)), exchange, held: Held::new(), standing: None }
+        ReplyBody { from: From::Gateway(Some(text)), exchange, standing: None }
     }
 
     /// What the upstream says, as it comes, or without the secret.
-    pub fn passed(body: Passing, mut exchange: Box<Exchange>, held: Held) -> ReplyBody {
+    pub fn passed(body: Passing, mut exchange: Box<Exchange>) -> ReplyBody {
         let (from, standing) = match body {
-            Passing::AsItIs(body) => (From::Upstream(Box::new(body)), None),
-            Passing::Switched(body, standing) => (From::Upstream(Box::new(body)), Some(standing)),
-            Passing::Scrubbed(body) => (From::Scrubbed(Box::new(body)), None),
+            Passing::AsItIs(body) => (From::Upstream(body), None),
+            Passing::Switched(body, standing) => (From::Upstream(body), Some(standing)),
+            Passing::Scrubbed(body) => (From::Scrubbed(body), None),
         };
         if standing.is_none() && from.has_ended() {
             exchange.end(End::Complete);
@@ -104,7 +103,7 @@ impl ReplyBody {
         if let From::Scrubbed(body) = &from {
             exchange.scrubbed(body.replaced());
         }
-        ReplyBody { from, exchange, held, standing }
+        ReplyBody { from, exchange, standing }
     }
 }
 
@@ -159,12 +158,16 @@ impl Body for ReplyBody {
 }
 
 impl h1::server::ReplyBody for ReplyBody {
+    fn gone(self) -> Instant {
+        self.exchange.is_over().into()
+    }
+
     fn take_over(self, caller: Stream, read: BytesMut) -> Option<Pin<Box<dyn Future<Output = ()>>>> {
-        let ReplyBody { from: From::Upstream(body), exchange, held, standing: Some(standing) } = self else {
+        let ReplyBody { from: From::Upstream(body), exchange, standing: Some(standing) } = self else {
             return None;
         };
         let (upstream, lease) = body.into_stream()?;
         let relay = Relay::new((caller, read), upstream);
-        Some(Box::pin(Tunnel { standing: *standing, exchange, held, lease }.run(relay)))
+        Some(Box::pin(Tunnel { standing: *standing, exchange, lease }.run(relay)))
     }
 }

@@ -14,8 +14,8 @@ pub struct RequestIds {
     room: RefCell<BytesMut>,
 }
 
-/// Ids that share their room.
-const TOGETHER: usize = 32;
+/// Ids that share their room: a kilobyte, which is the most that the allocator keeps at hand.
+const TOGETHER: usize = 28;
 /// Characters of an id.
 const LENGTH: usize = 36;
 

@@ -3,7 +3,6 @@
 
 use super::exchange::{End, Exchange};
 use crate::http::pool::Lease;
-use crate::limit::table::Held;
 use crate::net::clock::Clock;
 use crate::net::relay::Relay;
 use crate::policy::standing::Standing;
@@ -17,10 +16,9 @@ const ASKED_EVERY: Duration = Duration::from_millis(500);
 /// An open tunnel, and what lives as long as it does.
 pub struct Tunnel {
     pub standing: Standing,
+    /// With its place among the workflow's and the connection's concurrent requests.
     pub exchange: Box<Exchange>,
-    /// Its place among the workflow's and the connection's concurrent requests.
-    pub held: Held,
-    /// And so does its upstream's address.
+    /// The hold on its upstream's address.
     pub lease: Lease,
 }
 

@@ -1,7 +1,7 @@
 //! RFC 3339 in UTC with milliseconds, written without an allocation and without a time zone in sight.
 
 use std::cell::Cell;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const SECOND: i64 = 1_000;
 const DAY: i64 = 86_400 * SECOND;
@@ -59,6 +59,23 @@ pub fn now_ms() -> i64 {
     match SystemTime::now().duration_since(UNIX_EPOCH) {
         Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
         Err(before) => -i64::try_from(before.duration().as_millis()).unwrap_or(i64::MAX),
+    }
+}
+
+/// Milliseconds since 1970 at a moment that was just looked at. The clock on the wall is looked at ten times a second and
+/// counted on from there: whoever sets it is followed within a tenth of a second.
+pub fn unix_ms(at: Instant) -> i64 {
+    const TRUSTED: Duration = Duration::from_millis(100);
+    thread_local! {
+        static SEEN: Cell<Option<(Instant, i64)>> = const { Cell::new(None) };
+    }
+    match SEEN.get() {
+        Some((seen, ms)) if at.duration_since(seen) < TRUSTED => ms + at.duration_since(seen).as_millis() as i64,
+        _ => {
+            let ms = now_ms();
+            SEEN.set(Some((at, ms)));
+            ms
+        }
     }
 }
 
@@ -120,6 +137,16 @@ mod tests {
                 let expected = jiff::Timestamp::from_millisecond(near).unwrap();
                 prop_assert_eq!(text(near), format!("{expected:.3}"));
             }
+        }
+    }
+
+    #[test]
+    fn a_moments_time_is_that_of_the_clock_on_the_wall() {
+        for _ in 0..30 {
+            let (before, told, after) = (now_ms(), unix_ms(Instant::now()), now_ms());
+            // Counted on in whole milliseconds from one that was cut off.
+            assert!((before - 1..=after + 1).contains(&told), "{before} {told} {after}");
+            std::thread::sleep(Duration::from_millis(7));
         }
     }
 }

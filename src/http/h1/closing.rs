@@ -11,14 +11,16 @@ use tokio::time::Instant;
 
 /// What is left of a body after its reply is read and thrown away up to here; beyond it the connection is closed.
 pub const DRAINED: u64 = 64 * 1024;
-/// Reads what is left of the present body, if it is little. True: the next request can be read.
-pub async fn drained(shared: &RefCell<Shared>, clock: &mut Clock) -> bool {
+
+/// Reads what is left of the present body, if it is little. True: the next request can be read, which is waited for `since`
+/// then.
+pub async fn drained(shared: &RefCell<Shared>, clock: &mut Clock, since: &mut Instant) -> bool {
     if shared.borrow().body.is_done() {
         return true;
     }
     let deadline = Instant::now() + LINGER;
     let mut left = DRAINED;
-    std::future::poll_fn(|cx| {
+    let drained = std::future::poll_fn(|cx| {
         loop {
             match shared.borrow_mut().poll_body(cx) {
                 Poll::Ready(Ok(Decoded::End)) => return Poll::Ready(true),
@@ -32,8 +34,10 @@ pub async fn drained(shared: &RefCell<Shared>, clock: &mut Clock) -> bool {
                 Poll::Pending => return Poll::Pending,
             }
         }
-    })
-    .await
+    });
+    let whole = drained.await;
+    *since = Instant::now();
+    whole
 }
 
 /// Closes, once the caller has heard the reply.

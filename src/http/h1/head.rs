@@ -262,11 +262,11 @@ pub fn reply(head: &Bytes, feeds: &[u32]) -> Result<ReplyHead, &'static str> {
     let status = status.ok_or("the reply's status is no number of three digits")?;
     // The blank after the status is often forgotten where there is no reason.
     let said = match head.get(12) {
-        Some(b' ') if end >= 13 => head.slice(13..end),
-        Some(b'\r') if end == 12 => Bytes::new(),
+        Some(b' ') if end >= 13 => &head[13..end],
+        Some(b'\r') if end == 12 => &[],
         _ => return Err("the reply's status is no number of three digits"),
     };
-    let usual = status.canonical_reason().is_some_and(|usual| usual.as_bytes() == &said[..]) || said.is_empty();
+    let usual = status.canonical_reason().is_some_and(|usual| usual.as_bytes() == said) || said.is_empty();
     let reason = if usual { None } else { Some(Reason::new(said).ok_or("the reply's reason holds a control byte")?) };
     let mut read = Fields::with_room();
     fields(head, end + 2, rest, &mut read)?;

@@ -44,6 +44,9 @@ pub trait Service {
 
 /// A reply's body.
 pub trait ReplyBody: Body<Data = Bytes, Error = CutOff> + Unpin {
+    /// All of it has gone: when that was seen.
+    fn gone(self) -> Instant;
+
     /// After a 101: takes the caller's side over, with what was read of it already, until both have had enough.
     fn take_over(self, caller: Stream, read: BytesMut) -> Option<Pin<Box<dyn Future<Output = ()>>>>;
 }
@@ -62,7 +65,7 @@ const LAST_CALL: Duration = Duration::from_secs(1);
 pub async fn serve<S: Service>(stream: Stream, rules: Rules, service: &S, stop: Hearer) {
     let shared = Rc::new(RefCell::new(Shared::new(Wire::new(stream))));
     let (head, clock) = (RequestHead::default(), Clock::new(rules.timeouts.head));
-    let mut session = Session { shared, rules, head, stop, clock };
+    let mut session = Session { shared, rules, head, stop, clock, since: Instant::now() };
     let mut first = true;
     loop {
         let arrived = session.next_head(first).await;
@@ -84,6 +87,8 @@ struct Session {
     head: RequestHead,
     stop: Hearer,
     clock: Clock,
+    /// Since when the next request is waited for.
+    since: Instant,
 }
 
 /// What becomes of the connection.
@@ -98,8 +103,7 @@ enum Then<B> {
 impl Session {
     /// Waits for a whole head.
     async fn next_head(&mut self, first: bool) -> Arrived {
-        let Session { shared, rules, head, clock, stop } = self;
-        let since = Instant::now();
+        let Session { shared, rules, head, clock, stop, since } = self;
         let mut arriving = Arriving::default();
         let mut patience = if first { rules.timeouts.head } else { rules.timeouts.idle };
         std::future::poll_fn(|cx| {
@@ -117,7 +121,7 @@ impl Session {
             if stop.poll(cx).is_ready() && !first {
                 patience = patience.min(LAST_CALL);
             }
-            if clock.is_past(since + patience, cx) { Poll::Ready(Arrived::Nobody) } else { Poll::Pending }
+            if clock.is_past(*since + patience, cx) { Poll::Ready(Arrived::Nobody) } else { Poll::Pending }
         })
         .await
     }
@@ -189,10 +193,14 @@ impl Session {
         if reply.status == StatusCode::SWITCHING_PROTOCOLS {
             return Then::HandOver(reply.body);
         }
-        drop(reply);
+        self.since = reply.body.gone();
         // Its room is warm for whoever comes next.
         self.head = RequestHead::default();
-        if keep && closing::drained(&self.shared, &mut self.clock).await { Then::Next } else { Then::Close }
+        if keep && closing::drained(&self.shared, &mut self.clock, &mut self.since).await {
+            Then::Next
+        } else {
+            Then::Close
+        }
     }
 
     /// Gives the connection to what follows a 101.

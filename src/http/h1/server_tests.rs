@@ -27,6 +27,10 @@ impl Body for Nothing {
 }
 
 impl ReplyBody for Nothing {
+    fn gone(self) -> Instant {
+        Instant::now()
+    }
+
     fn take_over(self, _: Stream, _: BytesMut) -> Option<Pin<Box<dyn Future<Output = ()>>>> {
         None
     }

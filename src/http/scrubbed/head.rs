@@ -10,7 +10,7 @@ pub fn scrub_head<B>(needle: &Needle, reply: &mut Reply<B>) -> u64 {
     let reason = reply.reason.as_ref().and_then(|reason| needle.scrub(reason.as_bytes()));
     if let Some((clean, count)) = reason {
         replaced += count;
-        reply.reason = Reason::new(clean);
+        reply.reason = Reason::new(&clean);
     }
     replaced
 }

@@ -90,7 +90,7 @@ fn all(mut body: Scrubbed<Script, Rc<Needle>>) -> (String, Option<HeaderMap>, bo
 #[test]
 fn hazard_18_reason_fields_and_their_names() {
     let mut reply = Reply::new(());
-    reply.reason = Reason::new(format!("Bad key {SECRET}").into_bytes());
+    reply.reason = Reason::new(format!("Bad key {SECRET}").as_bytes());
     reply.headers = fields(&[
         ("location", "https://a.example/?key=sk_live%5F0123456789&b"),
         ("set-cookie", "a=b"),

@@ -48,12 +48,12 @@ impl Heading {
 
     /// The whole head, and how many bytes its body will have, if that was said. What is wrong with it is its flaw; as
     /// much as could be read stands there for the record.
-    pub fn finish(mut self, fits: Fits, ends: bool) -> (RequestHead, Option<u64>) {
+    pub fn finish(&mut self, fits: Fits, ends: bool) -> (Box<RequestHead>, Option<u64>) {
         if self.method.is_none() {
             self.is_wrong("no :method");
         }
         let uri = self.uri();
-        let headers = self.fields.unwrap_or_default();
+        let headers = self.fields.take().unwrap_or_default();
         let mut flaw = match fits {
             Fits::No => Some(Denial::HeadTooLarge("more bytes than max_head")),
             Fits::Yes => self.wrong.map(Denial::BadRequest),
@@ -69,8 +69,8 @@ impl Heading {
         if ends && expected.is_some_and(|bytes| bytes > 0) {
             flaw.get_or_insert(Denial::BadRequest("a Content-Length, but no body"));
         }
-        let method = self.method.unwrap_or_else(no_method);
-        (RequestHead { method, uri, version: Version::HTTP_2, headers, flaw: flaw.map(Box::new) }, expected)
+        let method = self.method.take().unwrap_or_else(no_method);
+        (Box::new(RequestHead { method, uri, version: Version::HTTP_2, headers, flaw: flaw.map(Box::new) }), expected)
     }
 
     /// The target. All but CONNECT have a scheme and a path (section 8.3.1).
@@ -101,12 +101,12 @@ impl Heading {
     }
 
     /// What came after a body: fields alone.
-    pub fn trailers(self, fits: Fits) -> Option<HeaderMap> {
+    pub fn trailers(&mut self, fits: Fits) -> Option<HeaderMap> {
         let pseudo = self.method.is_some() || self.scheme.is_some() || self.authority.is_some() || self.path.is_some();
         if pseudo || self.wrong.is_some() || matches!(fits, Fits::No) {
             return None;
         }
-        let fields = self.fields.unwrap_or_default();
+        let fields = self.fields.take().unwrap_or_default();
         (fields.len() <= MOST_TRAILERS).then(|| HeaderMap::from(fields))
     }
 }

@@ -43,7 +43,7 @@ impl Body for Incoming {
             stream.reader.wait(cx);
             return Poll::Pending;
         }
-        Poll::Ready(stream.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))))
+        Poll::Ready(stream.trailers.take().map(|trailers| Ok(Frame::trailers(*trailers))))
     }
 
     fn is_end_stream(&self) -> bool {

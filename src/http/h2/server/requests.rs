@@ -13,7 +13,8 @@ use http::header::EXPECT;
 /// A request whose head is whole.
 pub struct Opened {
     pub stream: u32,
-    pub head: RequestHead,
+    /// Boxed: it goes from hand to hand.
+    pub head: Box<RequestHead>,
     pub has_body: bool,
 }
 
@@ -117,7 +118,7 @@ impl State {
         let fits = self.decoder.decode(block, self.rules.list as usize, &mut |line| heading.take(line));
         let fits = fits.map_err(|_| Over::Wrong(Reason::COMPRESSION_ERROR))?;
         if number > self.latest {
-            return self.request(number, ends, heading, fits);
+            return self.request(number, ends, &mut heading, fits);
         }
         let Some(stream) = self.streams.get(number) else {
             return match self.past(number) {
@@ -131,7 +132,8 @@ impl State {
         match trailers {
             Ok(Some(trailers)) if ends && !short => {
                 stream.heard = true;
-                stream.trailers = Some(trailers).filter(|t| !t.is_empty() && !stream.unwanted);
+                let wanted = !trailers.is_empty() && !stream.unwanted;
+                stream.trailers = wanted.then(|| Box::new(trailers));
                 stream.reader.wake();
                 if stream.replied.is_some() {
                     self.forget(number, false);
@@ -146,7 +148,7 @@ impl State {
     }
 
     /// A request begins.
-    fn request(&mut self, number: u32, ends: bool, heading: Heading, fits: Fits) -> Result<Option<Opened>, Over> {
+    fn request(&mut self, number: u32, ends: bool, heading: &mut Heading, fits: Fits) -> Result<Option<Opened>, Over> {
         self.latest = number;
         if self.leaving == Leaving::Now || self.streams.len() >= STREAMS {
             self.say_reset(number, Reason::REFUSED_STREAM);

@@ -157,12 +157,14 @@ impl State {
 
     /// A stream is over, in both directions. `cut`: the caller may not know it yet.
     pub(super) fn forget(&mut self, number: u32, cut: bool) {
-        let Some(mut stream) = self.streams.remove(number) else { return };
-        stream.wake();
-        if stream.queued {
+        let ended = self.streams.remove(number, |stream| {
+            stream.wake();
+            (stream.queued, stream.data.len())
+        });
+        let Some((queued, unread)) = ended else { return };
+        if queued {
             self.line.retain(|n| *n != number);
         }
-        let unread = stream.data.len();
         self.used_in_all(unread);
         self.remember(number, cut);
         if self.streams.is_empty() {

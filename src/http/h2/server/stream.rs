@@ -71,7 +71,8 @@ impl Waiting {
 pub struct Stream {
     /// What of the body has come and was not asked for yet: no more than its window.
     pub data: BytesMut,
-    pub trailers: Option<HeaderMap>,
+    /// Boxed, as what is rare.
+    pub trailers: Option<Box<HeaderMap>>,
     /// The caller has said everything.
     pub heard: bool,
     /// Bytes the body is still to hold, where its head said how many.
@@ -140,46 +141,71 @@ impl Stream {
     }
 }
 
-/// A connection's streams. There are few, so that to walk their numbers is faster than to hash one.
+/// A connection's streams. There are few, so that to walk their numbers is faster than to hash one. Each stays where it is from
+/// its beginning to its end.
 #[derive(Debug, Default)]
 pub struct Streams {
+    /// By place; [`FREE`] where there is none.
     numbers: Vec<u32>,
-    streams: Vec<Stream>,
+    streams: Vec<Option<Stream>>,
+    open: usize,
 }
+
+/// No stream has this number: it stands for the connection.
+const FREE: u32 = 0;
 
 impl Streams {
     pub fn len(&self) -> usize {
-        self.numbers.len()
+        self.open
     }
 
     pub fn is_empty(&self) -> bool {
-        self.numbers.is_empty()
+        self.open == 0
     }
 
     pub fn insert(&mut self, number: u32, stream: Stream) {
-        self.numbers.push(number);
-        self.streams.push(stream);
+        let free = if self.open < self.numbers.len() { self.place(FREE) } else { None };
+        self.open += 1;
+        match free {
+            Some(at) => (self.numbers[at], self.streams[at]) = (number, Some(stream)),
+            None => {
+                self.numbers.push(number);
+                self.streams.push(Some(stream));
+            }
+        }
+    }
+
+    fn place(&self, number: u32) -> Option<usize> {
+        self.numbers.iter().position(|n| *n == number)
     }
 
     pub fn get(&mut self, number: u32) -> Option<&mut Stream> {
-        let at = self.numbers.iter().position(|n| *n == number)?;
-        self.streams.get_mut(at)
+        let at = self.place(number)?;
+        self.streams.get_mut(at)?.as_mut()
     }
 
-    pub fn remove(&mut self, number: u32) -> Option<Stream> {
-        let at = self.numbers.iter().position(|n| *n == number)?;
-        self.numbers.swap_remove(at);
-        Some(self.streams.swap_remove(at))
+    /// Ends a stream, of which `last` is asked what is still of interest.
+    pub fn remove<R>(&mut self, number: u32, last: impl FnOnce(&mut Stream) -> R) -> Option<R> {
+        let at = self.place(number)?;
+        let told = self.streams[at].as_mut().map(last)?;
+        (self.numbers[at], self.streams[at]) = (FREE, None);
+        self.open -= 1;
+        if self.open == 0 {
+            self.numbers.clear();
+            self.streams.clear();
+        }
+        Some(told)
     }
 
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &mut Stream)> {
-        self.numbers.iter().copied().zip(&mut self.streams)
+        self.numbers.iter().zip(&mut self.streams).filter_map(|(number, stream)| Some((*number, stream.as_mut()?)))
     }
 
     /// Takes all of them out.
     pub fn drain(&mut self) -> impl Iterator<Item = Stream> + '_ {
         self.numbers.clear();
-        self.streams.drain(..)
+        self.open = 0;
+        self.streams.drain(..).flatten()
     }
 }
 
@@ -204,9 +230,20 @@ mod tests {
         for number in [1, 3, 5, 7] {
             streams.insert(number, Stream::new(1, i64::from(number), None));
         }
-        assert!(streams.remove(3).is_some() && streams.remove(3).is_none() && streams.get(3).is_none());
-        let found: Vec<_> = [1, 5, 7].map(|n| streams.get(n).map(|s| s.outward)).into();
-        assert_eq!(found, [Some(1), Some(5), Some(7)]);
-        assert_eq!((streams.len(), streams.drain().count(), streams.is_empty()), (3, 3, true));
+        let removed = |streams: &mut Streams, number| streams.remove(number, |stream| stream.outward);
+        assert_eq!((removed(&mut streams, 3), removed(&mut streams, 3)), (Some(3), None));
+        assert!(streams.get(3).is_none() && streams.get(FREE).is_none());
+        let found = |streams: &mut Streams| [1, 5, 7, 9].map(|n| streams.get(n).map(|s| s.outward));
+        assert_eq!(found(&mut streams), [Some(1), Some(5), Some(7), None]);
+        streams.insert(9, Stream::new(1, 9, None));
+        assert_eq!(found(&mut streams), [Some(1), Some(5), Some(7), Some(9)]);
+        assert_eq!(
+            (streams.numbers.len(), streams.iter_mut().count()),
+            (4, 4),
+            "in the place of the one that has gone"
+        );
+        assert_eq!((streams.len(), streams.drain().count(), streams.is_empty()), (4, 4, true));
+        streams.insert(11, Stream::new(1, 11, None));
+        assert_eq!((removed(&mut streams, 11), streams.numbers.len()), (Some(11), 0), "the last one leaves nothing");
     }
 }
