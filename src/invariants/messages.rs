@@ -2,8 +2,9 @@
 
 use super::{cut, steer};
 use crate::http::h1::chunks::{Decoded, Decoder};
+use crate::http::h1::feeds::Feeds;
 use crate::http::h1::framing::{Framing, of_reply, of_request};
-use crate::http::h1::head::{self as heads, Feeds, Flaw, Limits, Scanner};
+use crate::http::h1::head::{self as heads, Flaw, Limits, Scanner};
 use crate::model::Fields;
 use bytes::{Bytes, BytesMut};
 use http::Method;
@@ -13,11 +14,11 @@ const LIMITS: Limits = Limits { head: 512, uri: 128 };
 
 /// Where the head ends whose bytes arrive as `pieces`.
 fn end(pieces: &[Bytes]) -> Result<Option<usize>, Flaw> {
-    let (mut scanner, mut seen, mut feeds) = (Scanner::default(), Vec::new(), Feeds::new());
+    let (mut scanner, mut seen, mut feeds) = (Scanner::default(), Vec::new(), Feeds::default());
     for piece in pieces {
         seen.extend_from_slice(piece);
         if let Some(end) = scanner.scan(&seen, LIMITS, &mut feeds)? {
-            assert_eq!(feeds, heads::feeds(&seen[..end]));
+            assert_eq!(feeds, Feeds::of(&seen[..end]));
             return Ok(Some(end));
         }
     }
@@ -73,7 +74,7 @@ pub fn head(bytes: &[u8]) {
 pub fn reply(bytes: &[u8]) {
     let ([longest, seed], bytes) = steer(bytes);
     let Some(head) = found(bytes, longest, seed) else { return };
-    let Ok(reply) = heads::reply(&head, &heads::feeds(&head)) else { return };
+    let Ok(reply) = heads::reply(&head, &Feeds::of(&head)) else { return };
     in_lines(&head, &reply.fields);
     assert_eq!(head[9..12], *reply.status.as_str().as_bytes());
     let framing = of_reply(&Method::GET, reply.status, reply.version, &reply.fields);

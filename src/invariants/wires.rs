@@ -4,6 +4,7 @@ use super::messages::read_by_others;
 use super::{cut, steer};
 use crate::http::body::CutOff;
 use crate::http::h1::client::{Exchange, Idle};
+use crate::http::h1::feeds::Feeds;
 use crate::http::h1::framing::{Framing, of_reply, of_request};
 use crate::http::h1::head::{self as heads, Limits};
 use crate::http::h1::incoming::{Early, Incoming};
@@ -114,7 +115,7 @@ fn exchange(method: &Method, script: Scripted, parts: usize) -> Outcome {
 fn understood(method: &Method, mut bytes: &[u8], then: Then) -> Option<(u16, Vec<u8>, Vec<u8>)> {
     loop {
         let end = bytes.windows(4).position(|w| w == b"\r\n\r\n")? + 4;
-        let head = heads::reply(&Bytes::copy_from_slice(&bytes[..end]), &heads::feeds(&bytes[..end])).ok()?;
+        let head = heads::reply(&Bytes::copy_from_slice(&bytes[..end]), &Feeds::of(&bytes[..end])).ok()?;
         bytes = &bytes[end..];
         if head.status.is_informational() {
             continue;
@@ -277,7 +278,7 @@ fn served(script: (Scripted, Rc<RefCell<Vec<u8>>>), manner: Manner) -> (Vec<Call
             assert!(service.broken.get() && statuses.len() + 1 == calls.len(), "a head that is not whole");
             break;
         };
-        let head = heads::reply(&Bytes::copy_from_slice(&rest[..end]), &heads::feeds(&rest[..end])).expect("a head");
+        let head = heads::reply(&Bytes::copy_from_slice(&rest[..end]), &Feeds::of(&rest[..end])).expect("a head");
         if head.status.is_informational() {
             rest.drain(..end);
             continue;

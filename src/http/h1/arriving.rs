@@ -1,6 +1,7 @@
 //! A request's head on its way in.
 
-use super::head::{self, Feeds, Flaw, Limits, Scanner};
+use super::feeds::Feeds;
+use super::head::{self, Flaw, Limits, Scanner};
 use crate::http::wire::{Wire, taken};
 use crate::model::{Denial, RequestHead};
 use bytes::Buf;

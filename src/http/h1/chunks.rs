@@ -1,8 +1,9 @@
 //! Bodies taken out of a connection's bytes: by length, by chunks, to the end. Chunks are read as strictly as heads: a
 //! hexadecimal size and CRLF, extensions that are short and visible, exactly the bytes that were announced.
 
+use super::feeds::Feeds;
 use super::framing::Framing;
-use super::head::{self, Feeds, Limits, Scanner};
+use super::head::{self, Limits, Scanner};
 use crate::http::wire::taken;
 use crate::model::Fields;
 use bytes::{Buf, Bytes, BytesMut};
@@ -170,14 +171,14 @@ fn take(bytes: &mut BytesMut, left: &mut u64) -> Bytes {
 
 /// The trailer section, once its empty line is there. `None`: more bytes are needed.
 fn trailers(scanner: &mut Scanner, bytes: &mut BytesMut) -> Result<Option<HeaderMap>, &'static str> {
-    let end = match scanner.scan(bytes, TRAILERS, &mut Feeds::new()) {
+    let end = match scanner.scan(bytes, TRAILERS, &mut Feeds::default()) {
         Ok(Some(end)) => end,
         Ok(None) => return Ok(None),
         Err(_) => return Err("the trailers are too long, or a line of them does not end in CRLF"),
     };
     let section = bytes.split_to(end).freeze();
     let mut fields = Fields::new();
-    head::fields(&section, 0, &head::feeds(&section), &mut fields)?;
+    head::fields(&section, 0, &Feeds::of(&section), &mut fields)?;
     if fields.len() > MOST_TRAILERS { Err("too many trailers") } else { Ok(Some(fields.into())) }
 }
 

@@ -2,8 +2,9 @@
 //! itself, and whatever the upstream sends is read as strictly as what callers send.
 
 use super::chunks::{Decoded, Decoder};
+use super::feeds::Feeds;
 use super::framing;
-use super::head::{self, Feeds, Limits, ReplyHead, Scanner};
+use super::head::{self, Limits, ReplyHead, Scanner};
 use super::reply::{Sending, names};
 use super::request;
 use crate::http::body::{CutOff, waited};
@@ -41,7 +42,7 @@ impl<B> Idle<B> {
             patience: Duration::ZERO,
             slow: None,
             scanner: Scanner::default(),
-            feeds: Feeds::new(),
+            feeds: Feeds::default(),
             informational: 0,
             reply: Decoder::new(framing::Framing::Empty),
             method: Method::default(),
@@ -102,7 +103,8 @@ impl<B: Body<Data = Bytes, Error = CutOff> + Unpin> Exchange<B> {
         let hint = if body.is_end_stream() { SizeHint::with_exact(0) } else { body.size_hint() };
         let out = state.wire.outbox.gather();
         state.sending = request::head(out, &parts.method, &parts.uri, &parts.headers, &hint);
-        state.upload = Some(body);
+        // Of nothing nothing is left: the lines of memory where it would lie stay cold.
+        state.upload = Some(body).filter(|body| !body.is_end_stream());
         state.patience = patience;
         state.scanner = Scanner::default();
         state.feeds.clear();
@@ -294,11 +296,6 @@ impl<B: Body<Data = Bytes, Error = CutOff> + Unpin> Exchange<B> {
             && self.0.wire.inbox.is_empty();
         self.0.wire.rest();
         usable.then_some(Idle(self.0))
-    }
-
-    /// The request's body, if nothing of it was asked for: then nothing is lost if the exchange failed.
-    pub fn into_upload(mut self) -> Option<B> {
-        self.0.upload.take()
     }
 
     /// After a 101: the stream, and what was read of it beyond the head.

@@ -1,11 +1,11 @@
 //! Heads, read strictly: every line ends in CRLF, every field has a name, a colon and a value that a field can hold, and
 //! nothing is folded, guessed or mended (hazard 10).
 
+use super::feeds::Feeds;
 use crate::model::{Denial, Fields, Reason, RequestHead};
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Method, StatusCode, Uri, Version};
-use smallvec::SmallVec;
 
 /// How long a head may be.
 #[derive(Debug, Clone, Copy)]
@@ -18,14 +18,6 @@ pub struct Limits {
 
 /// Beyond the configured sizes, so that what is only a little too long is refused with everything that is known of it.
 const BEYOND: usize = 1024;
-
-/// Where the lines of a head end: its line feeds, each of which is looked for once.
-pub type Feeds = SmallVec<[u32; 20]>;
-
-/// The line feeds of a head that no [`Scanner`] has seen.
-pub fn feeds(head: &[u8]) -> Feeds {
-    memchr::memchr_iter(b'\n', head).map(|at| at as u32).collect()
-}
 
 /// Looks for the end of a head as its bytes arrive, each of them once.
 #[derive(Debug, Default)]
@@ -64,7 +56,7 @@ impl Scanner {
             }
             let empty = feed - 1 == self.line;
             (self.seen, self.line) = (feed + 1, feed + 1);
-            feeds.push(feed as u32);
+            feeds.push(feed);
             if empty {
                 return Ok(Some(feed + 1));
             }
@@ -89,7 +81,7 @@ pub fn read(head: &Bytes, feeds: &[u32], into: &mut RequestHead) -> Result<(), D
 /// The same, into a new one.
 pub fn request(head: &Bytes) -> Result<RequestHead, Denial> {
     let mut parts = RequestHead::default();
-    read(head, &feeds(head), &mut parts).map(|()| parts)
+    read(head, &Feeds::of(head), &mut parts).map(|()| parts)
 }
 
 /// What is recorded of a head of which nothing could be read.

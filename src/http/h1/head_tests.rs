@@ -9,7 +9,7 @@ fn read(text: &str) -> Result<RequestHead, Denial> {
 
 fn refused(bytes: &[u8]) -> bool {
     let mut scanner = Scanner::default();
-    match scanner.scan(bytes, LIMITS, &mut Feeds::new()) {
+    match scanner.scan(bytes, LIMITS, &mut Feeds::default()) {
         Err(_) => true,
         Ok(None) => panic!("not whole: {bytes:?}"),
         Ok(Some(end)) => request(&Bytes::copy_from_slice(&bytes[..end])).is_err(),
@@ -100,16 +100,16 @@ fn hazard_10_every_line_that_can_be_read_in_two_ways_is_refused() {
 fn what_could_be_read_of_a_broken_head_is_there_for_the_record() {
     let mut broken = RequestHead::default();
     let head = Bytes::from_static(b"POST /orders HTTP/1.1\r\nX : a\r\n\r\n");
-    super::read(&head, &feeds(&head), &mut broken).unwrap_err();
+    super::read(&head, &Feeds::of(&head), &mut broken).unwrap_err();
     assert_eq!((broken.method.as_str(), broken.uri.path()), ("POST", "/orders"));
     let head = Bytes::from_static(b"\x16\x03\x01\r\n\r\n");
-    super::read(&head, &feeds(&head), &mut broken).unwrap_err();
+    super::read(&head, &Feeds::of(&head), &mut broken).unwrap_err();
     assert_eq!((broken.method.as_str(), broken.uri.path()), ("-", "/"), "nothing is left of the one before");
 }
 
 #[test]
 fn a_reply_is_read_as_strictly() {
-    let read = |text: &'static [u8]| reply(&Bytes::from_static(text), &feeds(text));
+    let read = |text: &'static [u8]| reply(&Bytes::from_static(text), &Feeds::of(text));
     let plain = read(b"HTTP/1.1 200 OK\r\nA: b\r\n\r\n").unwrap();
     assert_eq!((plain.status.as_u16(), plain.version, plain.reason), (200, Version::HTTP_11, None));
     let odd = read(b"HTTP/1.0 404 Nobody Home\r\n\r\n").unwrap();
@@ -136,22 +136,22 @@ fn a_reply_is_read_as_strictly() {
 #[test]
 fn hazard_13_heads_and_lines_without_end() {
     let long = vec![b'a'; 10_000];
-    assert_eq!(Scanner::default().scan(&long, LIMITS, &mut Feeds::new()), Err(Flaw::LineTooLong));
+    assert_eq!(Scanner::default().scan(&long, LIMITS, &mut Feeds::default()), Err(Flaw::LineTooLong));
     let many = [b"GET / HTTP/1.1\r\n".to_vec(), b"A: b\r\n".repeat(2000)].concat();
-    assert_eq!(Scanner::default().scan(&many, LIMITS, &mut Feeds::new()), Err(Flaw::TooLong));
+    assert_eq!(Scanner::default().scan(&many, LIMITS, &mut Feeds::default()), Err(Flaw::TooLong));
 }
 
 proptest! {
     #[test]
     fn every_split_has_the_same_end(bytes in "(GET / HTTP/1.1\r\n)?(A: b\r\n|C:\r\n|\n|\r|x){0,6}(\r\n)?(rest)?", at in 0usize..60) {
         let bytes = bytes.as_bytes();
-        let whole = Scanner::default().scan(bytes, LIMITS, &mut Feeds::new());
-        let (mut scanner, mut seen) = (Scanner::default(), Feeds::new());
+        let whole = Scanner::default().scan(bytes, LIMITS, &mut Feeds::default());
+        let (mut scanner, mut seen) = (Scanner::default(), Feeds::default());
         let first = scanner.scan(&bytes[..at.min(bytes.len())], LIMITS, &mut seen);
         let split = match first { Ok(None) => scanner.scan(bytes, LIMITS, &mut seen), done => done };
         prop_assert_eq!(whole, split);
         if let Ok(Some(end)) = split {
-            prop_assert_eq!(seen, feeds(&bytes[..end]));
+            prop_assert_eq!(seen, Feeds::of(&bytes[..end]));
         }
     }
 
@@ -159,7 +159,7 @@ proptest! {
     fn no_bytes_upset_the_reader(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let bytes = Bytes::from(bytes);
         let _ = request(&bytes);
-        let _ = reply(&bytes, &feeds(&bytes));
+        let _ = reply(&bytes, &Feeds::of(&bytes));
     }
 
     #[test]

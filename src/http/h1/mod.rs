@@ -7,6 +7,7 @@ pub mod arriving;
 pub mod chunks;
 pub mod client;
 pub mod closing;
+pub mod feeds;
 pub mod framing;
 pub mod head;
 pub mod incoming;
