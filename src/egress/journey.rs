@@ -22,7 +22,7 @@ use std::mem;
 
 /// The journey itself. Whatever ends it early ends it before anything was sent.
 pub async fn journey(arrival: &mut Arrival<'_>) -> Result<Passed, Denial> {
-    let Arrival { core, live, front, ref mut parts, ref mut body, ref early, ref mut log } = *arrival;
+    let Arrival { core, live, front, early, ref mut parts, ref mut body, ref mut log } = *arrival;
     let snapshot = &live.snapshot;
     // Costs a reference count; the parts' own is replaced further down.
     let uri = parts.uri.clone();
@@ -67,7 +67,8 @@ pub async fn journey(arrival: &mut Arrival<'_>) -> Result<Passed, Denial> {
     rewrite::fields(&mut parts.headers, &permit, listener, open, log.request_id.clone());
     core.via.mark(&mut parts.headers, parts.version);
     let needle = permit.connection().needle.map(|needle| InForce::new(live.clone(), needle));
-    let (body, upload) = RequestBody::new(mem::take(body), max_body, listener.timeouts.body_idle, log.started().into());
+    let (body, upload) =
+        RequestBody::new(mem::take(*body), max_body, listener.timeouts.body_idle, log.started().into());
     let now = log.sending(upload.clone()).into();
     let reply = {
         let connection = permit.connection();

@@ -40,14 +40,14 @@ use std::time::Duration;
 /// What is decided is decided on the stack: among many requests under way what each keeps is cold memory, so it keeps what
 /// it still needs when it waits.
 pub async fn journey(arrival: &mut Arrival<'_>) -> Result<Passed, Ended> {
-    let Arrival { core, live, front, ref mut parts, ref mut body, ref early, ref mut log } = *arrival;
+    let Arrival { core, live, front, early, ref mut parts, ref mut body, ref mut log } = *arrival;
     let at = At { core, live, front };
     let (permitted, body) = {
         let (wanted, claim) = wanted(at, parts, !body.is_end_stream(), log)?;
         match claim {
-            None => (permitted(at, wanted, None, parts, log)?, mem::take(body)),
+            None => (permitted(at, wanted, None, parts, log)?, mem::take(*body)),
             // Boxed, so that other requests do not carry its state around.
-            Some(claim) => Box::pin(delivered(at, wanted, claim, parts, mem::take(body), log)).await?,
+            Some(claim) => Box::pin(delivered(at, wanted, claim, parts, mem::take(*body), log)).await?,
         }
     };
     let (mut sent, kept) = sent(at, permitted, parts, body, log)?;

@@ -27,9 +27,10 @@ pub struct Arrival<'a> {
     pub live: &'a Local,
     pub front: &'a Front,
     pub parts: &'a mut RequestHead,
-    pub body: CallersBody,
+    /// For whoever sends it on, to be taken.
+    pub body: &'a mut CallersBody,
     /// Whom to tell what the upstream says before its reply.
-    pub early: Early,
+    pub early: &'a Early,
     pub log: &'a mut Exchange,
 }
 
@@ -63,19 +64,32 @@ pub trait Journeys: Copy + 'static {
 }
 
 /// Answers one request: never fails, never panics.
-pub async fn answer(
+#[expect(clippy::manual_async_fn, reason = "an async function keeps its arguments twice")]
+pub fn answer(
     journeys: impl Journeys,
     core: &Rc<Core>,
     front: &Front,
     parts: &mut RequestHead,
-    body: CallersBody,
+    mut body: CallersBody,
     early: Early,
+) -> impl Future<Output = Reply<ReplyBody>> {
+    async move {
+        let live = core.live();
+        let mut exchange = Exchange::begin(core.clone(), live.clone(), front, parts);
+        let (body, early) = (&mut body, &early);
+        let mut arrival = Arrival { core, live: &live, front, parts, body, early, log: &mut exchange };
+        let outcome = caught(pin!(journeys.travel(&mut arrival))).await;
+        let listener = live.listener(&front.address).map(|at| &live.snapshot.listeners[at]);
+        answered(outcome, exchange, listener)
+    }
+}
+
+/// What becomes of a journey's outcome.
+fn answered(
+    outcome: Result<Passed, Ended>,
+    mut exchange: Box<Exchange>,
+    listener: Option<&Listener>,
 ) -> Reply<ReplyBody> {
-    let live = core.live();
-    let mut exchange = Exchange::begin(core.clone(), live.clone(), front, parts);
-    let mut arrival = Arrival { core, live: &live, front, parts, body, early, log: &mut exchange };
-    let outcome = caught(pin!(journeys.travel(&mut arrival))).await;
-    let listener = live.listener(&front.address).map(|at| &live.snapshot.listeners[at]);
     match outcome {
         Ok(Passed { reply, held, charged }) => {
             let mut reply = reply;

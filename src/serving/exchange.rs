@@ -21,7 +21,8 @@ use crate::telemetry::metrics::Sample;
 use crate::telemetry::timestamp::{now_ms, unix_ms};
 use crate::telemetry::usage::Used;
 use http::header::USER_AGENT;
-use http::{HeaderValue, Method, Uri, Version};
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Method, Version};
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::ops::Deref;
@@ -78,7 +79,7 @@ pub struct Exchange {
     pub request_id: HeaderValue,
     pub address: IpAddr,
     method: Method,
-    uri: Uri,
+    target: Option<PathAndQuery>,
     version: Version,
     /// What is logged in place of the path, where that may hold somebody's secret.
     path: Option<String>,
@@ -123,7 +124,7 @@ impl Exchange {
             now,
             address: front.peer,
             method: parts.method.clone(),
-            uri: if logged { parts.uri.clone() } else { Uri::default() },
+            target: parts.uri.path_and_query().filter(|_| logged).cloned(),
             path: None,
             door: front.door,
             version: parts.version,
@@ -353,7 +354,7 @@ impl Drop for Exchange {
             address: self.address,
             protocol: protocol(self.version),
             method: self.method.as_str(),
-            path: self.path.as_deref().unwrap_or(self.uri.path()),
+            path: self.path.as_deref().unwrap_or(self.target.as_ref().map_or("", PathAndQuery::path)),
             key: key.map(|key| &*key.name),
             slot: self.key.and_then(|(_, s)| s).map(Slot::name),
             key_id: key_id.as_ref().and_then(|digits| std::str::from_utf8(digits).ok()),

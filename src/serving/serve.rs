@@ -99,28 +99,28 @@ struct Door<J> {
 impl<J: Journeys> h1::server::Service for Door<J> {
     type Body = ReplyBody;
 
-    async fn call(
+    fn call(
         &self,
         head: &mut RequestHead,
         body: Option<h1::incoming::Incoming>,
         early: h1::incoming::Early,
-    ) -> Reply<ReplyBody> {
+    ) -> impl Future<Output = Reply<ReplyBody>> {
         let body = body.map_or(CallersBody::None, CallersBody::H1);
-        answer(self.journeys, &self.core, &self.front, head, body, Early::H1(early)).await
+        answer(self.journeys, &self.core, &self.front, head, body, Early::H1(early))
     }
 }
 
 impl<J: Journeys> h2::server::Service for Door<J> {
     type Body = ReplyBody;
 
-    async fn call(
+    fn call(
         &self,
         head: &mut RequestHead,
         body: Option<h2::server::incoming::Incoming>,
         early: h2::server::incoming::Early,
-    ) -> Reply<ReplyBody> {
+    ) -> impl Future<Output = Reply<ReplyBody>> {
         let body = body.map_or(CallersBody::None, CallersBody::H2);
-        answer(self.journeys, &self.core, &self.front, head, body, Early::H2(early)).await
+        answer(self.journeys, &self.core, &self.front, head, body, Early::H2(early))
     }
 
     fn given_up(&self, head: &RequestHead) {
