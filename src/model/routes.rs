@@ -18,11 +18,19 @@ pub struct Routes {
 
 #[derive(Debug, Default)]
 struct Node {
-    /// Sorted by their bytes.
-    literals: Vec<(Box<[u8]>, Node)>,
+    /// Sorted.
+    literals: Vec<Literal>,
     one: Option<Box<Node>>,
     rest: Vec<(Method, WorkflowId)>,
     here: Vec<(Method, WorkflowId)>,
+}
+
+#[derive(Debug)]
+struct Literal {
+    /// The first bytes of its text: most others are told from it without a look at the rest, which lies elsewhere.
+    begins: u64,
+    text: Box<[u8]>,
+    node: Node,
 }
 
 /// What the tree says of a path.
@@ -108,19 +116,24 @@ enum Leaf {
 
 impl Node {
     fn literal_mut(&mut self, text: &[u8]) -> &mut Node {
-        let at = match self.literals.binary_search_by(|(l, _)| (**l).cmp(text)) {
+        let at = match self.place(text) {
             Ok(at) => at,
             Err(at) => {
-                self.literals.insert(at, (text.into(), Node::default()));
+                let literal = Literal { begins: beginning(text), text: text.into(), node: Node::default() };
+                self.literals.insert(at, literal);
                 at
             }
         };
-        &mut self.literals[at].1
+        &mut self.literals[at].node
     }
 
     fn literal(&self, text: &[u8]) -> Option<&Node> {
-        let at = self.literals.binary_search_by(|(l, _)| (**l).cmp(text)).ok()?;
-        Some(&self.literals[at].1)
+        Some(&self.literals[self.place(text).ok()?].node)
+    }
+
+    fn place(&self, text: &[u8]) -> Result<usize, usize> {
+        let begins = beginning(text);
+        self.literals.binary_search_by(|literal| (literal.begins, &*literal.text).cmp(&(begins, text)))
     }
 
     /// Literals that are not `segment`, but that a careless upstream takes it for.
@@ -128,7 +141,15 @@ impl Node {
         // As upstreams read it that decode once more than we do.
         let twice: Cow<'n, [u8]> = percent_encoding::percent_decode(segment).into();
         let alike = move |l: &[u8]| *l != *segment && fold(l).eq_ignore_ascii_case(fold(&twice));
-        self.literals.iter().filter(move |(l, _)| alike(l)).map(|(_, node)| node)
+        self.literals.iter().filter(move |literal| alike(&literal.text)).map(|literal| &literal.node)
+    }
+}
+
+/// The first eight bytes, or as many as there are.
+fn beginning(text: &[u8]) -> u64 {
+    match text.first_chunk() {
+        Some(eight) => u64::from_be_bytes(*eight),
+        None => text.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)),
     }
 }
 

@@ -21,16 +21,16 @@ impl Feeds {
     /// All of a head's.
     pub fn of(head: &[u8]) -> Feeds {
         let mut feeds = Feeds::default();
-        memchr::memchr_iter(b'\n', head).for_each(|at| feeds.push(at));
+        feeds.room().extend(memchr::memchr_iter(b'\n', head).map(|at| at as u32));
         feeds
     }
 
-    /// The next one.
-    pub fn push(&mut self, at: usize) {
+    /// Where more of them are written down.
+    pub fn room(&mut self) -> &mut Vec<u32> {
         if self.0.capacity() == 0 {
             self.0 = rooms::take(&ROOMS);
         }
-        self.0.push(at as u32);
+        &mut self.0
     }
 
     /// The head is read.

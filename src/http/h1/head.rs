@@ -42,6 +42,11 @@ impl Scanner {
     pub fn scan(&mut self, bytes: &[u8], limits: Limits, feeds: &mut Feeds) -> Result<Option<usize>, Flaw> {
         let (longest_line, longest) = (limits.uri.min(limits.head) + BEYOND, limits.head + BEYOND);
         let seen = self.seen.min(bytes.len());
+        if seen == bytes.len() {
+            // Who waits holds no room.
+            return Ok(None);
+        }
+        let feeds = feeds.room();
         for found in memchr::memchr_iter(b'\n', &bytes[seen..]) {
             let feed = seen + found;
             // As if the bytes had come one by one.
@@ -56,7 +61,7 @@ impl Scanner {
             }
             let empty = feed - 1 == self.line;
             (self.seen, self.line) = (feed + 1, feed + 1);
-            feeds.push(feed);
+            feeds.push(feed as u32);
             if empty {
                 return Ok(Some(feed + 1));
             }
