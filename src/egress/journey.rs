@@ -59,7 +59,7 @@ pub async fn journey(arrival: &mut Arrival<'_>) -> Result<Passed, Denial> {
     let max_body = body_fits(parts, listener, None)?;
     let charged = live.limits.charge(&permit, None, index, log.address).map_err(Denial::RateLimited)?;
     let charged = listener.limit_headers.then(|| Box::new(charged));
-    let held = live.limits.enter(&permit, None)?;
+    log.holds(live.limits.enter(&permit, None)?);
     let open = claims.open(listener);
     drop(claims);
     let target = called.and_then(|called| rewrite::target(&called, uri.query(), &permit, listener, open));
@@ -85,7 +85,7 @@ pub async fn journey(arrival: &mut Arrival<'_>) -> Result<Passed, Denial> {
         reply.await?
     };
     log.answered(reply.status.as_u16());
-    Ok(Passed { reply: without_secrets(reply, &parts.method, needle)?, held, charged })
+    Ok(Passed { reply: without_secrets(reply, &parts.method, needle)?, charged })
 }
 
 /// C12: the provider's reply without the connection's secret; what cannot be looked through is stopped.

@@ -6,7 +6,7 @@ use crate::http::inspect::inspect;
 use crate::http::reply::Answer;
 use crate::http::upstream::{Patience, Sent};
 use crate::limit::replays::{Reserved, Seen};
-use crate::limit::table::{Allowances, Held};
+use crate::limit::table::Allowances;
 use crate::live::Live;
 use crate::model::RequestHead;
 use crate::model::listener::{Door, PlaceMask};
@@ -47,14 +47,14 @@ pub async fn journey(arrival: &mut Arrival<'_>) -> Result<Passed, Ended> {
         match claim {
             None => (permitted(at, wanted, None, parts, log)?, mem::take(*body)),
             // Boxed, so that other requests do not carry its state around.
-            Some(claim) => Box::pin(delivered(at, wanted, claim, parts, mem::take(*body), log)).await?,
+            Some(claim) => Box::pin(delivered(at, wanted, *claim, parts, mem::take(*body), log)).await?,
         }
     };
     let (mut sent, kept) = sent(at, permitted, parts, body, log)?;
     let reply = sent.reply(|status, fields| say_early(early, status, fields)).await?;
     log.answered(reply.status.as_u16());
-    let Kept { door, held, charged, reserved, standing } = kept;
-    if let Some((reserved, remember)) = reserved.filter(|_| reply.status.is_success()) {
+    let Kept { door, charged, reserved, standing } = kept;
+    if let Some((reserved, remember)) = reserved.filter(|_| reply.status.is_success()).map(|reserved| *reserved) {
         // Whether a delivery is of now was asked when its head came; its body may have come as late as that.
         reserved.remember(log.now, remember + door.timeouts.request);
     }
@@ -63,7 +63,7 @@ pub async fn journey(arrival: &mut Arrival<'_>) -> Result<Passed, Ended> {
         Some(standing) => Passing::Switched(body, standing),
         None => Passing::AsItIs(body),
     });
-    Ok(Passed { reply, held, charged })
+    Ok(Passed { reply, charged })
 }
 
 /// Where the journey is made.
@@ -97,9 +97,8 @@ struct Permitted<'a> {
 /// What a request keeps while its reply is waited for.
 struct Kept<'a> {
     door: &'a Listener,
-    held: Held,
     charged: Option<Box<Allowances>>,
-    reserved: Option<(Reserved<'a>, Duration)>,
+    reserved: Option<Box<(Reserved<'a>, Duration)>>,
     standing: Option<Box<Standing>>,
 }
 
@@ -109,7 +108,7 @@ fn wanted<'s, 'r>(
     parts: &'r RequestHead,
     has_body: bool,
     log: &mut Exchange,
-) -> Result<(Wanted<'s, 'r>, Option<Claim<'s, 'r>>), Ended> {
+) -> Result<(Wanted<'s, 'r>, Option<Box<Claim<'s, 'r>>>), Ended> {
     let snapshot = &live.snapshot;
     let listener = live.listener(&front.address).ok_or(Denial::Overloaded { what: "removed listener" })?;
     let door = &snapshot.listeners[listener];
@@ -141,7 +140,8 @@ fn wanted<'s, 'r>(
         let origin = front.origin(log.address);
         return Err(handshakes::answered(&greeted, proven.key.as_ref(), &origin, (live, listener), log));
     }
-    Ok((Wanted { listener, door, route, open, asked, shown, proven }, claim))
+    // Boxed, as what is rare.
+    Ok((Wanted { listener, door, route, open, asked, shown, proven }, claim.map(Box::new)))
 }
 
 /// H1, H2: waits for the body that a signature is claimed for, and decides.
@@ -188,10 +188,10 @@ fn permitted<'s>(
     let workflow = Some(run.workflow().index);
     let charged = live.limits.charge(&run, workflow, listener, log.address).map_err(Denial::RateLimited)?;
     let charged = door.limit_headers.then(|| Box::new(charged));
-    let held = live.limits.enter(&run, workflow)?;
-    let reserved = reserved(core, &run, proven.delivery.as_ref(), log.now)?;
+    log.holds(live.limits.enter(&run, workflow)?);
+    let reserved = reserved(core, &run, proven.delivery.as_ref(), log.now)?.map(Box::new);
     let standing = shown.and_then(|shown| standing(parts, &run, door, &shown, front, log)).map(Box::new);
-    Ok(Permitted { run, open, max_body, kept: Kept { door, held, charged, reserved, standing } })
+    Ok(Permitted { run, open, max_body, kept: Kept { door, charged, reserved, standing } })
 }
 
 /// Strips, says who called, injects, and sends.

@@ -9,7 +9,7 @@ use crate::http::body::CallersBody;
 use crate::http::date;
 use crate::http::early::Early;
 use crate::http::reply::{self, Answer};
-use crate::limit::table::{Allowances, Held};
+use crate::limit::table::Allowances;
 use crate::live::Local;
 use crate::model::listener::DoorKind;
 use crate::model::{Denial, Listener};
@@ -37,7 +37,6 @@ pub struct Arrival<'a> {
 /// What a journey brings home: the upstream's reply, and what goes with it.
 pub struct Passed {
     pub reply: Reply<Passing>,
-    pub held: Held,
     /// What was charged, where the listener tells of it. Boxed, as what is rare.
     pub charged: Option<Box<Allowances>>,
 }
@@ -91,9 +90,8 @@ fn answered(
     listener: Option<&Listener>,
 ) -> Reply<ReplyBody> {
     match outcome {
-        Ok(Passed { reply, held, charged }) => {
+        Ok(Passed { reply, charged }) => {
             let mut reply = reply;
-            exchange.holds(held);
             sign(&mut reply.headers, &exchange, listener, charged.as_deref());
             match &reply.body {
                 Passing::AsItIs(_) => {}

@@ -220,7 +220,7 @@ impl Exchange {
         self.status = status;
     }
 
-    /// These concurrency slots are taken until the reply has gone.
+    /// It takes these concurrency slots until its reply has gone.
     pub fn holds(&mut self, held: Held) {
         self.held = held;
     }
