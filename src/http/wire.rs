@@ -97,11 +97,10 @@ impl Wire {
         }
     }
 
-    /// Ready if there is anything to read, or nothing ever will be. What was there is lost: for a connection on which
-    /// nothing was asked for.
-    pub fn poll_unasked(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut byte = [0];
-        Pin::new(&mut self.stream).poll_read(cx, &mut ReadBuf::new(&mut byte)).map(drop)
+    /// Whether there is nothing to read, and may be later. What was there is lost: for a connection on which nothing was
+    /// asked for.
+    pub fn is_quiet(&mut self) -> bool {
+        self.inbox.is_empty() && self.stream.is_quiet()
     }
 
     /// Writes until the outbox is empty, and through what TLS holds back.

@@ -3,7 +3,7 @@
 use socket2::SockRef;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
@@ -28,6 +28,21 @@ impl Stream {
             #[cfg(any(test, fuzzing))]
             Stream::Scripted(_) => Poll::Ready(()),
         }
+    }
+
+    /// Whether there is nothing to read, and may be later. What was there is lost.
+    pub fn is_quiet(&mut self) -> bool {
+        let mut byte = [0];
+        let tried = match self {
+            // Nobody is to be woken, for which the socket's wakers would be locked.
+            Stream::Tcp(tcp) => tcp.try_read(&mut byte),
+            Stream::Unix(unix) => unix.try_read(&mut byte),
+            _ => {
+                let (mut cx, mut room) = (Context::from_waker(Waker::noop()), ReadBuf::new(&mut byte));
+                return Pin::new(self).poll_read(&mut cx, &mut room).is_pending();
+            }
+        };
+        tried.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// Whether dropping it tells the peer, in order, that nothing more comes: then it need not be told before.

@@ -18,7 +18,7 @@ use http::{Method, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep};
 
@@ -53,7 +53,7 @@ impl<B> Idle<B> {
 
     /// Whether it can be used: not closed, and nothing was said that nobody asked for.
     pub fn is_open(&mut self) -> bool {
-        self.0.wire.inbox.is_empty() && self.0.wire.poll_unasked(&mut Context::from_waker(Waker::noop())).is_pending()
+        self.0.wire.is_quiet()
     }
 }
 

@@ -149,6 +149,8 @@ pub struct Streams {
     numbers: Vec<u32>,
     streams: Vec<Option<Stream>>,
     open: usize,
+    /// The place that was asked for last, as a rule several times in a row.
+    last: usize,
 }
 
 /// No stream has this number: it stands for the connection.
@@ -175,8 +177,11 @@ impl Streams {
         }
     }
 
-    fn place(&self, number: u32) -> Option<usize> {
-        self.numbers.iter().position(|n| *n == number)
+    fn place(&mut self, number: u32) -> Option<usize> {
+        if self.numbers.get(self.last) != Some(&number) {
+            self.last = self.numbers.iter().position(|n| *n == number)?;
+        }
+        Some(self.last)
     }
 
     pub fn get(&mut self, number: u32) -> Option<&mut Stream> {
