@@ -32,6 +32,7 @@ pub async fn journey(arrival: &mut Arrival<'_>) -> Result<Passed, Denial> {
     log.shown_as(presentable(snapshot, &called, named));
     let index = live.listener(&front.address).ok_or(Denial::Overloaded { what: "removed listener" })?;
     let listener = &snapshot.listeners[index];
+    log.listener = Some(index);
     log.address = forwarded::client(front.peer, &parts.headers, &listener.trusted_proxies, listener.forwarded);
     core.has_room(snapshot.overload, front, log.started())?;
 

@@ -14,15 +14,27 @@ thread_local! {
 }
 
 /// Names and values. A name may stand in several lines.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default)]
 pub struct Fields {
     lines: Vec<(HeaderName, HeaderValue)>,
+    /// [`mark`] of every name that stands there, and maybe of some that are gone: most of what is asked for is not there, and
+    /// need not be looked for.
+    marks: u64,
+}
+
+/// One bit for a name, in lower case, which a few others share.
+fn mark(name: &str) -> u64 {
+    let (first, last) = (name.as_bytes().first().unwrap_or(&0), name.as_bytes().last().unwrap_or(&0));
+    let mixed = u64::from(*first) * 5 + u64::from(*last) * 3 + name.len() as u64;
+    1 << (mixed % 64)
 }
 
 /// What a field can be looked up by.
 pub trait Named {
     /// Whether `name` is the one that is looked for.
     fn is(&self, name: &HeaderName) -> bool;
+    /// At least one of these is among the marks of the name.
+    fn marks(&self) -> u64;
     /// The name, to be kept; nothing if it can be none.
     fn into_name(self) -> Option<HeaderName>;
 }
@@ -30,6 +42,10 @@ pub trait Named {
 impl Named for HeaderName {
     fn is(&self, name: &HeaderName) -> bool {
         self == name
+    }
+
+    fn marks(&self) -> u64 {
+        mark(self.as_str())
     }
 
     fn into_name(self) -> Option<HeaderName> {
@@ -42,6 +58,10 @@ impl Named for &HeaderName {
         *self == name
     }
 
+    fn marks(&self) -> u64 {
+        mark(self.as_str())
+    }
+
     fn into_name(self) -> Option<HeaderName> {
         Some(self.clone())
     }
@@ -50,6 +70,11 @@ impl Named for &HeaderName {
 impl Named for &str {
     fn is(&self, name: &HeaderName) -> bool {
         name.as_str().eq_ignore_ascii_case(self)
+    }
+
+    /// In whatever case it is written.
+    fn marks(&self) -> u64 {
+        u64::MAX
     }
 
     fn into_name(self) -> Option<HeaderName> {
@@ -67,7 +92,17 @@ impl Fields {
     pub fn with_room() -> Fields {
         let mut lines = rooms::take(&ROOMS);
         lines.reserve(USUAL);
-        Fields { lines }
+        Fields { lines, marks: 0 }
+    }
+
+    fn push(&mut self, name: HeaderName, value: HeaderValue) {
+        self.marks |= mark(name.as_str());
+        self.lines.push((name, value));
+    }
+
+    /// False: nobody has to look.
+    fn may_hold(&self, name: &impl Named) -> bool {
+        self.marks & name.marks() != 0
     }
 
     /// Lines, not names.
@@ -85,26 +120,28 @@ impl Fields {
 
     /// The first line's value.
     pub fn get(&self, name: impl Named) -> Option<&HeaderValue> {
+        if !self.may_hold(&name) {
+            return None;
+        }
         self.lines.iter().find(|(n, _)| name.is(n)).map(|(_, value)| value)
     }
 
     /// All lines' values.
     pub fn get_all<N: Named>(&self, name: N) -> impl DoubleEndedIterator<Item = &HeaderValue> + use<'_, N> {
-        self.lines.iter().filter(move |(n, _)| name.is(n)).map(|(_, value)| value)
+        let lines = if self.may_hold(&name) { &self.lines[..] } else { &[] };
+        lines.iter().filter(move |(n, _)| name.is(n)).map(|(_, value)| value)
     }
 
     /// One more line.
     pub fn append(&mut self, name: impl Named, value: HeaderValue) {
         if let Some(name) = name.into_name() {
-            self.lines.push((name, value));
+            self.push(name, value);
         }
     }
 
     /// The only line of this name from now on, where its first one stood, else at the end.
     pub fn insert(&mut self, name: impl Named, value: HeaderValue) {
-        let Some(first) = self.lines.iter().position(|(n, _)| name.is(n)) else {
-            return self.append(name, value);
-        };
+        let Some(first) = self.position(&name) else { return self.append(name, value) };
         self.lines[first].1 = value;
         self.remove_from(first + 1, &name);
     }
@@ -112,16 +149,23 @@ impl Fields {
     /// Adds a line unless there is one.
     pub fn insert_if_absent(&mut self, name: HeaderName, value: HeaderValue) {
         if !self.contains_key(&name) {
-            self.lines.push((name, value));
+            self.push(name, value);
         }
     }
 
     /// Takes all lines of this name out; the first one's value.
     pub fn remove(&mut self, name: impl Named) -> Option<HeaderValue> {
-        let first = self.lines.iter().position(|(n, _)| name.is(n))?;
+        let first = self.position(&name)?;
         let (_, value) = self.lines.remove(first);
         self.remove_from(first, &name);
         Some(value)
+    }
+
+    fn position(&self, name: &impl Named) -> Option<usize> {
+        if !self.may_hold(name) {
+            return None;
+        }
+        self.lines.iter().position(|(n, _)| name.is(n))
     }
 
     fn remove_from(&mut self, at: usize, name: &impl Named) {
@@ -205,24 +249,34 @@ impl IntoIterator for Fields {
 
 impl FromIterator<(HeaderName, HeaderValue)> for Fields {
     fn from_iter<I: IntoIterator<Item = (HeaderName, HeaderValue)>>(lines: I) -> Fields {
-        Fields { lines: lines.into_iter().collect() }
+        let mut fields = Fields::new();
+        fields.extend(lines);
+        fields
     }
 }
 
 impl Extend<(HeaderName, HeaderValue)> for Fields {
     fn extend<I: IntoIterator<Item = (HeaderName, HeaderValue)>>(&mut self, lines: I) {
-        self.lines.extend(lines);
+        lines.into_iter().for_each(|(name, value)| self.push(name, value));
     }
 }
 
+impl PartialEq for Fields {
+    fn eq(&self, other: &Fields) -> bool {
+        self.lines == other.lines
+    }
+}
+
+impl Eq for Fields {}
+
 impl From<HeaderMap> for Fields {
     fn from(map: HeaderMap) -> Fields {
-        let mut fields = Fields { lines: Vec::with_capacity(map.len().max(USUAL)) };
+        let mut fields = Fields { lines: Vec::with_capacity(map.len().max(USUAL)), marks: 0 };
         let mut last = None;
         for (name, value) in map {
             // Of several lines with one name only the first says it.
             last = name.or(last);
-            fields.lines.extend(last.clone().map(|name| (name, value)));
+            fields.extend(last.clone().map(|name| (name, value)));
         }
         fields
     }
@@ -299,7 +353,11 @@ mod tests {
                 }
             }
             prop_assert_eq!(HeaderMap::from(fields.clone()), map.clone());
-            prop_assert_eq!(HeaderMap::from(Fields::from(map.clone())), map);
+            let (read, collected) = (Fields::from(map.clone()), fields.clone().into_iter().collect::<Fields>());
+            for n in 0..6 {
+                prop_assert_eq!((read.get(name(n)), collected.get(name(n))), (map.get(name(n)), map.get(name(n))));
+            }
+            prop_assert_eq!((HeaderMap::from(read), collected), (map, fields));
         }
     }
 }

@@ -112,6 +112,7 @@ fn wanted<'s, 'r>(
     let snapshot = &live.snapshot;
     let listener = live.listener(&front.address).ok_or(Denial::Overloaded { what: "removed listener" })?;
     let door = &snapshot.listeners[listener];
+    log.listener = Some(listener);
     log.address = forwarded::client(front.peer, &parts.headers, &door.trusted_proxies, door.forwarded);
     core.has_room(snapshot.overload, front, log.started())?;
 

@@ -78,7 +78,7 @@ pub fn answer(
         let (body, early) = (&mut body, &early);
         let mut arrival = Arrival { core, live: &live, front, parts, body, early, log: &mut exchange };
         let outcome = caught(pin!(journeys.travel(&mut arrival))).await;
-        let listener = live.listener(&front.address).map(|at| &live.snapshot.listeners[at]);
+        let listener = exchange.listener.map(|at| &live.snapshot.listeners[at]);
         answered(outcome, exchange, listener)
     }
 }

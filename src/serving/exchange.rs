@@ -78,6 +78,8 @@ pub struct Exchange {
     pub now: i64,
     pub request_id: HeaderValue,
     pub address: IpAddr,
+    /// Which of the generation's listeners it came to, once that was looked up.
+    pub listener: Option<usize>,
     method: Method,
     target: Option<PathAndQuery>,
     version: Version,
@@ -123,6 +125,7 @@ impl Exchange {
             over: None,
             now,
             address: front.peer,
+            listener: None,
             method: parts.method.clone(),
             target: parts.uri.path_and_query().filter(|_| logged).cloned(),
             path: None,
