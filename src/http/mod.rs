@@ -4,6 +4,7 @@ mod attempt;
 pub mod body;
 pub mod coding;
 pub mod date;
+pub mod dialling;
 pub mod early;
 pub mod endpoints;
 pub mod failure;

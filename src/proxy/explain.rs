@@ -3,7 +3,7 @@
 
 mod delivery;
 
-use super::journey::{places, routed};
+use super::routing::{places, routed};
 use crate::http::inspect::inspect;
 use crate::model::key::ScopeName;
 use crate::model::listener::Place;

@@ -1,6 +1,7 @@
 //! A request's journey through the inbound door, one step a line.
 
 use super::handshakes;
+use super::routing::{claimed, places, routed};
 use crate::http::body::{CallersBody, RequestBody};
 use crate::http::inspect::inspect;
 use crate::http::reply::Answer;
@@ -12,14 +13,14 @@ use crate::model::RequestHead;
 use crate::model::listener::{Door, PlaceMask};
 use crate::model::routes::Found;
 use crate::model::webhook::ReplayAnswer;
-use crate::model::{Denial, Listener, Snapshot};
+use crate::model::{Denial, Listener};
 use crate::policy::forwarded::{self, Side};
 use crate::policy::rewrite::{self, Caller};
 use crate::policy::standing::{Asking, Lasting, Standing};
 use crate::policy::upgrade;
 use crate::policy::via::Via;
 use crate::policy::webhook::{Claim, Verified};
-use crate::policy::{Credential, Invocation, Proven, address, authorise, credential, environment, path};
+use crate::policy::{Credential, Invocation, Proven, address, authorise, credential, environment};
 use crate::serving::answer::{Arrival, Ended, Passed};
 use crate::serving::core::Core;
 use crate::serving::delivery;
@@ -216,44 +217,6 @@ fn sent<'a>(
     let until = log.started() + door.timeouts.request;
     let patience = Patience { now, until: until.into(), head: connection.timeouts.head };
     Ok((core.upstreams.send(connection, trust, parts, body, patience), kept))
-}
-
-/// W1, H6: where the request goes, and whether it is a handshake there.
-pub fn routed<'s>(
-    snapshot: &'s Snapshot,
-    parts: &RequestHead,
-    has_body: bool,
-) -> Result<(Found, Option<handshakes::Asked<'s>>), Denial> {
-    let path = path::segments(parts.uri.path())?;
-    let route = snapshot.routes.find(&parts.method, &path);
-    let greeted = handshakes::asked(snapshot, &route, &path, parts, has_body);
-    let route = greeted.as_ref().map_or(route, |greeted| Found::Workflow(greeted.workflow.index));
-    Ok((route, greeted))
-}
-
-/// Where this request's credential may stand: the listener's places, as far as its workflow leaves them open; nowhere where a
-/// signature alone counts.
-pub fn places(snapshot: &Snapshot, door: &Listener, route: &Found) -> PlaceMask {
-    let Found::Workflow(id) = route else { return door.places.open };
-    let workflow = snapshot.workflow(*id);
-    match &workflow.webhook {
-        Some(webhook) if !webhook.require.takes_keys() => PlaceMask::NONE,
-        _ => door.places.narrowed(workflow.places),
-    }
-}
-
-/// H1: the signature that the request claims to have, where its workflow wants one.
-fn claimed<'s, 'r>(
-    snapshot: &'s Snapshot,
-    route: &Found,
-    parts: &'r RequestHead,
-    with_key: bool,
-    now: i64,
-) -> Result<Option<Claim<'s, 'r>>, Denial> {
-    match route.workflow() {
-        Some(id) => Claim::read(snapshot.workflow(id), &parts.headers, with_key, now),
-        None => Ok(None),
-    }
 }
 
 /// H4: that this delivery is in flight, and for how long it is remembered once it has arrived.

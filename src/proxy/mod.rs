@@ -3,3 +3,4 @@
 pub mod explain;
 mod handshakes;
 pub mod journey;
+mod routing;

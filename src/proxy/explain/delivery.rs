@@ -7,7 +7,7 @@ use crate::model::{Denial, Listener, Snapshot};
 use crate::policy::webhook::{Addressed, Claim, Verified, signed_at};
 use crate::policy::{Authenticated, Invocation, Origin, Proven, credential};
 use crate::proxy::handshakes::{self, Asked};
-use crate::proxy::journey::places;
+use crate::proxy::routing::places;
 use crate::serving::explanation::{Question, Steps};
 use std::time::Duration;
 
