@@ -1,4 +1,5 @@
 """What the measurements beside this file share: a gateway in a folder of its own, an upstream, instructions that are counted."""
+import concurrent.futures
 import contextlib
 import http.client
 import json
@@ -149,22 +150,32 @@ class Load:
 
     def turns(self, labels, tokens=None):
         """CPU microseconds a request, by label, measured in turns; ratios are medians of the rounds' ratios to the first."""
-        rows = {label: [] for label in labels}
-        for number in range(self.rounds + 1):
-            for label, what in labels.items():
-                gateway, presented = what if isinstance(what, tuple) else (what, tokens)
-                before = gateway.cpu_seconds()
-                loaded = self.wrk(gateway, presented, cpu=1)
-                # The first round warms everything up.
-                if number:
-                    rows[label].append(dict(loaded, us=(gateway.cpu_seconds() - before) * 1e6 / max(1, loaded["n"])))
-        base, result = next(iter(rows.values())), {}
-        for label, mine in rows.items():
+        return self.rounds_of(labels, tokens, lambda one, all_of_them: [one(each) for each in all_of_them])
+
+    def together(self, labels, tokens=None):
+        """The same, all at work at the same time: what the machine does to one it does to all. The spread is the ratio's."""
+        with concurrent.futures.ThreadPoolExecutor(len(labels)) as threads:
+            result = self.rounds_of(labels, tokens, lambda one, all_of_them: list(threads.map(one, all_of_them)))
+        return {label: dict(row, spread=row["ratio_spread"]) for label, row in result.items()}
+
+    def rounds_of(self, labels, tokens, each):
+        """`each`: has one round of a function for all labels done."""
+        def one(what):
+            gateway, presented = what if isinstance(what, tuple) else (what, tokens)
+            before = gateway.cpu_seconds()
+            loaded = self.wrk(gateway, presented, cpu=1)
+            return dict(loaded, us=(gateway.cpu_seconds() - before) * 1e6 / max(1, loaded["n"]))
+
+        # The first round warms everything up.
+        rounds = [each(one, labels.values()) for _ in range(self.rounds + 1)][1:]
+        base, result = [row[0]["us"] for row in rounds], {}
+        for label, mine in zip(labels, zip(*rounds)):
             us = [row["us"] for row in mine]
+            ratios = [one / first for one, first in zip(us, base)]
             medians = {field: statistics.median(row[field] for row in mine) for field in ("rps", "us", "p50_us", "p99_us")}
-            ratio = statistics.median(row["us"] / first["us"] for row, first in zip(mine, base))
-            spread = (max(us) - min(us)) / statistics.median(us) * 100
-            result[label] = dict(medians, ratio=ratio, spread=spread, bad=sum(row["bad"] for row in mine))
+            result[label] = dict(medians, ratio=statistics.median(ratios), bad=sum(row["bad"] for row in mine),
+                                 spread=(max(us) - min(us)) / statistics.median(us) * 100,
+                                 ratio_spread=(max(ratios) - min(ratios)) / statistics.median(ratios) * 100)
         return result
 
     def wrk(self, gateway, tokens, cpu, rate=None, secs=None):
