@@ -153,12 +153,12 @@ fn beginning(text: &[u8]) -> u64 {
     }
 }
 
-/// What careless upstreams take a segment for: parameters after `;` cut, trailing dots and blanks gone. Case is for the
-/// caller to ignore.
+/// What careless upstreams take a segment for: parameters after `;` cut, trailing dots, blanks and control bytes gone (as
+/// `trim` does it in many languages). Case is for the caller to ignore.
 fn fold(segment: &[u8]) -> &[u8] {
     let end = segment.iter().position(|b| *b == b';').unwrap_or(segment.len());
     let mut segment = &segment[..end];
-    while let [head @ .., b'.' | b' '] = segment {
+    while let [head @ .., b'.' | ..=b' '] = segment {
         segment = head;
     }
     segment
